@@ -1,0 +1,86 @@
+// Compiles the .proto files to static code, the AssemblyScript kernels to WebAssembly, and the TypeScript to build/. Plain JavaScript: it runs before anything is built.
+import { execFileSync } from "node:child_process";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+const tool = (...path) => join(root, "node_modules", ...path);
+
+function run(script, args) {
+  execFileSync(process.execPath, [script, ...args], { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
+}
+
+function isNewer(file, than) {
+  return !existsSync(than) || statSync(file).mtimeMs > statSync(than).mtimeMs;
+}
+
+/** Generated JavaScript goes to build/ by hand: tsc does not carry it along. */
+function copyGenerated(folder) {
+  const target = join(root, "build", "src", basename(dirname(folder)), "generated");
+  mkdirSync(target, { recursive: true });
+  for (const file of readdirSync(folder)) copyFileSync(join(folder, file), join(target, file));
+}
+
+/** Static protobuf code beside its .proto, in `generated/`. */
+function compileProto(proto) {
+  const name = basename(proto, ".proto");
+  const folder = join(dirname(proto), "generated");
+  const script = join(folder, `${name}.js`);
+  if (isNewer(proto, script)) {
+    mkdirSync(folder, { recursive: true });
+    const trimmed = ["create", "verify", "delimited", "typeurl", "convert"].map((part) => `--no-${part}`);
+    run(tool("protobufjs-cli", "bin", "pbjs"), ["-t", "static-module", "-w", "esm", "-d", ...trimmed, "-o", script, proto]);
+  }
+  copyGenerated(folder);
+}
+
+/** Files of src/kernels/assembly whose exports are the module's; the others are imported by them. */
+const KERNEL_ENTRIES = ["network.ts", "multiply-rows.ts", "cells.ts", "measure.ts"];
+/** One build with relaxed multiply-add, one without (docs/kernels.md). */
+const KERNEL_BUILDS = { relaxed: ["--enable", "relaxed-simd"], plain: [] };
+
+/** The kernels as modules that hold their WebAssembly in base64, in src/kernels/generated. */
+function compileKernels() {
+  const sources = join(root, "src", "kernels", "assembly");
+  const folder = join(root, "src", "kernels", "generated");
+  mkdirSync(folder, { recursive: true });
+  for (const [name, features] of Object.entries(KERNEL_BUILDS)) {
+    const script = join(folder, `simd-${name}.js`);
+    if (!readdirSync(sources).some((file) => isNewer(join(sources, file), script))) continue;
+    const wasm = join(folder, `${name}.wasm`);
+    const options = ["--enable", "simd", ...features, "-O3", "--noAssert", "--runtime", "stub", "--use", "abort="];
+    const memory = ["--importMemory", "--noExportMemory"];
+    const entries = KERNEL_ENTRIES.map((file) => join(sources, file));
+    run(tool("assemblyscript", "bin", "asc.js"), [...entries, "--baseDir", sources, ...options, ...memory, "-o", wasm]);
+    const variable = `simd${name[0].toUpperCase()}${name.slice(1)}`;
+    writeFileSync(script, `export const ${variable} = "${readFileSync(wasm, "base64")}";\n`);
+    writeFileSync(script.replace(/js$/, "d.ts"), `/** WebAssembly, in base64. */\nexport declare const ${variable}: string;\n`);
+    rmSync(wasm);
+  }
+  copyGenerated(folder);
+}
+
+export function build() {
+  for (const folder of readdirSync(join(root, "src"))) {
+    const path = join(root, "src", folder);
+    if (!statSync(path).isDirectory()) continue;
+    for (const file of readdirSync(path)) if (file.endsWith(".proto")) compileProto(join(path, file));
+  }
+  compileKernels();
+  run(tool("typescript", "bin", "tsc"), ["-p", "tsconfig.json"]);
+  const bin = join(root, "build", "src", "cli", "main.js");
+  if (existsSync(bin)) chmodSync(bin, 0o755);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) build();
