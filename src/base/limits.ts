@@ -1,0 +1,82 @@
+// Every bound of the runtime, with its unit, in one place. A bound that a config may move stands here as its default.
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+export const limits = {
+  // Streams
+  streamsMax: 10_000,
+  /** A stream without a reading for this long is forgotten. */
+  streamExpiryMs: 30 * 24 * 3_600_000,
+  streamExpiryCheckMs: 3_600_000,
+  /** The wall clock moving otherwise than the monotonic one by this much has been set. */
+  clockJumpMs: 600_000,
+  streamKeyBytesMax: 128,
+  groupsMax: 64,
+  featuresMax: 256,
+  /** Readings in one message. */
+  readingsPerMessageMax: 4096,
+  /** |feature| above this is no measurement; it also keeps float32 arithmetic finite. */
+  featureMagnitudeMax: 1e12,
+  /** Intervals a missing value is held for. */
+  holdReadingsMax: 10,
+  /** Readings of a stream that wait for others. */
+  heldReadingsMax: 256,
+  /** A lower boot with a new nonce is believed after the old boot has been silent this long. */
+  bootSilenceMs: 10 * 60_000,
+  layoutsMax: 1024,
+
+  // Messages
+  payloadBytesMax: 256 * KIB,
+  deadLetterPayloadBytesMax: 4 * KIB,
+  deadLettersPerSecondMax: 10,
+  deadLettersBurstMax: 100,
+  transactionsMax: 1024,
+  transactionBytesMax: 128,
+
+  // Models
+  modelBytesMax: 64 * MIB,
+  /** A model file without its tensors' numbers: nodes, names, spec. Decoding multiplies these bytes by about a hundred. */
+  modelStructureBytesMax: MIB,
+
+  // Intake and sink
+  /** Messages received and not yet acked; at the bound the TCP stream is held back. */
+  unsettledMessagesMax: 1000,
+  unsettledBytesMax: 16 * MIB,
+  /** Predictions published and not yet confirmed. */
+  publishWindowMax: 1000,
+  outboxBytesMax: 8 * MIB,
+  sessionExpirySeconds: 7 * 24 * 3600,
+  keepaliveSeconds: 30,
+  reconnectDelayMsMin: 1000,
+  reconnectDelayMsMax: 60_000,
+  /** A broker that owes an answer (CONNACK, SUBACK, PUBACK) for longer is taken for dead: the connection is made anew. */
+  brokerAnswerMsMax: 30_000,
+
+  // Journal
+  segmentBytes: 16 * MIB,
+  blockBytesMax: 4 * MIB,
+  checkpointAfterBytes: 16 * MIB,
+  checkpointAfterMs: 60 * 60_000,
+  checkpointSliceMs: 2,
+  /** A checkpoint is also due when replaying the events since the last would take longer. */
+  replayMsMax: 1500,
+  /** Where the state lies on a flash card: how long events wait for others, and how fast a checkpoint is written. */
+  cardLingerMs: 250,
+  cardCheckpointBytesPerSecond: 4 * MIB,
+  lingerEventsMax: 500,
+  lingerBytesMax: 256 * KIB,
+  /** In relaxed and volatile mode what is written is synced this much later. */
+  relaxedSyncMs: 1000,
+  /** Room kept for the moment when the disk is full: a segment and some more. And how often more is tried then. */
+  diskReserveBytes: 20 * MIB,
+  diskFullRetryMs: 1000,
+  /** Readings admitted and stepped before the loop looks at the disk and its timers again. */
+  readingsPerPassMax: 8192,
+
+  // Control socket
+  controlLineCharactersMax: 64 * MIB,
+
+  // Life cycle
+  stopMsMax: 5000,
+} as const;
