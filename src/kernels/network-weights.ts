@@ -1,0 +1,106 @@
+// What a network is made of, as the kernels take it: arrays and sizes, nothing of a model's spec or file. And what follows from that
+// alone: which shapes fit, and which state tensors a stream has.
+import { HiddenstateError } from "../base/errors.ts";
+import type { AffineWeights } from "./affine.ts";
+import type { GruWeights } from "./step-gru.ts";
+import type { LstmWeights } from "./step-lstm.ts";
+import type { RnnActivation, RnnWeights } from "./step-rnn.ts";
+import { describeShape, sameShape } from "./tensor.ts";
+import type { FloatArray, Tensor } from "./tensor.ts";
+
+export interface RnnLayer<A extends FloatArray = Float32Array> extends RnnWeights<A> {
+  readonly cell: "rnn";
+  readonly activation: RnnActivation;
+}
+
+export interface GruLayer<A extends FloatArray = Float32Array> extends GruWeights<A> {
+  readonly cell: "gru";
+  /** 1 in PyTorch and cuDNN. */
+  readonly linearBeforeReset: boolean;
+}
+
+export interface LstmLayer<A extends FloatArray = Float32Array> extends LstmWeights<A> {
+  readonly cell: "lstm";
+}
+
+export type CellLayer<A extends FloatArray = Float32Array> = RnnLayer<A> | GruLayer<A> | LstmLayer<A>;
+
+/**
+ * The numbers of y = (layers((x - xMean) / xScale) W + b) * yScale + yMean, plus, where `residual` is not empty, x[residual[o]] for each
+ * output o.
+ */
+export interface NetworkWeights<A extends FloatArray = Float32Array> {
+  /** `(D)`, in the sensors' units. */
+  readonly xMean: Tensor<A>;
+  readonly xScale: Tensor<A>;
+  /** From the bottom; at least one. */
+  readonly layers: readonly CellLayer<A>[];
+  /** W `(H, O)`, b `(O)`. */
+  readonly head: AffineWeights<A>;
+  /** `(O)`, in the targets' units. */
+  readonly yMean: Tensor<A>;
+  readonly yScale: Tensor<A>;
+  /** The feature that each output is a change of, `(O)`; empty where the head is not residual. */
+  readonly residual: Int32Array;
+}
+
+/** Gates of a layer: G in `(D, G * H)`. */
+export function gatesOf(layer: CellLayer<FloatArray>): number {
+  return layer.cell === "rnn" ? 1 : layer.cell === "gru" ? 3 : 4;
+}
+
+/** H. */
+export function hiddenOf(layer: CellLayer<FloatArray>): number {
+  return layer.Wh.shape[0]!;
+}
+
+/** A stream's state tensors in order: layer after layer, h and then, for an LSTM, c. Each has H values. */
+export function stateLengths(layers: readonly CellLayer<FloatArray>[]): number[] {
+  return layers.flatMap((layer) => (layer.cell === "lstm" ? [hiddenOf(layer), hiddenOf(layer)] : [hiddenOf(layer)]));
+}
+
+function expectShape(name: string, tensor: Tensor<FloatArray>, shape: readonly number[]): void {
+  if (sameShape(tensor.shape, shape)) return;
+  throw new HiddenstateError(
+    "bad_argument",
+    `cannot build a network: ${name} has shape ${describeShape(tensor.shape)}, and must have ${describeShape(shape)}`,
+  );
+}
+
+/** Throws `bad_argument` naming the first tensor that does not fit the others. */
+export function checkNetworkWeights<A extends FloatArray>(weights: NetworkWeights<A>): void {
+  const { xMean, xScale, layers, head, yMean, yScale, residual } = weights;
+  const D = xMean.data.length;
+  const O = head.b.data.length;
+  if (D === 0 || O === 0 || layers.length === 0) {
+    throw new HiddenstateError("bad_argument", "cannot build a network: it needs an input, a layer and an output at least");
+  }
+  expectShape("xMean", xMean, [D]);
+  expectShape("xScale", xScale, [D]);
+  let width = D;
+  for (const [index, layer] of layers.entries()) {
+    const H = hiddenOf(layer);
+    const name = `layer ${index + 1}'s`;
+    const columns = gatesOf(layer) * H;
+    expectShape(`${name} Wx`, layer.Wx, [width, columns]);
+    expectShape(`${name} Wh`, layer.Wh, [H, columns]);
+    expectShape(`${name} b`, layer.b, [columns]);
+    if (layer.cell === "gru") expectShape(`${name} bn`, layer.bn, [H]);
+    width = H;
+  }
+  expectShape("the head's W", head.W, [width, O]);
+  expectShape("the head's b", head.b, [O]);
+  expectShape("yMean", yMean, [O]);
+  expectShape("yScale", yScale, [O]);
+  if (residual.length === 0) return;
+  if (residual.length !== O) {
+    throw new HiddenstateError(
+      "bad_argument",
+      `cannot build a network: residual has ${residual.length} features for ${O} outputs`,
+    );
+  }
+  const strange = residual.find((feature) => feature < 0 || feature >= D);
+  if (strange !== undefined) {
+    throw new HiddenstateError("bad_argument", `cannot build a network: residual names feature ${strange}, and there are ${D}`);
+  }
+}
