@@ -1,0 +1,148 @@
+// The network of a model spec, trainable: recurrent layers and a head composed of nn layers, in the order that a model file describes.
+// It trains in standard deviations and predicts in units; it knows nothing of files, streams or time.
+import { HiddenstateError } from "../base/errors.ts";
+import { copyTensor, sameShape, zerosLike } from "../kernels/tensor.ts";
+import type { FloatArray, Tensor } from "../kernels/tensor.ts";
+import type { Layer, RecurrentLayer } from "../nn/layer.ts";
+import type { Loss } from "../nn/loss.ts";
+import { MeanSquaredError } from "../nn/mean-squared-error.ts";
+import { TimeAffine } from "../nn/time-affine.ts";
+import { TimeRNN } from "../nn/time-rnn.ts";
+import { mapWeights } from "./map-weights.ts";
+import type { LayerWeights, ModelWeights } from "./model.ts";
+import { namedWeights, weightShapeProblem } from "./named-weights.ts";
+import type { LayerSpec, ModelSpec } from "./spec.ts";
+import { Standardisation } from "./standardisation.ts";
+
+export interface SequenceModelOptions {
+  /** Whether states carry over from call to call (see TimeRNN). Default false. */
+  readonly stateful?: boolean;
+}
+
+interface PredictionBuffers<A extends FloatArray> {
+  /** `(N, T, D)`, standardised. */
+  readonly xs: Tensor<A>;
+  /** `(N, T, O)`, in units. */
+  readonly outputs: Tensor<A>;
+}
+
+/** N sequences a call, T steps each; D features in, O outputs out. In float64 it is the reference of its float32 twin. */
+export class SequenceModel<A extends FloatArray = Float32Array> {
+  readonly spec: ModelSpec;
+  /** All trainable tensors, from the first layer to the head: the model's own. */
+  readonly params: readonly Tensor<A>[];
+  /** One gradient for each of `params`, in their order; overwritten by each backward. */
+  readonly grads: readonly Tensor<A>[];
+  readonly standardisation: Standardisation<A>;
+  readonly #weights: ModelWeights<A>;
+  readonly #layers: readonly RecurrentLayer<A>[];
+  readonly #head: Layer<A>;
+  readonly #loss: Loss<A> = new MeanSquaredError<A>();
+  #buffers: PredictionBuffers<A> | undefined;
+
+  /** `weights` are copied. Throws `bad_model` where they are not of the spec's shapes. */
+  constructor(spec: ModelSpec, weights: ModelWeights<A>, options: SequenceModelOptions = {}) {
+    const stateful = options.stateful ?? false;
+    this.spec = spec;
+    this.#weights = mapWeights(checkedWeights(spec, weights), copyTensor);
+    this.#layers = spec.layers.map((layer, index) => createLayer(layer, this.#weights.layers[index]!, stateful));
+    this.#head = new TimeAffine(this.#weights.head.W, this.#weights.head.b);
+    this.standardisation = new Standardisation(spec, this.#weights);
+    const all = [...this.#layers, this.#head];
+    this.params = all.flatMap((layer) => layer.params);
+    this.grads = all.flatMap((layer) => layer.grads);
+  }
+
+  /** Standardised xs `(N, T, D)` -> standardised ys `(N, T, O)`, the model's own tensor, overwritten by the next call. */
+  forward(xs: Tensor<A>): Tensor<A> {
+    let hs = xs;
+    for (let i = 0; i < this.#layers.length; i++) hs = this.#layers[i]!.forward(hs);
+    return this.#head.forward(hs);
+  }
+
+  /** A forward, and its mean squared error against standardised targets `(N, T, O)`. A backward may follow. */
+  loss(xs: Tensor<A>, targets: Tensor<A>): number {
+    return this.#loss.forward(this.forward(xs), targets);
+  }
+
+  /** The gradients of the last loss: writes `grads`, returns the one by xs `(N, T, D)`. Throws `unavailable` unless a loss came before. */
+  backward(): Tensor<A> {
+    let ds = this.#head.backward(this.#loss.backward());
+    for (let i = this.#layers.length - 1; i >= 0; i--) ds = this.#layers[i]!.backward(ds);
+    return ds;
+  }
+
+  /** Readings in the sensors' units `(N, T, D)` -> outputs in the targets' units `(N, T, O)`, the model's own tensor, as `forward`. */
+  predict(readings: Tensor<A>): Tensor<A> {
+    if (this.#buffers === undefined || !sameShape(this.#buffers.xs.shape, readings.shape)) {
+      const outputs = [...readings.shape.slice(0, -1), this.spec.outputs.length];
+      this.#buffers = { xs: zerosLike(readings, readings.shape), outputs: zerosLike(readings, outputs) };
+    }
+    const { xs, outputs } = this.#buffers;
+    this.standardisation.inputs(readings, xs);
+    this.standardisation.outputs(this.forward(xs), readings, outputs);
+    return outputs;
+  }
+
+  /** The gradients that reached each layer's state before the first step in the last backward, `(N, H)` from the first layer up. */
+  get stateGradients(): Tensor<A>[] {
+    return this.#layers.map((layer) => layer.dh);
+  }
+
+  /** Copies of each layer's state `(N, H)`, from the first layer up; undefined where none is kept. */
+  getState(): Tensor<A>[] | undefined {
+    const states: Tensor<A>[] = [];
+    for (const layer of this.#layers) {
+      const state = layer.getState();
+      if (state === undefined) return undefined;
+      states.push(state);
+    }
+    return states;
+  }
+
+  /** Keeps copies of one state `(N, H)` a layer, from the first layer up. Throws `bad_argument` on another number or shape. */
+  setState(states: readonly Tensor<A>[]): void {
+    if (states.length !== this.#layers.length) {
+      throw new HiddenstateError(
+        "bad_argument",
+        `cannot set the state of model ${this.spec.name}: there are ${states.length} states for ${this.#layers.length} layers; pass one for each`,
+      );
+    }
+    this.#layers.forEach((layer, index) => layer.setState(states[index]!));
+  }
+
+  /** The next forward starts from zeros, with any batch size. */
+  resetState(): void {
+    for (const layer of this.#layers) layer.resetState();
+  }
+
+  /** A copy of the weights as they stand: a snapshot to keep, or to put back with `setWeights`. */
+  getWeights(): ModelWeights<A> {
+    return mapWeights(this.#weights, copyTensor);
+  }
+
+  /** Copies `weights` over the model's own; states stay. Throws `bad_model` where they are not of the spec's shapes. */
+  setWeights(weights: ModelWeights<A>): void {
+    const from = namedWeights(checkedWeights(this.spec, weights));
+    namedWeights(this.#weights).forEach(([, tensor], index) => tensor.data.set(from[index]![1].data));
+  }
+}
+
+function checkedWeights<A extends FloatArray>(spec: ModelSpec, weights: ModelWeights<A>): ModelWeights<A> {
+  const problem = weightShapeProblem(spec, weights);
+  if (problem !== undefined) throw new HiddenstateError("bad_model", `cannot build model ${spec.name}: ${problem}`);
+  return weights;
+}
+
+function createLayer<A extends FloatArray>(
+  spec: LayerSpec,
+  { Wx, Wh, b }: LayerWeights<A>,
+  stateful: boolean,
+): RecurrentLayer<A> {
+  switch (spec.cell) {
+    case "rnn_tanh":
+      return new TimeRNN(Wx, Wh, b, { stateful });
+    default:
+      return spec.cell satisfies never;
+  }
+}

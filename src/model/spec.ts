@@ -1,0 +1,89 @@
+// What a model is, apart from its numbers: features, outputs, layers, states, where it came from. It travels as JSON inside the
+// model file. Numbers (weights, scaling) stand in the graph only; the spec names them.
+import { z } from "zod";
+import { HiddenstateError } from "../base/errors.ts";
+import { limits } from "../base/limits.ts";
+
+/** Where the spec lies in an ONNX file's `metadata_props`. */
+export const SPEC_METADATA_KEY = "hiddenstate.spec";
+
+const name = z.string().min(1).max(128);
+
+const featureSchema = z.strictObject({ name, unit: z.string().max(32).default("") });
+
+const outputSchema = z.strictObject({
+  name,
+  unit: z.string().max(32).default(""),
+  /** The feature this output forecasts. */
+  feature: name,
+  /** How many steps ahead. */
+  horizon: z.int().min(1),
+  /** The feature's standard deviation on the training rows: the scale of the parity measure, in the output's unit. */
+  deviation: z.number().positive(),
+});
+
+/** One state tensor, paired by name: the graph's input and output, its element type and shape at N = 1. */
+const stateSchema = z.strictObject({
+  name,
+  input: name,
+  output: name,
+  type: z.literal("float32"),
+  shape: z.array(z.int().min(1)).min(1).max(4),
+  /** |h| is at most this where the cell bounds it (tanh: 1). */
+  bound: z.number().positive().optional(),
+});
+
+const layerSchema = z.strictObject({ cell: z.enum(["rnn_tanh"]), hidden: z.int().min(1).max(4096) });
+
+const trainingSchema = z.strictObject({
+  /** What the readings were: a file's name or `firmware-sim`. */
+  source: z.string().max(512),
+  seed: z.int(),
+  epochs: z.int().min(0),
+  rows: z.strictObject({ train: z.int(), validation: z.int(), test: z.int() }),
+  /** Root mean squared error on the test rows, by output name, in the output's unit. */
+  testRmse: z.record(z.string(), z.number()),
+  persistenceRmse: z.record(z.string(), z.number()),
+});
+
+export const modelSpecSchema = z.strictObject({
+  format: z.literal(1),
+  name,
+  task: z.literal("forecast"),
+  features: z.array(featureSchema).min(1).max(limits.featuresMax),
+  outputs: z.array(outputSchema).min(1).max(limits.featuresMax),
+  layers: z.array(layerSchema).min(1).max(8),
+  head: z.strictObject({
+    kind: z.literal("regression"),
+    /** The head predicts the change of each output's feature from the present reading. */
+    residual: z.boolean(),
+  }),
+  states: z.array(stateSchema).min(1).max(64),
+  training: trainingSchema.optional(),
+});
+
+export type ModelSpec = z.output<typeof modelSpecSchema>;
+export type FeatureSpec = ModelSpec["features"][number];
+export type OutputSpec = ModelSpec["outputs"][number];
+export type StateSpec = ModelSpec["states"][number];
+export type LayerSpec = ModelSpec["layers"][number];
+
+/** A spec out of a model file's JSON. Throws `bad_model` naming the field. */
+export function parseModelSpec(text: string, origin: string): ModelSpec {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (thrown) {
+    throw new HiddenstateError("bad_model", `cannot read the spec in ${origin}: it is not JSON`, thrown);
+  }
+  const parsed = modelSpecSchema.safeParse(value);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0]!;
+    throw new HiddenstateError(
+      "bad_model",
+      `cannot read the spec in ${origin}: ${issue.path.join(".")}: ${issue.message}`,
+      parsed.error,
+    );
+  }
+  return parsed.data;
+}

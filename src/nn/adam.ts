@@ -1,0 +1,102 @@
+// Adam (Kingma and Ba, 2015), AMSGrad (Reddi et al., 2018) and AdamW (Loshchilov and Hutter, 2019), in the form and order of operations
+// of PyTorch's Adam and AdamW. It uses only operations that IEEE 754 fixes to the bit, so a seeded run repeats on any machine.
+import type { FloatArray, Tensor } from "../kernels/tensor.ts";
+import { checkStep, checkRange, createMoments } from "./optimizer.ts";
+import type { Optimizer } from "./optimizer.ts";
+
+export interface AdamOptions {
+  readonly learningRate: number;
+  /** How much of the first and of the second moment a step keeps. Default 0.9 and 0.999. */
+  readonly betas?: readonly [number, number];
+  /** Default 1e-8. */
+  readonly epsilon?: number;
+  readonly weightDecay?: number;
+  /** `gradient` (Adam, the default) adds weightDecay * param to each gradient; `param` (AdamW) shrinks the params themselves. */
+  readonly decayOf?: "gradient" | "param";
+  /** AMSGrad: divides by the largest second moment so far. */
+  readonly amsgrad?: boolean;
+}
+
+export class Adam<A extends FloatArray = Float32Array> implements Optimizer<A> {
+  learningRate: number;
+  /** Moving averages of the gradients and of their squares, one of each param's shape: the optimizer's own. */
+  readonly firstMoments: readonly Tensor<A>[];
+  readonly secondMoments: readonly Tensor<A>[];
+  /** The largest second moments so far; none without `amsgrad`. */
+  readonly secondMomentsMax: readonly Tensor<A>[];
+  readonly #params: readonly Tensor<A>[];
+  readonly #beta1: number;
+  readonly #beta2: number;
+  readonly #epsilon: number;
+  readonly #weightDecay: number;
+  readonly #decoupled: boolean;
+  // beta^t as running products: Math.pow may differ between versions of Node.
+  #beta1Power = 1;
+  #beta2Power = 1;
+
+  /** `params` are lent: each step changes them in place. Throws `bad_argument` on options out of range. */
+  constructor(params: readonly Tensor<A>[], options: AdamOptions) {
+    const {
+      learningRate,
+      betas = [0.9, 0.999],
+      epsilon = 1e-8,
+      weightDecay = 0,
+      decayOf = "gradient",
+      amsgrad = false,
+    } = options;
+    checkRange("build Adam", "learningRate", learningRate, 0, Infinity);
+    checkRange("build Adam", "betas[0]", betas[0], 0, 1);
+    checkRange("build Adam", "betas[1]", betas[1], 0, 1);
+    checkRange("build Adam", "epsilon", epsilon, 0, Infinity);
+    checkRange("build Adam", "weightDecay", weightDecay, 0, Infinity);
+    this.learningRate = learningRate;
+    this.firstMoments = createMoments(params);
+    this.secondMoments = createMoments(params);
+    this.secondMomentsMax = amsgrad ? createMoments(params) : [];
+    this.#params = params;
+    this.#beta1 = betas[0];
+    this.#beta2 = betas[1];
+    this.#epsilon = epsilon;
+    this.#weightDecay = weightDecay;
+    this.#decoupled = decayOf === "param";
+  }
+
+  /**
+   * m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2;
+   * p -= learningRate / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon).
+   */
+  step(grads: readonly Tensor<A>[]): void {
+    checkStep("step Adam", this.#params, grads);
+    this.#beta1Power *= this.#beta1;
+    this.#beta2Power *= this.#beta2;
+    for (let index = 0; index < grads.length; index++) this.#update(index, grads[index]!.data);
+  }
+
+  #update(index: number, grad: A): void {
+    const param = this.#params[index]!.data;
+    const first = this.firstMoments[index]!.data;
+    const second = this.secondMoments[index]!.data;
+    const largest = this.secondMomentsMax[index]?.data;
+    const beta1 = this.#beta1;
+    const beta2 = this.#beta2;
+    const epsilon = this.#epsilon;
+    const rate = this.learningRate / (1 - this.#beta1Power);
+    const correction = Math.sqrt(1 - this.#beta2Power);
+    const shrink = this.#decoupled ? 1 - this.learningRate * this.#weightDecay : 1;
+    const coupled = this.#decoupled ? 0 : this.#weightDecay;
+    for (let i = 0; i < param.length; i++) {
+      const value = param[i]!;
+      const gradient = grad[i]! + coupled * value;
+      const m = beta1 * first[i]! + (1 - beta1) * gradient;
+      const v = beta2 * second[i]! + (1 - beta2) * gradient * gradient;
+      first[i] = m;
+      second[i] = v;
+      let scale = v;
+      if (largest !== undefined) {
+        scale = Math.max(largest[i]!, v);
+        largest[i] = scale;
+      }
+      param[i] = shrink * value - (rate * m) / (Math.sqrt(scale) / correction + epsilon);
+    }
+  }
+}

@@ -1,0 +1,75 @@
+// Holds a backward pass against finite differences of its forward pass, in double precision. It knows no layer: anything whose loss is a
+// pure function of some tensors can be judged, a user's own network too.
+import { HiddenstateError } from "../base/errors.ts";
+import type { Tensor } from "../kernels/tensor.ts";
+import { checkSameShape } from "./check-shape.ts";
+
+/** A tensor that the loss depends on, and the gradient that a backward pass has claimed for it. */
+export interface CheckedVariable {
+  readonly name: string;
+  readonly value: Tensor<Float64Array>;
+  readonly gradient: Tensor<Float64Array>;
+}
+
+export interface GradientReport {
+  /** How many gradients were held against differences: every element of every variable. */
+  readonly count: number;
+  /** The largest |analytic - numeric| / max(|analytic|, |numeric|, 1e-3); NaN counts as infinite. */
+  readonly worst: number;
+  /** Where it is, as `Wx[3]`, and the two values there. */
+  readonly at: string;
+  readonly analytic: number;
+  readonly numeric: number;
+}
+
+const ERROR_FLOOR = 1e-3;
+/**
+ * Central differences over four points leave an error of step^4: at 1e-3 both that and the rounding of the loss, about
+ * 1e-16 / step, stay well under a millionth of the floor.
+ */
+const STEP = 1e-3;
+
+/**
+ * Moves each element of each variable in turn, and puts it back. `loss` runs a forward pass on the variables as they stand, from the same
+ * initial state each time, and returns the loss; it runs no backward. Gradients are copied first, so they may be a layer's own tensors.
+ * Throws `bad_argument` where the loss is not repeatable, since differences would then measure something else.
+ */
+export function checkGradients(loss: () => number, variables: readonly CheckedVariable[]): GradientReport {
+  const claims = variables.map(({ name, value, gradient }) => {
+    checkSameShape(`check the gradient of ${name}`, "it", gradient, value, "pass the gradient by that very tensor");
+    return gradient.data.slice();
+  });
+  const before = loss();
+  if (!Object.is(before, loss())) {
+    throw new HiddenstateError(
+      "bad_argument",
+      "cannot check gradients: the loss differs from call to call; set the initial state and every input anew in each",
+    );
+  }
+  let report: GradientReport = { count: 0, worst: 0, at: "", analytic: 0, numeric: 0 };
+  let count = 0;
+  variables.forEach(({ name, value }, index) => {
+    for (let i = 0; i < value.data.length; i++) {
+      const analytic = claims[index]![i]!;
+      const numeric = differentiate(loss, value.data, i);
+      const error = Math.abs(analytic - numeric) / Math.max(Math.abs(analytic), Math.abs(numeric), ERROR_FLOOR);
+      const rated = Number.isNaN(error) ? Infinity : error;
+      count++;
+      if (rated >= report.worst) report = { count, worst: rated, at: `${name}[${i}]`, analytic, numeric };
+    }
+  });
+  return { ...report, count };
+}
+
+/** f'(x) = (8 (f(x + s) - f(x - s)) - (f(x + 2s) - f(x - 2s))) / 12s, leaving x as it was. */
+function differentiate(loss: () => number, values: Float64Array, i: number): number {
+  const middle = values[i]!;
+  const lossAt = (offset: number): number => {
+    values[i] = middle + offset * STEP;
+    return loss();
+  };
+  const near = lossAt(1) - lossAt(-1);
+  const far = lossAt(2) - lossAt(-2);
+  values[i] = middle;
+  return (8 * near - far) / (12 * STEP);
+}

@@ -1,0 +1,273 @@
+// The network of a spec: the same numbers as its layers and as the engine, gradients that differences confirm, weights and states that
+// are copied in and out.
+import assert from "node:assert/strict";
+import { test } from "tap";
+import { createRandom } from "../../src/base/random.ts";
+import { NativeEngine } from "../../src/engine/native-engine.ts";
+import { copyTensor, tensor, toFloat64, zeros } from "../../src/kernels/tensor.ts";
+import type { Tensor } from "../../src/kernels/tensor.ts";
+import { initialWeights } from "../../src/model/initial-weights.ts";
+import { mapWeights } from "../../src/model/map-weights.ts";
+import { namedWeights } from "../../src/model/named-weights.ts";
+import { SequenceModel } from "../../src/model/sequence-model.ts";
+import { Adam } from "../../src/nn/adam.ts";
+import { checkGradients } from "../../src/nn/gradient-check.ts";
+import { TimeAffine } from "../../src/nn/time-affine.ts";
+import { TimeRNN } from "../../src/nn/time-rnn.ts";
+import { randomModel, randomWeights } from "../support/random-model.ts";
+import { randomTensor, randomTensor64 } from "../support/random-tensors.ts";
+
+/** Readings as the random models' sensors give them: a pressure first. */
+function readingsOf(weights: { xMean: Tensor; xScale: Tensor }, N: number, T: number, seed: number): Tensor {
+  const random = createRandom(seed);
+  const D = weights.xMean.data.length;
+  const data = Float32Array.from(
+    { length: N * T * D },
+    (_, i) => weights.xMean.data[i % D]! + weights.xScale.data[i % D]! * random.normal(),
+  );
+  return tensor(data, [N, T, D]);
+}
+
+void test("it is its layers, one after the other", async (t) => {
+  const { spec, weights } = randomWeights({ features: 3, outputs: 2, hidden: [5, 4] });
+  const xs = randomTensor(createRandom(1), [2, 6, 3]);
+  const [below, above] = weights.layers;
+  const hs = new TimeRNN(below!.Wx, below!.Wh, below!.b).forward(xs);
+  const expected = new TimeAffine(weights.head.W, weights.head.b).forward(
+    new TimeRNN(above!.Wx, above!.Wh, above!.b).forward(hs),
+  );
+  const model = new SequenceModel(spec, weights);
+  t.same(model.forward(xs), expected);
+  t.same(
+    model.params.map(({ shape }) => shape),
+    [[3, 5], [5, 5], [5], [5, 4], [4, 4], [4], [4, 2], [2]],
+  );
+  t.same(
+    model.grads.map(({ shape }) => shape),
+    model.params.map(({ shape }) => shape),
+  );
+});
+
+void test("it predicts, in units, the very bits that the native engine steps to", async (t) => {
+  for (const options of [
+    { features: 2, outputs: 1, hidden: [8], residual: false },
+    { features: 3, outputs: 2, hidden: [7, 5], residual: true },
+  ]) {
+    const file = randomModel(options);
+    const model = new SequenceModel(file.spec, file.weights, { stateful: true });
+    const engine = new NativeEngine(file);
+    const [N, T, D, O] = [3, 40, options.features, options.outputs];
+    const slots = Int32Array.from({ length: N }, () => engine.allocate());
+    for (const seed of [1, 2]) {
+      const readings = readingsOf(file.weights, N, T, seed);
+      const x = new Float32Array(T * N * D);
+      const y = new Float32Array(T * N * O);
+      for (let n = 0; n < N; n++) {
+        for (let step = 0; step < T; step++) {
+          for (let d = 0; d < D; d++) x[(step * N + n) * D + d] = readings.data[(n * T + step) * D + d]!;
+        }
+      }
+      engine.step({ slots, count: N, steps: T, x, y });
+      const predicted = model.predict(readings);
+      t.same(predicted.shape, [N, T, O]);
+      for (let i = 0; i < predicted.data.length; i++) {
+        const [n, step, o] = [Math.floor(i / (T * O)), Math.floor(i / O) % T, i % O];
+        assert.equal(predicted.data[i], y[(step * N + n) * O + o], `row ${n}, step ${step}, output ${o}`);
+      }
+    }
+    await engine.close();
+  }
+});
+
+void test("every gradient of a stack is confirmed by central differences, in two carried chunks", async (t) => {
+  for (const [N, T, hidden] of [
+    [1, 1, [1]],
+    [2, 5, [4, 3]],
+    [1, 8, [3, 2, 4]],
+  ] as const) {
+    const { spec, weights } = randomWeights({ features: 2, outputs: 2, hidden, seed: N + T });
+    const model = new SequenceModel(spec, mapWeights(weights, toFloat64), { stateful: true });
+    const random = createRandom(3);
+    model.setState(hidden.map((H) => randomTensor64(random, [N, H])));
+    for (const chunk of [1, 2]) {
+      const states = model.getState()!;
+      const xs = randomTensor64(random, [N, T, 2]);
+      const targets = randomTensor64(random, [N, T, 2]);
+      model.loss(xs, targets);
+      const carried = model.getState()!;
+      const dxs = model.backward();
+      const report = checkGradients(() => {
+        model.setState(states);
+        return model.loss(xs, targets);
+      }, [
+        { name: "xs", value: xs, gradient: dxs },
+        ...model.params.map((value, i) => ({ name: `params[${i}]`, value, gradient: model.grads[i]! })),
+        ...model.stateGradients.map((gradient, i) => ({ name: `states[${i}]`, value: states[i]!, gradient })),
+      ]);
+      const elements = [xs, ...model.params, ...states].reduce((sum, { data }) => sum + data.length, 0);
+      t.equal(report.count, elements);
+      t.ok(report.worst <= 1e-6, `N=${N} T=${T} H=${hidden.join()} chunk ${chunk}: worst ${report.worst} at ${report.at}`);
+      model.setState(carried);
+    }
+  }
+});
+
+void test("float32 predicts what its float64 twin predicts, by the parity measure", async (t) => {
+  const { spec, weights } = randomWeights({ features: 2, outputs: 2, hidden: [16], residual: true });
+  const readings = readingsOf(weights, 2, 100, 4);
+  const single = new SequenceModel(spec, weights).predict(readings);
+  const double = new SequenceModel(spec, mapWeights(weights, toFloat64)).predict(toFloat64(readings));
+  const worst = double.data.reduce((most, b, i) => {
+    const scale = weights.yScale.data[i % 2]!;
+    return Math.max(most, Math.abs(single.data[i]! - b) / Math.max(scale, Math.abs(b)));
+  }, 0);
+  t.ok(worst <= 1e-5, `worst ${worst}`);
+});
+
+void test("with a residual head an output is a change of its feature's present reading", async (t) => {
+  const { spec, weights } = randomWeights({ features: 2, outputs: 1, hidden: [3], residual: true });
+  const still = mapWeights(weights, copyTensor);
+  still.head.W.data.fill(0);
+  still.head.b.data.fill(0);
+  still.yMean.data[0] = 0.25;
+  const predicted = new SequenceModel(spec, still).predict(tensor(Float32Array.of(101_320, 20, 101_330, 21), [1, 2, 2]));
+  t.same(predicted.data, Float32Array.of(20.25, 21.25), "the second feature is the one it forecasts");
+});
+
+void test("standardised targets are what outputs in units are made of", async (t) => {
+  for (const residual of [false, true]) {
+    const { spec, weights } = randomWeights({ features: 3, outputs: 2, hidden: [3], residual });
+    const { standardisation } = new SequenceModel(spec, mapWeights(weights, toFloat64));
+    const readings = toFloat64(readingsOf(weights, 2, 5, 5));
+    const ys = randomTensor64(createRandom(6), [2, 5, 2]);
+    const outputs = copyTensor(ys);
+    standardisation.outputs(ys, readings, outputs);
+    const back = copyTensor(ys);
+    standardisation.targets(outputs, readings, back);
+    const worst = back.data.reduce((most, value, i) => Math.max(most, Math.abs(value - ys.data[i]!)), 0);
+    t.ok(worst < 1e-9, `residual ${residual}: worst ${worst}`);
+    const xs = copyTensor(readings);
+    standardisation.inputs(readings, xs);
+    t.equal(xs.data[4], (readings.data[4]! - Math.fround(weights.xMean.data[1]!)) / Math.fround(weights.xScale.data[1]!));
+  }
+  const { spec, weights } = randomWeights({ features: 3, outputs: 2, hidden: [3] });
+  const { standardisation } = new SequenceModel(spec, weights);
+  t.throws(() => standardisation.inputs(zeros([2, 3]), zeros([1, 3])), {
+    code: "bad_argument",
+    message: "cannot standardise: (2, 3) and (1, 3) are not rows of 3 and 3; pass tensors with the same leading axes",
+  });
+});
+
+void test("weights are copied in and out, and put back exactly", async (t) => {
+  const { spec, weights } = randomWeights({ features: 2, outputs: 1, hidden: [4] });
+  const before = mapWeights(weights, copyTensor);
+  const model = new SequenceModel(spec, weights);
+  const readings = readingsOf(weights, 1, 10, 7);
+  const predicted = copyTensor(model.predict(readings));
+  weights.head.W.data.fill(0);
+  t.same(model.predict(readings), predicted, "changing what it was built from changes nothing");
+  const snapshot = model.getWeights();
+  t.same(snapshot, before);
+  for (const { data } of model.params) data.fill(0.1);
+  t.notSame(model.predict(readings), predicted);
+  t.same(snapshot, before, "training on does not move a snapshot");
+  model.setWeights(snapshot);
+  t.same(model.predict(readings), predicted);
+  snapshot.head.b.data[0] = 99;
+  t.same(model.getWeights(), before);
+});
+
+void test("weights that are not the spec's are refused by name and shape", async (t) => {
+  const { spec, weights } = randomWeights({ features: 2, outputs: 1, hidden: [4] });
+  t.throws(() => new SequenceModel(spec, { ...weights, head: { ...weights.head, W: zeros([5, 1]) } }), {
+    code: "bad_model",
+    message: "cannot build model random: head.W has shape (5, 1), and the spec's is (4, 1)",
+  });
+  t.throws(() => new SequenceModel(spec, weights).setWeights({ ...weights, layers: [] }), {
+    code: "bad_model",
+    message: "cannot build model random: there are weights for 0 layers, and the spec has 1",
+  });
+  const strange = {
+    ...spec,
+    outputs: [{ ...spec.outputs[0]!, feature: "wind" }],
+    head: { kind: "regression" as const, residual: true },
+  };
+  t.throws(() => new SequenceModel(strange, weights), {
+    code: "bad_model",
+    message: "cannot build model random: output output0 forecasts wind, which is no feature",
+  });
+});
+
+void test("states of all layers are carried, copied out, put back and reset", async (t) => {
+  const { spec, weights } = randomWeights({ features: 2, outputs: 1, hidden: [4, 3] });
+  const model = new SequenceModel(spec, weights, { stateful: true });
+  t.equal(model.getState(), undefined);
+  const readings = readingsOf(weights, 2, 5, 8);
+  const first = copyTensor(model.predict(readings));
+  const states = model.getState()!;
+  t.same(
+    states.map(({ shape }) => shape),
+    [
+      [2, 4],
+      [2, 3],
+    ],
+  );
+  const second = copyTensor(model.predict(readings));
+  t.notSame(second, first, "the state carries over");
+  model.setState(states);
+  t.same(model.predict(readings), second);
+  model.resetState();
+  t.same(model.predict(readings), first);
+  t.throws(() => model.setState(states.slice(1)), {
+    code: "bad_argument",
+    message: "cannot set the state of model random: there are 1 states for 2 layers; pass one for each",
+  });
+  const forgetful = new SequenceModel(spec, weights);
+  forgetful.predict(readings);
+  t.same(forgetful.predict(readings), first, "without stateful every call starts from zeros");
+});
+
+void test("initial weights repeat with their seed, within PyTorch's bounds, and keep the scaling", async (t) => {
+  const { spec, weights: scaling } = randomWeights({ features: 3, outputs: 2, hidden: [16, 4] });
+  const drawn = initialWeights(spec, scaling, createRandom(9));
+  t.same(initialWeights(spec, scaling, createRandom(9)), drawn);
+  t.notSame(initialWeights(spec, scaling, createRandom(10)).head, drawn.head);
+  t.equal(drawn.xMean, scaling.xMean);
+  const bounds = { "layers[0]": 1 / 4, "layers[1]": 1 / 2, head: 1 / 2 };
+  for (const [name, { data }] of namedWeights(drawn)) {
+    for (const [prefix, bound] of Object.entries(bounds)) {
+      if (!name.startsWith(prefix)) continue;
+      t.ok(
+        data.every((value) => Math.abs(value) <= bound),
+        name,
+      );
+      if (data.length > 8) t.ok(Math.max(...data) > bound / 2 && Math.min(...data) < -bound / 2, `${name} fills its range`);
+    }
+  }
+});
+
+void test("it trains in chunks, and its best weights can be kept", async (t) => {
+  const { spec, weights } = randomWeights({ features: 1, outputs: 1, hidden: [8] });
+  const model = new SequenceModel(spec, initialWeights(spec, weights, createRandom(11)), { stateful: true });
+  const optimizer = new Adam(model.params, { learningRate: 0.01 });
+  const xs = zeros([1, 20, 1]);
+  const targets = zeros([1, 20, 1]);
+  let best = { loss: Infinity, weights: model.getWeights() };
+  let first = Number.NaN;
+  for (let chunk = 0; chunk < 300; chunk++) {
+    for (let step = 0; step < 20; step++) {
+      xs.data[step] = Math.sin(0.3 * (chunk * 20 + step));
+      targets.data[step] = Math.sin(0.3 * (chunk * 20 + step + 1));
+    }
+    const loss = model.loss(xs, targets);
+    if (chunk === 0) first = loss;
+    if (loss < best.loss) best = { loss, weights: model.getWeights() };
+    model.backward();
+    optimizer.step(model.grads);
+  }
+  t.ok(first > 0.3 && best.loss < 1e-3, `first ${first}, best ${best.loss}`);
+  t.throws(() => new SequenceModel(spec, best.weights).backward(), {
+    code: "unavailable",
+    message: "cannot run MeanSquaredError backward: no forward came before it; call forward first",
+  });
+});

@@ -1,0 +1,175 @@
+// The backward passes, held against central differences of the forward passes in float64, element by element.
+import { test } from "tap";
+import { createRandom } from "../../src/base/random.ts";
+import { tensor } from "../../src/kernels/tensor.ts";
+import type { Tensor } from "../../src/kernels/tensor.ts";
+import { checkGradients } from "../../src/nn/gradient-check.ts";
+import type { CheckedVariable } from "../../src/nn/gradient-check.ts";
+import { MeanSquaredError } from "../../src/nn/mean-squared-error.ts";
+import { RNN } from "../../src/nn/rnn.ts";
+import { TimeAffine } from "../../src/nn/time-affine.ts";
+import { TimeRNN } from "../../src/nn/time-rnn.ts";
+import { randomTensor64 } from "../support/random-tensors.ts";
+
+type Tensor64 = Tensor<Float64Array>;
+
+const ERROR_MAX = 1e-6;
+
+/** A loss that gives every output a gradient of its own. */
+function weighted(outputs: Tensor64, weights: Tensor64): number {
+  return outputs.data.reduce((sum, value, i) => sum + value * weights.data[i]!, 0);
+}
+
+function named(names: readonly string[], values: readonly Tensor64[], gradients: readonly Tensor64[]): CheckedVariable[] {
+  return names.map((name, index) => ({ name, value: values[index]!, gradient: gradients[index]! }));
+}
+
+function elementsOf(variables: readonly CheckedVariable[]): number {
+  return variables.reduce((sum, { value }) => sum + value.data.length, 0);
+}
+
+/** [N, T, D, H]: the edges, then shapes drawn at random. */
+function shapes(): [number, number, number, number][] {
+  const random = createRandom(20);
+  const below = (max: number): number => 1 + (random.uint32() % max);
+  const drawn = Array.from({ length: 18 }, (): [number, number, number, number] => [below(4), below(12), below(6), below(9)]);
+  return [[1, 1, 1, 1], [1, 7, 3, 5], [3, 1, 4, 6], [2, 6, 1, 4], [4, 3, 5, 1], [1, 40, 2, 6], ...drawn];
+}
+
+void test("TimeRNN's gradients by every parameter, input and initial state, in two carried chunks", async (t) => {
+  t.ok(shapes().length >= 20);
+  for (const [index, [N, T, D, H]] of shapes().entries()) {
+    const random = createRandom(100 + index);
+    const gain = 1.5 / Math.sqrt(H);
+    const params = [randomTensor64(random, [D, H]), randomTensor64(random, [H, H], gain), randomTensor64(random, [H])] as const;
+    const layer = new TimeRNN(...params, { stateful: true });
+    layer.setState(randomTensor64(random, [N, H]));
+    for (const chunk of [1, 2]) {
+      // The second chunk starts from what the first left, which is a constant to it: gradients stop there.
+      const h = layer.getState()!;
+      const xs = randomTensor64(random, [N, T, D]);
+      const weights = randomTensor64(random, [N, T, H]);
+      layer.forward(xs);
+      const carried = layer.getState()!;
+      const dxs = layer.backward(weights);
+      const variables = named(["Wx", "Wh", "b", "xs", "h"], [...params, xs, h], [...layer.grads, dxs, layer.dh]);
+      const report = checkGradients(() => {
+        layer.setState(h);
+        return weighted(layer.forward(xs), weights);
+      }, variables);
+      const at = `N=${N} T=${T} D=${D} H=${H} chunk ${chunk}`;
+      t.equal(report.count, elementsOf(variables), `${at}: every element is checked`);
+      t.ok(report.worst <= ERROR_MAX, `${at}: worst ${report.worst} at ${report.at}`);
+      layer.setState(carried);
+    }
+  }
+});
+
+void test("RNN's gradients by every parameter, input and state", async (t) => {
+  for (const [N, , D, H] of shapes().slice(0, 8)) {
+    const random = createRandom(N + 10 * D + 100 * H);
+    const params = [randomTensor64(random, [D, H]), randomTensor64(random, [H, H]), randomTensor64(random, [H])] as const;
+    const layer = new RNN(...params);
+    const x = randomTensor64(random, [N, D]);
+    const h = randomTensor64(random, [N, H]);
+    const weights = randomTensor64(random, [N, H]);
+    layer.forward(x, h);
+    const { dx, dhPrev } = layer.backward(weights);
+    const variables = named(["Wx", "Wh", "b", "x", "h"], [...params, x, h], [...layer.grads, dx, dhPrev]);
+    const report = checkGradients(() => weighted(layer.forward(x, h), weights), variables);
+    t.equal(report.count, elementsOf(variables));
+    t.ok(report.worst <= ERROR_MAX, `worst ${report.worst} at ${report.at}`);
+  }
+});
+
+void test("TimeAffine's and the mean squared error's gradients, together", async (t) => {
+  for (const [N, T, H, O] of shapes().slice(0, 8)) {
+    const random = createRandom(N + 10 * T + 100 * H + 1000 * O);
+    const params = [randomTensor64(random, [H, O]), randomTensor64(random, [O])] as const;
+    const layer = new TimeAffine(...params);
+    const loss = new MeanSquaredError<Float64Array>();
+    const xs = randomTensor64(random, [N, T, H]);
+    const targets = randomTensor64(random, [N, T, O]);
+    const run = (): number => loss.forward(layer.forward(xs), targets);
+    run();
+    const dxs = layer.backward(loss.backward());
+    const variables = named(["W", "b", "xs"], [...params, xs], [...layer.grads, dxs]);
+    const report = checkGradients(run, variables);
+    t.equal(report.count, elementsOf(variables));
+    t.ok(report.worst <= ERROR_MAX, `worst ${report.worst} at ${report.at}`);
+  }
+});
+
+void test("the check finds one gradient that is wrong by a hundred-thousandth, whichever it is", async (t) => {
+  const random = createRandom(30);
+  const [N, T, D, H] = [2, 4, 2, 3];
+  const params = [randomTensor64(random, [D, H]), randomTensor64(random, [H, H]), randomTensor64(random, [H])] as const;
+  const layer = new TimeRNN(...params);
+  const xs = randomTensor64(random, [N, T, D]);
+  const weights = randomTensor64(random, [N, T, H]);
+  layer.forward(xs);
+  const dxs = layer.backward(weights);
+  const gradients = [...layer.grads, dxs].map(({ shape, data }) => tensor(data.slice(), shape));
+  const run = (): number => weighted(layer.forward(xs), weights);
+  const check = (): ReturnType<typeof checkGradients> =>
+    checkGradients(run, named(["Wx", "Wh", "b", "xs"], [...params, xs], gradients));
+  t.ok(check().worst <= ERROR_MAX);
+  const names = ["Wx", "Wh", "b", "xs"];
+  gradients.forEach(({ data }, variable) => {
+    for (let i = 0; i < data.length; i++) {
+      const right = data[i]!;
+      data[i] = right + 1e-5 * Math.max(Math.abs(right), 1e-2);
+      const { worst, at, analytic } = check();
+      t.ok(worst > ERROR_MAX, `${names[variable]!}[${i}] is found`);
+      t.equal(at, `${names[variable]!}[${i}]`);
+      t.equal(analytic, data[i]);
+      data[i] = right;
+    }
+  });
+  gradients[1]!.data[2] = Number.NaN;
+  t.match(check(), { worst: Infinity, at: "Wh[2]" });
+});
+
+void test("the check finds a backward that forgets what goes back through the state", async (t) => {
+  const random = createRandom(31);
+  const params = [randomTensor64(random, [2, 3]), randomTensor64(random, [3, 3]), randomTensor64(random, [3])] as const;
+  const layer = new TimeRNN(...params);
+  const xs = randomTensor64(random, [1, 2, 2]);
+  const weights = tensor(Float64Array.of(0, 0, 0, 1, 2, 3), [1, 2, 3]);
+  layer.forward(xs);
+  layer.backward(weights);
+  // Without the way back, the first step's input would have no gradient.
+  const forgetful = tensor(new Float64Array(4), [1, 2, 2]);
+  const report = checkGradients(() => weighted(layer.forward(xs), weights), [{ name: "xs", value: xs, gradient: forgetful }]);
+  t.ok(report.worst > 0.99, `worst ${report.worst}`);
+});
+
+void test("the check leaves the variables as they were, and refuses a loss that it cannot repeat", async (t) => {
+  const random = createRandom(32);
+  const params = [randomTensor64(random, [1, 2]), randomTensor64(random, [2, 2]), randomTensor64(random, [2])] as const;
+  const before = params.map(({ data }) => data.slice());
+  const layer = new TimeRNN(...params, { stateful: true });
+  const xs = randomTensor64(random, [1, 3, 1]);
+  const weights = randomTensor64(random, [1, 3, 2]);
+  layer.forward(xs);
+  layer.backward(weights);
+  const variables = named(["Wx", "Wh", "b"], params, layer.grads);
+  // It forgets to set the state, so each call starts where the last one ended.
+  t.throws(() => checkGradients(() => weighted(layer.forward(xs), weights), variables), {
+    code: "bad_argument",
+    message: "cannot check gradients: the loss differs from call to call; set the initial state and every input anew in each",
+  });
+  checkGradients(() => {
+    layer.resetState();
+    return weighted(layer.forward(xs), weights);
+  }, variables);
+  t.same(
+    params.map(({ data }) => data),
+    before,
+  );
+  const wrong = tensor(new Float64Array(3), [3]);
+  t.throws(() => checkGradients(() => 0, [{ name: "b", value: params[2], gradient: wrong }]), {
+    code: "bad_argument",
+    message: "cannot check the gradient of b: it has shape (3), not (2); pass the gradient by that very tensor",
+  });
+});

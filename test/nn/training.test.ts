@@ -1,0 +1,285 @@
+// Optimizers against their published update rules, initializers against their distributions, and the whole of it learning something.
+import assert from "node:assert/strict";
+import { test } from "tap";
+import { createRandom } from "../../src/base/random.ts";
+import { tensor, toFloat64, zeros } from "../../src/kernels/tensor.ts";
+import type { Tensor } from "../../src/kernels/tensor.ts";
+import { Adam } from "../../src/nn/adam.ts";
+import type { AdamOptions } from "../../src/nn/adam.ts";
+import { clipGradients } from "../../src/nn/clip-gradients.ts";
+import { fillOrthogonal, fillUniform, fillXavier } from "../../src/nn/initializers.ts";
+import { MeanSquaredError } from "../../src/nn/mean-squared-error.ts";
+import { SGD } from "../../src/nn/sgd.ts";
+import type { SgdOptions } from "../../src/nn/sgd.ts";
+import { TimeAffine } from "../../src/nn/time-affine.ts";
+import { TimeRNN } from "../../src/nn/time-rnn.ts";
+import { randomTensor, randomTensor64 } from "../support/random-tensors.ts";
+
+const vector = (...values: number[]): Tensor<Float64Array> => tensor(Float64Array.from(values), [values.length]);
+
+/** One value's way under PyTorch's SGD, written out from its documentation. */
+function sgdByHand(start: number, grads: readonly number[], options: Required<SgdOptions>): number {
+  const { learningRate, momentum, dampening, nesterov, weightDecay } = options;
+  let value = start;
+  let velocity: number | undefined;
+  for (const grad of grads) {
+    const g = grad + weightDecay * value;
+    velocity = velocity === undefined ? g : momentum * velocity + (1 - dampening) * g;
+    value -= learningRate * (nesterov ? g + momentum * velocity : velocity);
+  }
+  return value;
+}
+
+/** One value's way under PyTorch's Adam or AdamW, written out from its documentation. */
+function adamByHand(start: number, grads: readonly number[], options: Required<AdamOptions>): number {
+  const { learningRate, betas, epsilon, weightDecay, decayOf, amsgrad } = options;
+  let [value, m, v, vMax] = [start, 0, 0, 0];
+  grads.forEach((grad, index) => {
+    const time = index + 1;
+    const g = grad + (decayOf === "gradient" ? weightDecay * value : 0);
+    if (decayOf === "param") value *= 1 - learningRate * weightDecay;
+    m = betas[0] * m + (1 - betas[0]) * g;
+    v = betas[1] * v + (1 - betas[1]) * g ** 2;
+    vMax = Math.max(vMax, v);
+    const mHat = m / (1 - betas[0] ** time);
+    const root = Math.sqrt(amsgrad ? vMax : v) / Math.sqrt(1 - betas[1] ** time);
+    value -= (learningRate * mHat) / (root + epsilon);
+  });
+  return value;
+}
+
+const GRADS = [0.5, -2, 0.25, 3, -0.125, 0.0625, 1];
+
+void test("SGD follows its rule with momentum, dampening, nesterov and weight decay", async (t) => {
+  const plain = { learningRate: 0.1, momentum: 0, dampening: 0, nesterov: false, weightDecay: 0 };
+  const variants: Required<SgdOptions>[] = [
+    plain,
+    { ...plain, weightDecay: 0.1 },
+    { ...plain, momentum: 0.9 },
+    { ...plain, momentum: 0.9, dampening: 0.3, weightDecay: 0.01 },
+    { ...plain, momentum: 0.8, nesterov: true, weightDecay: 0.05 },
+  ];
+  for (const options of variants) {
+    const param = vector(2, -1);
+    const optimizer = new SGD([param], options);
+    for (const grad of GRADS) optimizer.step([vector(grad, -grad)]);
+    const expected = [
+      sgdByHand(2, GRADS, options),
+      sgdByHand(
+        -1,
+        GRADS.map((grad) => -grad),
+        options,
+      ),
+    ];
+    expected.forEach((value, i) => t.ok(Math.abs(param.data[i]! - value) < 1e-14, JSON.stringify(options)));
+    t.equal(optimizer.velocities.length, options.momentum === 0 ? 0 : 1);
+  }
+});
+
+void test("Adam follows its rule, coupled or decoupled, with and without AMSGrad", async (t) => {
+  const plain: Required<AdamOptions> = {
+    learningRate: 0.05,
+    betas: [0.9, 0.999],
+    epsilon: 1e-8,
+    weightDecay: 0,
+    decayOf: "gradient",
+    amsgrad: false,
+  };
+  const variants: Required<AdamOptions>[] = [
+    plain,
+    { ...plain, betas: [0.8, 0.5], amsgrad: true },
+    { ...plain, weightDecay: 0.1, epsilon: 1e-3 },
+    { ...plain, weightDecay: 0.1, decayOf: "param", amsgrad: true },
+  ];
+  for (const options of variants) {
+    const param = vector(2, -1);
+    const optimizer = new Adam([param], options);
+    for (const grad of GRADS) optimizer.step([vector(grad, -grad)]);
+    const mirrored = GRADS.map((grad) => -grad);
+    const expected = [adamByHand(2, GRADS, options), adamByHand(-1, mirrored, options)];
+    expected.forEach((value, i) => t.ok(Math.abs(param.data[i]! - value) < 1e-13, JSON.stringify(options)));
+    t.equal(optimizer.secondMomentsMax.length, options.amsgrad ? 1 : 0);
+  }
+});
+
+void test("a learning rate changed between steps holds from the next step on", async (t) => {
+  const param = vector(1);
+  const optimizer = new SGD([param], { learningRate: 0.5 });
+  optimizer.step([vector(1)]);
+  optimizer.learningRate = 0.25;
+  optimizer.step([vector(1)]);
+  t.equal(param.data[0], 0.25);
+});
+
+void test("optimizers refuse what cannot be meant", async (t) => {
+  const param = vector(1, 2);
+  const cases: [() => unknown, string][] = [
+    [
+      () => new SGD([param], { learningRate: -1 }),
+      "cannot build SGD: learningRate is -1; it must be at least 0 and below Infinity",
+    ],
+    [
+      () => new SGD([param], { learningRate: 1, nesterov: true }),
+      "cannot build SGD: nesterov needs a momentum above 0 and a dampening of 0",
+    ],
+    [
+      () => new Adam([param], { learningRate: 1, betas: [0.9, 1] }),
+      "cannot build Adam: betas[1] is 1; it must be at least 0 and below 1",
+    ],
+    [
+      () => new Adam([param], { learningRate: Number.NaN }),
+      "cannot build Adam: learningRate is NaN; it must be at least 0 and below Infinity",
+    ],
+    [
+      () => new SGD([param], { learningRate: 1 }).step([]),
+      "cannot step SGD: there are 0 gradients for 1 params; pass the grads of the same layers in the same order",
+    ],
+    [
+      () => new Adam([param], { learningRate: 1 }).step([vector(1)]),
+      "cannot step Adam: a gradient has shape (1), not (2); pass the grads of the same layers in the same order",
+    ],
+  ];
+  for (const [call, message] of cases) t.throws(call, { code: "bad_argument", message });
+});
+
+void test("clipping scales all gradients together to the bound, and returns the norm before", async (t) => {
+  const grads = [vector(3, 0), vector(0, 4)];
+  t.equal(clipGradients(grads, 10), 5);
+  t.same(
+    grads.map(({ data }) => Array.from(data)),
+    [
+      [3, 0],
+      [0, 4],
+    ],
+    "under the bound nothing changes",
+  );
+  t.equal(clipGradients(grads, 1), 5);
+  const coefficient = 1 / (5 + 1e-6);
+  t.same(
+    grads.map(({ data }) => Array.from(data)),
+    [
+      [3 * coefficient, 0],
+      [0, 4 * coefficient],
+    ],
+  );
+  t.equal(clipGradients([vector(Infinity, 1)], 1), Infinity);
+  t.ok(Number.isNaN(clipGradients([vector(Number.NaN, 1)], 1)));
+});
+
+/** Of values around 0. */
+function varianceOf(values: Float32Array): number {
+  return values.reduce((sum, value) => sum + value * value, 0) / values.length;
+}
+
+void test("initializers have their distributions, and repeat with their seed", async (t) => {
+  const bound = 1 / Math.sqrt(64);
+  const uniform = zeros([64, 64]);
+  fillUniform(uniform, bound, createRandom(1));
+  t.ok(uniform.data.every((value) => value >= -bound && value < bound));
+  t.ok(Math.abs(varianceOf(uniform.data) / (bound ** 2 / 3) - 1) < 0.05, "a uniform variance");
+  const again = zeros([64, 64]);
+  fillUniform(again, bound, createRandom(1));
+  t.same(again.data, uniform.data);
+
+  const xavier = zeros([20, 80]);
+  fillXavier(xavier, createRandom(2));
+  t.ok(Math.abs(varianceOf(xavier.data) / (2 / 100) - 1) < 0.06, "Glorot and Bengio's variance");
+  t.throws(() => fillXavier(zeros([3]), createRandom(2)), {
+    code: "bad_argument",
+    message: /^cannot initialize a matrix: the tensor has/,
+  });
+
+  const H = 33;
+  const orthogonal = toFloat64(zeros([H, H]));
+  fillOrthogonal(orthogonal, createRandom(3), 2);
+  for (let a = 0; a < H; a++) {
+    for (let b = 0; b < H; b++) {
+      let product = 0;
+      for (let j = 0; j < H; j++) product += orthogonal.data[a * H + j]! * orthogonal.data[b * H + j]!;
+      if (Math.abs(product - (a === b ? 4 : 0)) > 1e-12) t.fail(`rows ${a} and ${b} have the product ${product}`);
+    }
+  }
+  t.throws(() => fillOrthogonal(zeros([2, 3]), createRandom(3)), { code: "bad_argument", message: /not \(3, H\)/ });
+});
+
+interface Sine {
+  readonly xs: Tensor;
+  readonly targets: Tensor;
+}
+
+/** Two noisy sines of different periods from `start` on, and each one's next clean value. */
+function sineChunk(start: number, T: number, random: ReturnType<typeof createRandom>): Sine {
+  const xs = zeros([2, T, 1]);
+  const targets = zeros([2, T, 1]);
+  for (let n = 0; n < 2; n++) {
+    const speed = n === 0 ? 0.2 : 0.31;
+    for (let step = 0; step < T; step++) {
+      xs.data[n * T + step] = Math.sin(speed * (start + step)) + 0.05 * random.normal();
+      targets.data[n * T + step] = Math.sin(speed * (start + step + 1));
+    }
+  }
+  return { xs, targets };
+}
+
+void test("a small network learns the next value of a sine, with truncated backpropagation carrying its state", async (t) => {
+  const random = createRandom(42);
+  const [T, H] = [25, 12];
+  const bound = 1 / Math.sqrt(H);
+  const layer = new TimeRNN(randomTensor(random, [1, H], bound), randomTensor(random, [H, H], bound), zeros([H]), {
+    stateful: true,
+  });
+  const head = new TimeAffine(randomTensor(random, [H, 1], bound), zeros([1]));
+  const loss = new MeanSquaredError();
+  const grads = [...layer.grads, ...head.grads];
+  const optimizer = new Adam([...layer.params, ...head.params], { learningRate: 0.005 });
+  const losses: number[] = [];
+  for (let chunk = 0; chunk < 1500; chunk++) {
+    const { xs, targets } = sineChunk(chunk * T, T, random);
+    losses.push(loss.forward(head.forward(layer.forward(xs)), targets));
+    layer.backward(head.backward(loss.backward()));
+    clipGradients(grads, 1);
+    optimizer.step(grads);
+  }
+  const late = losses.slice(-50).reduce((sum, value) => sum + value, 0) / 50;
+  // Saying the noisy present value again would cost 0.05^2 + (1 - cos 0.2 + 1 - cos 0.31) / 2, about 0.036.
+  t.ok(losses[0]! > 0.3, `the first loss is ${losses[0]}`);
+  t.ok(late < 0.003, `the mean of the last 50 losses is ${late}`);
+
+  // What it learned is in its state: from zeros the first steps are worse than with the state it carries.
+  const { xs, targets } = sineChunk(1500 * T, T, random);
+  const state = layer.getState()!;
+  const warm = loss.forward(head.forward(layer.forward(xs)), targets);
+  layer.resetState();
+  const cold = loss.forward(head.forward(layer.forward(xs)), targets);
+  t.ok(cold > 3 * warm, `cold ${cold}, warm ${warm}`);
+  layer.setState(state);
+  assert.equal(loss.forward(head.forward(layer.forward(xs)), targets), warm);
+});
+
+/** One weight after 50 steps of Adam, in both number formats. */
+function trainTwins(seed: number): { single: number; double: number } {
+  const random = createRandom(seed);
+  const params = [randomTensor64(random, [1, 4], 0.5), randomTensor64(random, [4, 4], 0.5), randomTensor64(random, [4])] as const;
+  const xs = randomTensor64(random, [1, 10, 1]);
+  const dhs = randomTensor64(random, [1, 10, 4]);
+  const narrow = params.map(({ shape, data }) => tensor(Float32Array.from(data), shape));
+  const single = new TimeRNN(narrow[0]!, narrow[1]!, narrow[2]!);
+  const double = new TimeRNN(...params);
+  const adams = [new Adam(single.params, { learningRate: 0.01 }), new Adam(double.params, { learningRate: 0.01 })] as const;
+  for (let step = 0; step < 50; step++) {
+    single.forward(tensor(Float32Array.from(xs.data), xs.shape));
+    single.backward(tensor(Float32Array.from(dhs.data), dhs.shape));
+    adams[0].step(single.grads);
+    double.forward(xs);
+    double.backward(dhs);
+    adams[1].step(double.grads);
+  }
+  return { single: single.params[1]!.data[5]!, double: double.params[1]!.data[5]! };
+}
+
+void test("the same seed trains to the same bits, and float64 follows a nearby path", async (t) => {
+  const first = trainTwins(5);
+  t.same(trainTwins(5), first);
+  t.not(trainTwins(6).single, first.single);
+  t.ok(Math.abs(first.single - first.double) < 1e-4, `float32 ${first.single}, float64 ${first.double}`);
+});
