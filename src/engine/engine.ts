@@ -1,0 +1,54 @@
+// The contract of what steps one model version. States lie in the engine's arena, a row a slot; everything above names a state by
+// its slot and never learns how the engine keeps it.
+import type { ModelSpec, StateSpec } from "../model/spec.ts";
+
+/** A row of the arena. Valid from `allocate` until `release`. */
+export type Slot = number;
+
+/** One stream's state tensors by name, each with the leading axes of its spec at N = 1. */
+export type StateTensors = Readonly<Record<string, Float32Array>>;
+
+/** `steps` (T) consecutive readings of each of `count` (N) streams. */
+export interface StepBatch {
+  /** The streams' slots, at least `count` of them, none twice. */
+  readonly slots: Int32Array;
+  readonly count: number;
+  readonly steps: number;
+  /** Features in the sensors' units, `(T, N, D)`: at least T * N * D values. */
+  readonly x: Float32Array;
+  /** Outputs in the targets' units, `(T, N, O)`: written by the step. */
+  readonly y: Float32Array;
+}
+
+export interface Engine {
+  readonly spec: ModelSpec;
+  /** SHA-256 of the model file, lower-case hex. */
+  readonly version: string;
+  readonly name: "native" | "onnx";
+  /** What made the bits, for the journal: `scalar-1`, `onnxruntime-1.30.0`. */
+  readonly kernel: string;
+  /** Whether the same inputs on the same machine give the same bits, whatever the batch, order or chunking. */
+  readonly deterministic: boolean;
+  /** A row holding the declared initial state. */
+  allocate(): Slot;
+  release(slot: Slot): void;
+  /** Copies a row out. Throws `bad_state` where names or lengths differ from the spec. */
+  read(slot: Slot, into: StateTensors): void;
+  /** Copies a row in. Throws `bad_state` where names or lengths differ from the spec. */
+  write(slot: Slot, from: StateTensors): void;
+  copy(from: Slot, to: Slot): void;
+  /**
+   * Steps each slot's state T times. On rejection no state has changed; `bad_argument` where a buffer is too short. Where it returns a
+   * promise, the buffers are lent until that settles, the batch's slots must not be touched and no other step may start; other slots
+   * are free to use. A slot that is not allocated, or twice in a batch, is an assertion.
+   */
+  step(batch: StepBatch): void | Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Room for one stream's state, zero-filled. */
+export function createStateTensors(states: readonly StateSpec[]): StateTensors {
+  return Object.fromEntries(
+    states.map((state) => [state.name, new Float32Array(state.shape.reduce((n, length) => n * length, 1))]),
+  );
+}
