@@ -1,0 +1,164 @@
+// A checkpoint's file, format 1: a page of header, then chunks with a CRC each. Two files alternate; the header is written last, after
+// the chunks are durable, so a file half written is no checkpoint and the other one still is.
+//
+// header: "HSCK", u32 format, u32 generation, f64 position, u32 chunks, u32 CRC-32C of the bytes before it
+// chunk:  u32 bytes, u32 CRC-32C seeded with generation and index, bytes
+import { crc32c } from "../base/crc32c.ts";
+import { ByteReader, ByteWriter } from "../base/bytes.ts";
+import { readWhole, writeFully } from "../base/disk.ts";
+import type { Disk, DiskFile } from "../base/disk.ts";
+import { HiddenstateError, isDiskFull, reasonOf } from "../base/errors.ts";
+
+const MAGIC = 0x4b435348; // "HSCK", little-endian
+const FORMAT = 1;
+const HEADER_BYTES = 4096;
+const HEADER_FIELD_BYTES = 24;
+const NAMES = ["checkpoint-a", "checkpoint-b"] as const;
+
+export interface Checkpoint {
+  readonly generation: number;
+  /** The state holds exactly the events before it. */
+  readonly position: number;
+  readonly chunks: readonly Uint8Array[];
+}
+
+function chunkCrc(bytes: Uint8Array, generation: number, index: number): number {
+  const seed = new ByteWriter(8);
+  seed.u32(generation);
+  seed.u32(index);
+  return crc32c(bytes, crc32c(seed.written));
+}
+
+/** `absent`: no file, or one never finished. `damaged`: finished once, and changed since. */
+function decodeCheckpoint(bytes: Uint8Array | undefined): Checkpoint | "absent" | "damaged" {
+  if (bytes === undefined || bytes.length < HEADER_BYTES) return "absent";
+  if (bytes.subarray(0, HEADER_BYTES).every((byte) => byte === 0)) return "absent";
+  const header = new ByteReader(bytes);
+  if (header.u32() !== MAGIC || header.u32() !== FORMAT) return "damaged";
+  const generation = header.u32();
+  const position = header.f64();
+  const count = header.u32();
+  if (header.u32() !== crc32c(bytes, 0, 0, HEADER_FIELD_BYTES)) return "damaged";
+  const reader = new ByteReader(bytes, HEADER_BYTES);
+  const chunks: Uint8Array[] = [];
+  for (let index = 0; index < count; index++) {
+    if (reader.remaining < 8) return "damaged";
+    const length = reader.u32();
+    const crc = reader.u32();
+    if (length > reader.remaining) return "damaged";
+    const chunk = reader.raw(length);
+    if (chunkCrc(chunk, generation, index) !== crc) return "damaged";
+    chunks.push(chunk);
+  }
+  return { generation, position, chunks };
+}
+
+/** One checkpoint being written. Nothing before `finish` makes it count. */
+export class CheckpointWriter {
+  readonly #file: DiskFile;
+  readonly #generation: number;
+  #offset = HEADER_BYTES;
+  #count = 0;
+
+  constructor(file: DiskFile, generation: number) {
+    this.#file = file;
+    this.#generation = generation;
+  }
+
+  /** Bytes written so far. */
+  get bytes(): number {
+    return this.#offset;
+  }
+
+  async chunk(bytes: Uint8Array): Promise<void> {
+    const writer = new ByteWriter(bytes.length + 8);
+    writer.u32(bytes.length);
+    writer.u32(chunkCrc(bytes, this.#generation, this.#count));
+    writer.raw(bytes);
+    await writeFully(this.#file, writer.written, this.#offset);
+    this.#offset += writer.length;
+    this.#count++;
+  }
+
+  async finish(position: number): Promise<void> {
+    await this.#file.datasync();
+    const header = new ByteWriter(HEADER_FIELD_BYTES + 4);
+    header.u32(MAGIC);
+    header.u32(FORMAT);
+    header.u32(this.#generation);
+    header.f64(position);
+    header.u32(this.#count);
+    header.u32(crc32c(header.written));
+    await writeFully(this.#file, header.written, 0);
+    await this.#file.datasync();
+  }
+
+  close(): Promise<void> {
+    return this.#file.close();
+  }
+}
+
+export class CheckpointFiles {
+  readonly #disk: Disk;
+  readonly #directory: string;
+  /** By file: the checkpoint's generation and position, or undefined where it holds none. */
+  readonly #held: ({ generation: number; position: number } | undefined)[] = [undefined, undefined];
+  #damagedCount = 0;
+
+  constructor(disk: Disk, directory: string) {
+    this.#disk = disk;
+    this.#directory = directory;
+  }
+
+  /** Files that were a checkpoint once and are none any more. */
+  get damagedCount(): number {
+    return this.#damagedCount;
+  }
+
+  /** The events before it are needed by neither checkpoint; 0 until both files hold one. */
+  get safePosition(): number {
+    const [a, b] = this.#held;
+    return a === undefined || b === undefined ? 0 : Math.min(a.position, b.position);
+  }
+
+  /** The latest whole checkpoint. */
+  async load(): Promise<Checkpoint | undefined> {
+    let latest: Checkpoint | undefined;
+    for (const [index, name] of NAMES.entries()) {
+      const checkpoint = decodeCheckpoint(await readWhole(this.#disk, `${this.#directory}/${name}`));
+      if (checkpoint === "damaged") this.#damagedCount++;
+      if (typeof checkpoint === "string") continue;
+      this.#held[index] = { generation: checkpoint.generation, position: checkpoint.position };
+      if (latest === undefined || checkpoint.generation > latest.generation) latest = checkpoint;
+    }
+    return latest;
+  }
+
+  /** Writes a checkpoint over the older of the two. Throws `disk_failed`; the newer one stays whatever happens. */
+  async write(fill: (writer: CheckpointWriter) => Promise<number>): Promise<number> {
+    const generations = this.#held.map((held) => held?.generation ?? 0);
+    const index = generations[0]! <= generations[1]! ? 0 : 1;
+    const generation = Math.max(...generations) + 1;
+    this.#held[index] = undefined;
+    try {
+      await this.#disk.makeDirectory(this.#directory);
+      const file = await this.#disk.open(`${this.#directory}/${NAMES[index]}`, "create");
+      const writer = new CheckpointWriter(file, generation);
+      try {
+        // Durable before the first chunk: an old header over new chunks would read as damage.
+        await file.truncate(0);
+        await file.datasync();
+        await this.#disk.syncDirectory(this.#directory);
+        const position = await fill(writer);
+        await writer.finish(position);
+        this.#held[index] = { generation, position };
+        return writer.bytes;
+      } finally {
+        await writer.close();
+      }
+    } catch (thrown) {
+      const code = isDiskFull(thrown) ? "disk_full" : "disk_failed";
+      throw new HiddenstateError(code, `cannot write a checkpoint in ${this.#directory}: ${reasonOf(thrown)}`, thrown);
+    }
+  }
+}

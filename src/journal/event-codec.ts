@@ -1,0 +1,279 @@
+// The bytes of events, format 1. Events of one block are encoded one after the other; arrival times are kept as differences within
+// the block. Layout: one byte for the kind, then the fields in the order below.
+import { HiddenstateError } from "../base/errors.ts";
+import type { ByteReader, ByteWriter } from "../base/bytes.ts";
+import type { StateTensors } from "../engine/engine.ts";
+import type { CommandEvent, HeldEvent, JournalEvent, ReadingsEvent } from "./events.ts";
+
+const KINDS = [
+  "epoch",
+  "layout",
+  "streamAdded",
+  "streamRemoved",
+  "readings",
+  "stateSet",
+  "stateReset",
+  "streamRenamed",
+  "notice",
+  "confirmed",
+  "held",
+] as const;
+const CODES = new Map<JournalEvent["kind"], number>(KINDS.map((kind, code) => [kind, code]));
+
+const HAS_IDENTITY = 1;
+const HAS_SKIPPED = 2;
+const HAS_MISSING = 4;
+const CLOCK_SYNCED = 8;
+const DEVICE_TIMES = 16;
+const WEAK_DELIVERY = 32;
+const FROM_HELD = 64;
+
+/** What the encoding of an event takes from the events before it in the same block. */
+export interface BlockContext {
+  receivedAt: number;
+}
+
+export function createBlockContext(): BlockContext {
+  return { receivedAt: 0 };
+}
+
+function encodeReadings(into: ByteWriter, event: ReadingsEvent, context: BlockContext): void {
+  into.varint(event.group);
+  into.varint(event.row);
+  into.u8(
+    (event.identity ? HAS_IDENTITY : 0) |
+      (event.skipped ? HAS_SKIPPED : 0) |
+      (event.missing ? HAS_MISSING : 0) |
+      (event.clockSynced ? CLOCK_SYNCED : 0) |
+      (event.deviceTimes ? DEVICE_TIMES : 0) |
+      (event.weakDelivery ? WEAK_DELIVERY : 0) |
+      (event.fromHeld ? FROM_HELD : 0),
+  );
+  into.varint(event.count);
+  into.varint(event.features);
+  into.varint(event.outputs.length / event.count);
+  if (event.identity) {
+    into.varint(event.identity.boot);
+    into.u32(event.identity.nonce);
+  }
+  into.varint(event.firstSequence);
+  if (event.skipped) for (const skipped of event.skipped) into.varint(skipped);
+  into.signedVarint(event.receivedAt - context.receivedAt);
+  context.receivedAt = event.receivedAt;
+  let before = event.receivedAt;
+  for (const time of event.times) {
+    into.signedVarint(time - before);
+    before = time;
+  }
+  into.f32Array(event.values);
+  if (event.missing) into.raw(packBits(event.missing));
+  if (event.weakDelivery) {
+    into.varint(event.weakDelivery.packetId);
+    into.u32(event.weakDelivery.contentHash);
+  }
+  into.f32Array(event.outputs);
+}
+
+function decodeReadings(from: ByteReader, context: BlockContext): ReadingsEvent {
+  const group = from.varint();
+  const row = from.varint();
+  const flags = from.u8();
+  const count = countWithin(from, from.varint());
+  const features = countWithin(from, from.varint());
+  const outputCount = countWithin(from, from.varint());
+  const identity = flags & HAS_IDENTITY ? { boot: from.varint(), nonce: from.u32() } : undefined;
+  const firstSequence = from.varint();
+  let skipped: Float64Array | undefined;
+  if (flags & HAS_SKIPPED) {
+    skipped = new Float64Array(count);
+    for (let i = 0; i < count; i++) skipped[i] = from.varint();
+  }
+  const receivedAt = context.receivedAt + from.signedVarint();
+  context.receivedAt = receivedAt;
+  const times = new Float64Array(count);
+  let before = receivedAt;
+  for (let i = 0; i < count; i++) times[i] = before += from.signedVarint();
+  const values = new Float32Array(countWithin(from, count * features));
+  from.f32Array(values);
+  const missing = flags & HAS_MISSING ? unpackBits(from.raw(Math.ceil(values.length / 8)), values.length) : undefined;
+  const weakDelivery = flags & WEAK_DELIVERY ? { packetId: from.varint(), contentHash: from.u32() } : undefined;
+  const outputs = new Float32Array(countWithin(from, count * outputCount));
+  from.f32Array(outputs);
+  const clockSynced = (flags & CLOCK_SYNCED) !== 0;
+  const deviceTimes = (flags & DEVICE_TIMES) !== 0;
+  const fromHeld = (flags & FROM_HELD) !== 0;
+  return {
+    kind: "readings",
+    group,
+    row,
+    identity,
+    firstSequence,
+    count,
+    skipped,
+    receivedAt,
+    clockSynced,
+    deviceTimes,
+    fromHeld,
+    times,
+    features,
+    values,
+    missing,
+    weakDelivery,
+    outputs,
+  };
+}
+
+function encodeHeld(into: ByteWriter, event: HeldEvent, context: BlockContext): void {
+  into.varint(event.group);
+  into.varint(event.row);
+  into.u8((event.missing ? HAS_MISSING : 0) | (event.clockSynced ? CLOCK_SYNCED : 0) | (event.deviceTime ? DEVICE_TIMES : 0));
+  into.varint(event.values.length);
+  into.varint(event.identity.boot);
+  into.u32(event.identity.nonce);
+  into.varint(event.sequence);
+  into.signedVarint(event.receivedAt - context.receivedAt);
+  context.receivedAt = event.receivedAt;
+  into.signedVarint(event.time - event.receivedAt);
+  into.f32Array(event.values);
+  if (event.missing) into.raw(packBits(event.missing));
+}
+
+function decodeHeld(from: ByteReader, context: BlockContext): HeldEvent {
+  const [group, row, flags] = [from.varint(), from.varint(), from.u8()];
+  const values = new Float32Array(countWithin(from, from.varint()));
+  const identity = { boot: from.varint(), nonce: from.u32() };
+  const sequence = from.varint();
+  const receivedAt = context.receivedAt + from.signedVarint();
+  context.receivedAt = receivedAt;
+  const time = receivedAt + from.signedVarint();
+  from.f32Array(values);
+  const missing = flags & HAS_MISSING ? unpackBits(from.raw(Math.ceil(values.length / 8)), values.length) : undefined;
+  const labels = { clockSynced: (flags & CLOCK_SYNCED) !== 0, deviceTime: (flags & DEVICE_TIMES) !== 0 };
+  return { kind: "held", group, row, identity, sequence, receivedAt, time, values, missing, ...labels };
+}
+
+/** A count that the bytes left can hold at all: damaged bytes must not make us ask for gigabytes. */
+function countWithin(from: ByteReader, count: number): number {
+  if (count > from.remaining)
+    throw new HiddenstateError("bad_payload", `cannot decode an event: ${count} values in ${from.remaining} bytes`);
+  return count;
+}
+
+function packBits(flags: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(Math.ceil(flags.length / 8));
+  for (let i = 0; i < flags.length; i++) if (flags[i]) bytes[i >> 3]! |= 1 << (i & 7);
+  return bytes;
+}
+
+function unpackBits(bytes: Uint8Array, count: number): Uint8Array {
+  const flags = new Uint8Array(count);
+  for (let i = 0; i < count; i++) flags[i] = (bytes[i >> 3]! >> (i & 7)) & 1;
+  return flags;
+}
+
+export function encodeStateTensors(into: ByteWriter, state: StateTensors): void {
+  const entries = Object.entries(state);
+  into.varint(entries.length);
+  for (const [name, values] of entries) {
+    into.text(name);
+    into.varint(values.length);
+    into.f32Array(values);
+  }
+}
+
+export function decodeStateTensors(from: ByteReader): StateTensors {
+  const state: Record<string, Float32Array> = {};
+  const count = countWithin(from, from.varint());
+  for (let i = 0; i < count; i++) {
+    const name = from.text();
+    const values = new Float32Array(countWithin(from, from.varint()));
+    from.f32Array(values);
+    state[name] = values;
+  }
+  return state;
+}
+
+function encodeCommand(into: ByteWriter, event: CommandEvent): void {
+  into.varint(event.group);
+  into.varint(event.row);
+  into.text(event.transaction);
+  into.u8(event.reply ? 1 : 0);
+  if (event.kind === "stateSet") encodeStateTensors(into, event.state);
+  if (event.kind === "streamRenamed") into.text(event.key);
+}
+
+function decodeCommand(from: ByteReader, kind: CommandEvent["kind"]): CommandEvent {
+  const fields = { group: from.varint(), row: from.varint(), transaction: from.text(), reply: from.u8() === 1 };
+  if (kind === "stateSet") return { kind, ...fields, state: decodeStateTensors(from) };
+  if (kind === "streamRenamed") return { kind, ...fields, key: from.text() };
+  return { kind, ...fields };
+}
+
+function encodeTexts(into: ByteWriter, texts: readonly string[]): void {
+  into.varint(texts.length);
+  for (const text of texts) into.text(text);
+}
+
+function decodeTexts(from: ByteReader): string[] {
+  return Array.from({ length: countWithin(from, from.varint()) }, () => from.text());
+}
+
+export function encodeEvent(into: ByteWriter, event: JournalEvent, context: BlockContext): void {
+  into.u8(CODES.get(event.kind)!);
+  switch (event.kind) {
+    case "readings":
+      return encodeReadings(into, event, context);
+    case "held":
+      return encodeHeld(into, event, context);
+    case "stateSet":
+    case "stateReset":
+    case "streamRenamed":
+      return encodeCommand(into, event);
+    case "epoch":
+      return into.text(event.settings);
+    case "layout":
+      into.u32(event.hash);
+      encodeTexts(into, event.names);
+      return encodeTexts(into, event.units);
+    case "streamAdded":
+    case "streamRemoved":
+      into.varint(event.group);
+      into.varint(event.row);
+      return into.text(event.key);
+    case "notice":
+      into.text(event.topic);
+      return into.blob(event.payload);
+    case "confirmed":
+      return into.varint(event.mark);
+  }
+}
+
+/** The next event of a block. Throws `bad_payload` on bytes that no encoder wrote. Payloads are views into the block. */
+export function decodeEvent(from: ByteReader, context: BlockContext): JournalEvent {
+  const code = from.u8();
+  const kind = KINDS[code];
+  if (kind === undefined) {
+    throw new HiddenstateError("bad_payload", `cannot decode an event: kind ${code} is not known to this version`);
+  }
+  switch (kind) {
+    case "readings":
+      return decodeReadings(from, context);
+    case "held":
+      return decodeHeld(from, context);
+    case "stateSet":
+    case "stateReset":
+    case "streamRenamed":
+      return decodeCommand(from, kind);
+    case "epoch":
+      return { kind, settings: from.text() };
+    case "layout":
+      return { kind, hash: from.u32(), names: decodeTexts(from), units: decodeTexts(from) };
+    case "streamAdded":
+    case "streamRemoved":
+      return { kind, group: from.varint(), row: from.varint(), key: from.text() };
+    case "notice":
+      return { kind, topic: from.text(), payload: from.blob() };
+    case "confirmed":
+      return { kind, mark: from.varint() };
+  }
+}

@@ -1,0 +1,130 @@
+// The events of the journal. An event says all that a fold needs: what is not in the journal may not influence a state.
+import type { StateTensors } from "../engine/engine.ts";
+import type { Identity } from "../message/reading.ts";
+
+/** Whatever changes what a step depends on: settings as JSON. The first event of every journal. */
+export interface EpochEvent {
+  readonly kind: "epoch";
+  readonly settings: string;
+}
+
+export interface LayoutEvent {
+  readonly kind: "layout";
+  readonly hash: number;
+  readonly names: readonly string[];
+  readonly units: readonly string[];
+}
+
+export interface StreamAddedEvent {
+  readonly kind: "streamAdded";
+  readonly group: number;
+  readonly row: number;
+  readonly key: string;
+}
+
+export interface StreamRemovedEvent {
+  readonly kind: "streamRemoved";
+  readonly group: number;
+  readonly row: number;
+  readonly key: string;
+}
+
+/** A QoS 1 message without identity, so that its repetition after a cut can be told. */
+export interface WeakDelivery {
+  readonly packetId: number;
+  readonly contentHash: number;
+}
+
+/** The accepted readings of one message for one stream, with the outputs they gave. */
+export interface ReadingsEvent {
+  readonly kind: "readings";
+  readonly group: number;
+  readonly row: number;
+  /** Undefined: the sequence numbers are this runtime's own count. */
+  readonly identity: Identity | undefined;
+  readonly firstSequence: number;
+  readonly count: number;
+  /** `(count)`: sequence numbers left out before each reading; undefined where none was. */
+  readonly skipped: Float64Array | undefined;
+  /** This box's wall clock, whole milliseconds, and whether it could be believed. */
+  readonly receivedAt: number;
+  readonly clockSynced: boolean;
+  /** Whether `times` are the device's. */
+  readonly deviceTimes: boolean;
+  /** `(count)`, whole milliseconds since 1970. */
+  readonly times: Float64Array;
+  readonly features: number;
+  /** `(count, D)` as received; 0 where missing. */
+  readonly values: Float32Array;
+  /** `(count, D)`, 1 where missing; undefined where none is. */
+  readonly missing: Uint8Array | undefined;
+  readonly weakDelivery: WeakDelivery | undefined;
+  /** They were held before; what is held of the stream up to their last sequence number is done with. */
+  readonly fromHeld: boolean;
+  /** `(count, O)`: written once the readings have been stepped. */
+  readonly outputs: Float32Array;
+}
+
+/** A reading that came before its turn: it is kept, and stepped by a later event. */
+export interface HeldEvent {
+  readonly kind: "held";
+  readonly group: number;
+  readonly row: number;
+  readonly identity: Identity;
+  readonly sequence: number;
+  readonly receivedAt: number;
+  readonly clockSynced: boolean;
+  readonly deviceTime: boolean;
+  readonly time: number;
+  /** `(D)`. */
+  readonly values: Float32Array;
+  readonly missing: Uint8Array | undefined;
+}
+
+interface CommandFields {
+  readonly group: number;
+  readonly row: number;
+  readonly transaction: string;
+  /** Whether the answer goes out over MQTT. */
+  readonly reply: boolean;
+}
+
+export interface StateSetEvent extends CommandFields {
+  readonly kind: "stateSet";
+  readonly state: StateTensors;
+}
+
+export interface StateResetEvent extends CommandFields {
+  readonly kind: "stateReset";
+}
+
+export interface StreamRenamedEvent extends CommandFields {
+  readonly kind: "streamRenamed";
+  readonly key: string;
+}
+
+/** A message that goes out as it stands: a dead letter, or the answer to a refused command. */
+export interface NoticeEvent {
+  readonly kind: "notice";
+  readonly topic: string;
+  readonly payload: Uint8Array;
+}
+
+/** The sink's broker has confirmed all messages of the events below `mark`. */
+export interface ConfirmedEvent {
+  readonly kind: "confirmed";
+  readonly mark: number;
+}
+
+export type CommandEvent = StateSetEvent | StateResetEvent | StreamRenamedEvent;
+
+export type JournalEvent =
+  | EpochEvent
+  | LayoutEvent
+  | StreamAddedEvent
+  | StreamRemovedEvent
+  | ReadingsEvent
+  | HeldEvent
+  | CommandEvent
+  | NoticeEvent
+  | ConfirmedEvent;

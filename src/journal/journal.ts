@@ -1,0 +1,297 @@
+// The one durable order of events: segments of pre-written bytes, one write and one datasync a block. Opening reads and changes
+// nothing; only `makeWritable` and what follows it write. A full disk can be waited for; after any other failure nothing is written
+// again.
+import { strict as assert } from "node:assert";
+import { readFully, writeFully } from "../base/disk.ts";
+import type { Disk, DiskFile } from "../base/disk.ts";
+import { HiddenstateError, isDiskFull, reasonOf } from "../base/errors.ts";
+import type { JournalEvent } from "./events.ts";
+import {
+  decodeBlock,
+  decodeSegmentHeader,
+  encodeSegmentHeader,
+  provesDamage,
+  readBlock,
+  SEGMENT_HEADER_BYTES,
+} from "./segment.ts";
+import type { BlockBuffer, SegmentHeader } from "./segment.ts";
+import { readStart, SpareSegments, writeZeros } from "./spare-segments.ts";
+
+const SEGMENT_NAME = /^segment-(\d{6})$/;
+
+interface Segment extends SegmentHeader {
+  readonly path: string;
+  /** Its first part is needed, and the rest is kept for whoever wants to look into it. */
+  isDamaged?: true;
+}
+
+export interface JournalOptions {
+  readonly disk: Disk;
+  readonly directory: string;
+  readonly segmentBytes: number;
+  /** The longest block ever appended, header included: what a torn write can have touched. */
+  readonly blockBytesMax: number;
+}
+
+export interface ReplayReport {
+  /** Where the journal ends: the position of the next event. */
+  readonly position: number;
+  readonly events: number;
+  /** Events that were once durable are gone: the disk lost or changed bytes. The files concerned are set aside. */
+  readonly damaged: boolean;
+}
+
+export class Journal {
+  readonly #options: JournalOptions;
+  /** In the order of their use; the last is written to. */
+  #segments: Segment[] = [];
+  readonly #spares: SpareSegments;
+  /** Files that cannot be read, or lie behind a damage: never written over. */
+  #setAside: string[] = [];
+  #nextGeneration = 1;
+  #file: DiskFile | undefined;
+  #offset = SEGMENT_HEADER_BYTES;
+  #position = 0;
+  /** Bytes that were once durable have changed in the segment read last. */
+  #tailDamaged = false;
+  /** The last segment's tail cannot be continued. */
+  #tailBroken = false;
+  #failed = false;
+  #isSynced = true;
+  /** Everything before it is on stable storage. */
+  #synced = 0;
+  #syncing: Promise<void> | undefined;
+  #bytes = 0;
+
+  private constructor(options: JournalOptions) {
+    this.#options = options;
+    this.#spares = new SpareSegments(options.disk, options.directory, options.segmentBytes);
+  }
+
+  /** Reads which segments there are; an absent or empty folder is an empty journal. */
+  static async open(options: JournalOptions): Promise<Journal> {
+    const journal = new Journal(options);
+    for (const name of (await options.disk.list(options.directory)).toSorted()) {
+      const match = SEGMENT_NAME.exec(name);
+      if (match === null) continue;
+      journal.#spares.noteNumber(Number(match[1]));
+      const path = `${options.directory}/${name}`;
+      const header = decodeSegmentHeader(await readStart(options.disk, path, SEGMENT_HEADER_BYTES));
+      if (header === "unused") journal.#spares.keep(path);
+      else if (header === "unreadable") journal.#setAside.push(path);
+      else journal.#segments.push({ ...header, path });
+    }
+    journal.#segments.sort((a, b) => a.generation - b.generation);
+    journal.#nextGeneration = (journal.#segments.at(-1)?.generation ?? 0) + 1;
+    return journal;
+  }
+
+  get isEmpty(): boolean {
+    return this.#segments.length === 0;
+  }
+
+  /** The position of the next event. */
+  get position(): number {
+    return this.#position;
+  }
+
+  /** A block is closed at this size: the one event that crosses it stays within the bound. */
+  get blockBytesWanted(): number {
+    return this.#options.blockBytesMax / 4;
+  }
+
+  /** Of the blocks replayed and appended since `open`. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Files found unreadable or behind a damage, which `makeWritable` renames and nothing ever overwrites. */
+  get setAsideCount(): number {
+    return this.#setAside.length;
+  }
+
+  /** Hands every event from position `from` on to `visit`, in order. Throws `state_damaged` where the journal begins after `from`. */
+  async replay(from: number, visit: (event: JournalEvent, position: number) => void | Promise<void>): Promise<ReplayReport> {
+    this.#position = from;
+    let events = 0;
+    const first = this.#segments.findLastIndex((segment) => segment.base <= from);
+    if (first < 0 && !this.isEmpty) {
+      throw new HiddenstateError(
+        "state_damaged",
+        `cannot recover from ${this.#options.directory}: its first event is ${this.#segments[0]!.base}, and none of the events from ${from} on is left; ` +
+          "restore the state directory from a copy, or start with a new one",
+      );
+    }
+    let damaged = first < 0 && from > 0;
+    for (let i = Math.max(first, 0); i < this.#segments.length; i++) {
+      const end = this.#segments[i + 1]?.base ?? Infinity;
+      const position = await this.#readSegment(this.#segments[i]!, end, async (event, at) => {
+        if (at < from) return;
+        events++;
+        await visit(event, at);
+      });
+      this.#position = Math.max(position, from);
+      this.#synced = this.#position;
+      if (this.#tailDamaged || (end === Infinity && position < from) || (end !== Infinity && position < end)) {
+        damaged = true;
+        this.#tailBroken = true;
+        this.#segments[i]!.isDamaged = true;
+        this.#setAside.push(...this.#segments.splice(i + 1).map((segment) => segment.path));
+      }
+    }
+    return { position: this.#position, events, damaged };
+  }
+
+  /** Visits the events of a segment up to position `end` or the first bad block; returns the position reached. */
+  async #readSegment(
+    segment: Segment,
+    end: number,
+    visit: (event: JournalEvent, position: number) => Promise<void>,
+  ): Promise<number> {
+    const bytes = await readStart(this.#options.disk, segment.path);
+    let position = segment.base;
+    this.#offset = SEGMENT_HEADER_BYTES;
+    this.#tailDamaged = false;
+    while (position < end) {
+      const place = { generation: segment.generation, offset: this.#offset, position };
+      const block = readBlock(bytes, place);
+      if (block === undefined) {
+        this.#tailDamaged = provesDamage(bytes, place);
+        break;
+      }
+      for (const event of decodeBlock(block)) await visit(event, position++);
+      this.#offset += block.bytes;
+      this.#bytes += block.bytes;
+    }
+    return position;
+  }
+
+  /**
+   * Makes what was replayed durable and the journal ready to append: a process may have died between write and sync, and a torn block
+   * may stand behind the last good one.
+   */
+  async makeWritable(): Promise<void> {
+    const { disk, directory } = this.#options;
+    await this.#guard(async () => {
+      await disk.makeDirectory(directory);
+      for (const path of this.#setAside) await disk.rename(path, damagedName(path));
+      for (const segment of this.#segments) await this.#syncSegment(segment, segment === this.#segments.at(-1));
+      await disk.syncDirectory(directory);
+      if (this.isEmpty || this.#tailBroken) await this.#rotate();
+      else this.#file = await disk.open(this.#segments.at(-1)!.path, "write");
+    });
+    this.#spares.prepare();
+  }
+
+  async #syncSegment(segment: Segment, isLast: boolean): Promise<void> {
+    const { disk, blockBytesMax } = this.#options;
+    const file = await disk.open(segment.path, "write");
+    try {
+      if (isLast && !this.#tailBroken) {
+        const tail = new Uint8Array(blockBytesMax);
+        const read = tail.subarray(0, await readFully(file, tail, this.#offset));
+        if (read.some((byte) => byte !== 0)) await writeZeros(file, this.#offset, this.#offset + read.length);
+      }
+      await file.datasync();
+    } finally {
+      await file.close();
+    }
+  }
+
+  /**
+   * Writes a block; it is durable after the next `sync`. One at a time. Throws `disk_full` where there is no room, and has then changed
+   * nothing: the same block can be appended again. Throws `disk_failed` for good.
+   */
+  async append(block: BlockBuffer): Promise<void> {
+    assert(block.count > 0, "a block holds at least one event");
+    assert(block.bytes <= this.#options.blockBytesMax, "a block is at most blockBytesMax long");
+    await this.#guard(async () => {
+      if (this.#offset + block.bytes > this.#options.segmentBytes) await this.#rotate();
+      const { generation } = this.#segments.at(-1)!;
+      const bytes = block.seal({ generation, offset: this.#offset, position: this.#position }, this.#synced);
+      await writeFully(this.#file!, bytes, this.#offset);
+      this.#isSynced = false;
+      this.#offset += bytes.length;
+      this.#position += block.count;
+      this.#bytes += bytes.length;
+    });
+  }
+
+  /** Returns once everything appended before the call is on stable storage. */
+  async sync(): Promise<void> {
+    while (this.#syncing !== undefined) await this.#syncing;
+    if (this.#isSynced) return;
+    const { position } = this;
+    this.#isSynced = true;
+    this.#syncing = this.#file!.datasync();
+    try {
+      await this.#syncing;
+      this.#synced = position;
+    } catch (thrown) {
+      throw this.#failure(thrown);
+    } finally {
+      this.#syncing = undefined;
+    }
+  }
+
+  /** Segments whose events all lie before `position` may be written over; a damaged one is kept under another name. */
+  async recycle(position: number): Promise<void> {
+    while (this.#segments.length > 1 && this.#segments[1]!.base <= position) {
+      const { path, isDamaged } = this.#segments.shift()!;
+      if (isDamaged) await this.#options.disk.rename(path, damagedName(path));
+      else await this.#spares.offer(path);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#spares.settle();
+    if (!this.#failed && this.#file !== undefined) await this.sync();
+    await this.#file?.close();
+    this.#file = undefined;
+  }
+
+  #failure(thrown: unknown): HiddenstateError {
+    this.#failed = true;
+    return new HiddenstateError(
+      "disk_failed",
+      `cannot write the journal in ${this.#options.directory}: ${reasonOf(thrown)}`,
+      thrown,
+    );
+  }
+
+  async #guard(work: () => Promise<void>): Promise<void> {
+    assert(!this.#failed, "a journal is not used after a failure");
+    try {
+      await work();
+    } catch (thrown) {
+      if (thrown instanceof HiddenstateError && thrown.code === "disk_failed") throw thrown;
+      if (!isDiskFull(thrown)) throw this.#failure(thrown);
+      throw new HiddenstateError("disk_full", `cannot write the journal in ${this.#options.directory}: the disk is full`, thrown);
+    }
+  }
+
+  /** Goes on in a new segment, once the present one is durable: a later segment must not survive an earlier one. */
+  async #rotate(): Promise<void> {
+    const path = await this.#spares.take();
+    if (this.#file !== undefined) await this.sync();
+    const header: SegmentHeader = { generation: this.#nextGeneration, base: this.#position };
+    const file = await this.#options.disk.open(path, "write");
+    try {
+      await writeFully(file, encodeSegmentHeader(header), 0);
+    } catch (thrown) {
+      await file.close();
+      this.#spares.keep(path);
+      throw thrown;
+    }
+    await this.#file?.close();
+    this.#file = file;
+    this.#nextGeneration++;
+    this.#segments.push({ ...header, path });
+    this.#offset = SEGMENT_HEADER_BYTES;
+    this.#spares.prepare();
+  }
+}
+
+function damagedName(path: string): string {
+  return path.replace(/segment-(\d+)$/, "damaged-$1");
+}

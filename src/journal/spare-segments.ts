@@ -1,0 +1,92 @@
+// Full-size segment files that hold nothing needed: made ahead, so that no block waits for one, and given back when a segment is no
+// longer needed.
+import { readFully, writeFully } from "../base/disk.ts";
+import type { Disk, DiskFile } from "../base/disk.ts";
+
+const ZEROS = new Uint8Array(256 * 1024);
+
+export async function writeZeros(file: DiskFile, start: number, end: number): Promise<void> {
+  for (let at = start; at < end; at += ZEROS.length)
+    await writeFully(file, ZEROS.subarray(0, Math.min(ZEROS.length, end - at)), at);
+}
+
+/** The file's first bytes, all of them where no bound is given. */
+export async function readStart(disk: Disk, path: string, bytesMax = Infinity): Promise<Uint8Array> {
+  const file = await disk.open(path, "read");
+  try {
+    const bytes = new Uint8Array(Math.min(bytesMax, await file.size()));
+    return bytes.subarray(0, await readFully(file, bytes, 0));
+  } finally {
+    await file.close();
+  }
+}
+
+export class SpareSegments {
+  readonly #disk: Disk;
+  readonly #directory: string;
+  readonly #segmentBytes: number;
+  readonly #paths: string[] = [];
+  #preparing: Promise<void> | undefined;
+  #nextNumber = 1;
+
+  constructor(disk: Disk, directory: string, segmentBytes: number) {
+    this.#disk = disk;
+    this.#directory = directory;
+    this.#segmentBytes = segmentBytes;
+  }
+
+  /** A segment file of that number exists. */
+  noteNumber(number: number): void {
+    this.#nextNumber = Math.max(this.#nextNumber, number + 1);
+  }
+
+  /** Knows a file that is there; touches nothing. */
+  keep(path: string): void {
+    this.#paths.push(path);
+  }
+
+  /** Takes a file that is no longer needed: kept for the next use, or removed where there is one already. */
+  async offer(path: string): Promise<void> {
+    if (this.#paths.length === 0) this.keep(path);
+    else await this.#disk.remove(path);
+  }
+
+  /** A file to write a segment to. Throws what the disk throws, and has then changed nothing. */
+  async take(): Promise<string> {
+    await this.#preparing;
+    return this.#paths.pop() ?? this.#create();
+  }
+
+  /** Makes a file in the background, unless there is one. */
+  prepare(): void {
+    if (this.#paths.length > 0 || this.#preparing !== undefined) return;
+    this.#preparing = this.#create()
+      .then((path) => this.offer(path))
+      // The next `take` meets the same fault in the foreground, where it counts.
+      .catch(() => {})
+      .finally(() => {
+        this.#preparing = undefined;
+      });
+  }
+
+  /** Resolves when nothing is under way. */
+  async settle(): Promise<void> {
+    await this.#preparing;
+  }
+
+  async #create(): Promise<string> {
+    const path = `${this.#directory}/segment-${String(this.#nextNumber++).padStart(6, "0")}`;
+    const file = await this.#disk.open(path, "create");
+    try {
+      await writeZeros(file, 0, this.#segmentBytes);
+      await file.datasync();
+      await file.close();
+      await this.#disk.syncDirectory(this.#directory);
+      return path;
+    } catch (thrown) {
+      await file.close().catch(() => {});
+      await this.#disk.remove(path).catch(() => {});
+      throw thrown;
+    }
+  }
+}

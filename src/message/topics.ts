@@ -1,0 +1,72 @@
+// The topics of our own, all below `hiddenstate/<node>/`, and the device's layout topic. Nothing here knows who publishes on them.
+import { HiddenstateError } from "../base/errors.ts";
+import { limits } from "../base/limits.ts";
+import { encodeStreamKey } from "./stream-key.ts";
+
+export const TOPIC_ROOT = "hiddenstate";
+
+/** Everything that a node publishes or listens to by itself, as MQTT filters. */
+export function ownTopicFilters(node: string): readonly string[] {
+  return ["prediction/+", "prediction/+/latest", "dead-letter", "command/+", "response/+"].map(
+    (rest) => `${TOPIC_ROOT}/${node}/${rest}`,
+  );
+}
+
+const NODE_NAME = /^[A-Za-z0-9._-]{1,64}$/;
+const COMMAND_NAME = /^[a-z][a-z0-9-]{0,63}$/;
+
+function refuse(what: string, value: string, rule: string): never {
+  throw new HiddenstateError("bad_argument", `cannot use "${value}" as ${what}: ${rule}`);
+}
+
+/** Returns the name. Throws `bad_argument` unless it is 1 to 64 of `A-Za-z0-9._-`. */
+export function checkNodeName(node: string): string {
+  if (!NODE_NAME.test(node)) refuse("the name of a node", node, "1 to 64 of the characters A-Za-z0-9._- are allowed");
+  return node;
+}
+
+export function predictionTopic(node: string, stream: string): string {
+  return `${TOPIC_ROOT}/${checkNodeName(node)}/prediction/${encodeStreamKey(stream)}`;
+}
+
+/** Where the newest prediction of a stream is retained. */
+export function latestTopic(node: string, stream: string): string {
+  return `${predictionTopic(node, stream)}/latest`;
+}
+
+export function deadLetterTopic(node: string): string {
+  return `${TOPIC_ROOT}/${checkNodeName(node)}/dead-letter`;
+}
+
+export function commandTopic(node: string, command: string): string {
+  if (!COMMAND_NAME.test(command))
+    refuse("the name of a command", command, "1 to 64 of a-z, 0-9 and - are allowed, a letter first");
+  return `${TOPIC_ROOT}/${checkNodeName(node)}/command/${command}`;
+}
+
+/** The filter that catches every command to a node. */
+export function commandFilter(node: string): string {
+  return `${TOPIC_ROOT}/${checkNodeName(node)}/command/+`;
+}
+
+/** The command that a topic names, or undefined where the topic is not one of this node's commands. */
+export function commandOf(node: string, topic: string): string | undefined {
+  const prefix = `${TOPIC_ROOT}/${checkNodeName(node)}/command/`;
+  if (!topic.startsWith(prefix)) return undefined;
+  const command = topic.slice(prefix.length);
+  return COMMAND_NAME.test(command) ? command : undefined;
+}
+
+/** Where a command's answer goes. Throws `bad_argument` unless the transaction is 1 to 128 bytes. */
+export function responseTopic(node: string, transaction: string): string {
+  const bytes = Buffer.byteLength(transaction);
+  if (bytes === 0 || bytes > limits.transactionBytesMax) {
+    refuse("a transaction", transaction.slice(0, 64), `it has ${bytes} bytes, 1 to ${limits.transactionBytesMax} are allowed`);
+  }
+  return `${TOPIC_ROOT}/${checkNodeName(node)}/response/${encodeStreamKey(transaction)}`;
+}
+
+/** Where a device retains the names behind its layout hash, beside the topic of its readings. */
+export function layoutTopic(readingsTopic: string): string {
+  return `${readingsTopic}/layout`;
+}

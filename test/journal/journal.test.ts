@@ -1,0 +1,350 @@
+import t from "tap";
+import fc from "fast-check";
+import { createRandom } from "../../src/base/random.ts";
+import { Journal } from "../../src/journal/journal.ts";
+import type { JournalEvent } from "../../src/journal/events.ts";
+import { BlockBuffer, SEGMENT_HEADER_BYTES } from "../../src/journal/segment.ts";
+import { MemoryDisk } from "../support/memory-disk.ts";
+
+const directory = "/state/journal";
+const sizes = { segmentBytes: 16 * 1024, blockBytesMax: 4 * 1024 };
+
+function notice(text: string): JournalEvent {
+  return { kind: "notice", topic: text, payload: new Uint8Array(text.length % 50) };
+}
+
+async function append(journal: Journal, texts: readonly string[]): Promise<void> {
+  const block = new BlockBuffer();
+  for (const text of texts) block.add(notice(text));
+  await journal.append(block);
+  await journal.sync();
+}
+
+interface Opened {
+  readonly journal: Journal;
+  readonly texts: string[];
+  readonly damaged: boolean;
+}
+
+async function reopen(disk: MemoryDisk, from = 0): Promise<Opened> {
+  const journal = await Journal.open({ disk, directory, ...sizes });
+  const texts: string[] = [];
+  const { damaged } = await journal.replay(from, (event) => {
+    if (event.kind === "notice") texts.push(event.topic);
+  });
+  return { journal, texts, damaged };
+}
+
+async function begun(disk: MemoryDisk): Promise<Journal> {
+  const { journal } = await reopen(disk);
+  await journal.makeWritable();
+  return journal;
+}
+
+t.test("a journal gives back what was appended, in order and with positions", async (t) => {
+  const disk = new MemoryDisk();
+  const journal = await begun(disk);
+  await append(journal, ["a", "b"]);
+  await append(journal, ["c"]);
+  t.equal(journal.position, 3);
+  const { texts, journal: again } = await reopen(disk);
+  t.strictSame(texts, ["a", "b", "c"]);
+  t.equal(again.position, 3);
+  t.strictSame((await reopen(disk, 2)).texts, ["c"], "from a position inside a block's range on");
+});
+
+t.test("opening and replaying write nothing", async (t) => {
+  const disk = new MemoryDisk();
+  await append(await begun(disk), ["a"]);
+  disk.intercept = (call) => {
+    if (!["open", "read"].includes(call)) throw new Error(`${call} while only reading`);
+  };
+  t.strictSame((await reopen(disk)).texts, ["a"]);
+});
+
+t.test("segments follow one another, and those before a checkpoint are used again", async (t) => {
+  const disk = new MemoryDisk();
+  const journal = await begun(disk);
+  const all: string[] = [];
+  for (let i = 0; i < 400; i++) {
+    const texts = Array.from({ length: 1 + (i % 7) }, (_, k) => `event ${i}.${k} ${"x".repeat(i % 60)}`);
+    all.push(...texts);
+    await append(journal, texts);
+    if (i % 100 === 99) await journal.recycle(all.length - 50);
+  }
+  t.ok(disk.paths.length < 10, "files are recycled");
+  const { texts } = await reopen(disk, all.length - 50);
+  t.strictSame(texts, all.slice(-50));
+  await t.rejects(reopen(disk, 0), {
+    code: "state_damaged",
+    message: /cannot recover from \/state\/journal: its first event is \d+, and none of the events from 0 on is left; restore/,
+  });
+});
+
+t.test("after a power cut every appended block is there, and nothing that was not appended", async (t) => {
+  for (let seed = 1; seed <= 300; seed++) {
+    const random = createRandom(seed);
+    const disk = new MemoryDisk();
+    const durable: string[] = [];
+    for (let life = 0; life < 4; life++) {
+      const { journal, texts, damaged } = await reopen(disk);
+      if (damaged) t.fail(`seed ${seed}: a power cut reads as damage`);
+      const extra = texts.slice(durable.length);
+      t.strictSame(texts.slice(0, durable.length), durable, `seed ${seed}: all that was durable`);
+      durable.push(...extra);
+      await journal.makeWritable();
+      const blocks = Math.floor(random.next() * 30);
+      for (let i = 0; i < blocks; i++) {
+        const texts = [`${seed}/${life}/${i}`, "y".repeat(Math.floor(random.next() * 1500))];
+        await append(journal, texts);
+        durable.push(...texts);
+      }
+      // The power goes in the middle of one more append.
+      let calls = Math.floor(random.next() * 4);
+      disk.intercept = () => {
+        if (calls-- <= 0) throw Object.assign(new Error("power"), { code: "EIO" });
+      };
+      await append(journal, [`${seed}/${life}/torn`, "z".repeat(1000)]).catch(() => {});
+      disk.intercept = () => {};
+      disk.powerCut(random);
+    }
+  }
+});
+
+t.test(
+  "what was recovered once stays: a block read from the page cache is made durable before anything new is written",
+  async (t) => {
+    for (let seed = 1; seed <= 200; seed++) {
+      const random = createRandom(seed);
+      const disk = new MemoryDisk();
+      const journal = await begun(disk);
+      await append(journal, ["a"]);
+      // Killed between write and sync: the block lies in the page cache only.
+      disk.intercept = (call) => {
+        if (call === "datasync") throw Object.assign(new Error("killed"), { code: "EIO" });
+      };
+      await t.rejects(append(journal, ["b"]));
+      disk.intercept = () => {};
+      const first = await reopen(disk);
+      t.strictSame(first.texts, ["a", "b"]);
+      await first.journal.makeWritable();
+      disk.powerCut(random);
+      t.strictSame((await reopen(disk)).texts, ["a", "b"], `seed ${seed}`);
+    }
+  },
+);
+
+t.test("old bytes behind a torn block are never taken for events", async (t) => {
+  const disk = new MemoryDisk();
+  const journal = await begun(disk);
+  const block = (text: string): BlockBuffer => {
+    const one = new BlockBuffer();
+    one.add(notice(text));
+    return one;
+  };
+  await append(journal, ["a"]);
+  // Two blocks written and not yet synced: the first is lost in a power cut, the second is not.
+  await journal.append(block("b1"));
+  await journal.append(block("c"));
+  const start = SEGMENT_HEADER_BYTES + block("a").bytes;
+  disk.bytes(`${directory}/segment-000001`).fill(0, start, start + block("b1").bytes);
+  const { journal: again, texts, damaged } = await reopen(disk);
+  t.strictSame(texts, ["a"]);
+  t.notOk(damaged, "what was not synced may be lost");
+  await again.makeWritable();
+  await append(again, ["b2"]);
+  t.equal(block("b2").bytes, block("b1").bytes, "c would follow");
+  t.strictSame((await reopen(disk)).texts, ["a", "b2"]);
+});
+
+t.test("a broken block before one that was written after it was synced is damage, also in the last segment", async (t) => {
+  const disk = new MemoryDisk();
+  const journal = await begun(disk);
+  for (const text of ["a", "b", "c"]) await append(journal, [text]);
+  disk.bytes(`${directory}/segment-000001`)[SEGMENT_HEADER_BYTES + 73]! ^= 4;
+  const { journal: again, texts, damaged } = await reopen(disk);
+  t.ok(damaged);
+  t.strictSame(texts, ["a"]);
+  await again.makeWritable();
+  await append(again, ["d"]);
+  const last = await reopen(disk);
+  t.strictSame(last.texts, ["a", "d"]);
+  t.notOk(last.damaged, "it is told once");
+});
+
+t.test("a damage inside is told, and the damaged files are kept aside", async (t) => {
+  const disk = new MemoryDisk();
+  const journal = await begun(disk);
+  for (let i = 0; i < 60; i++) await append(journal, [`${i}`, "x".repeat(1000)]);
+  const first = disk.bytes(`${directory}/segment-000001`);
+  first[SEGMENT_HEADER_BYTES + 3000]! ^= 1;
+  const { journal: again, texts, damaged } = await reopen(disk);
+  t.ok(damaged);
+  t.ok(texts.length > 0 && texts.length < 20, "the events before the damage");
+  await again.makeWritable();
+  t.ok(
+    disk.paths.some((path) => path.includes("damaged-")),
+    "later segments are set aside",
+  );
+  await append(again, ["after"]);
+  const last = await reopen(disk);
+  t.strictSame(last.texts, [...texts, "after"]);
+  t.notOk(last.damaged);
+});
+
+t.test("a segment whose header is damaged in one copy is read by the other, in both it is set aside", async (t) => {
+  const disk = new MemoryDisk();
+  await append(await begun(disk), ["a"]);
+  disk.bytes(`${directory}/segment-000001`)[5]! ^= 1;
+  t.strictSame((await reopen(disk)).texts, ["a"]);
+  disk.bytes(`${directory}/segment-000001`)[SEGMENT_HEADER_BYTES / 2 + 5]! ^= 1;
+  const { journal, texts } = await reopen(disk);
+  t.strictSame(texts, []);
+  t.equal(journal.setAsideCount, 1);
+  await journal.makeWritable();
+  t.ok(disk.paths.includes(`${directory}/damaged-000001`));
+});
+
+t.test("a journal that ends before the checkpoint goes on from the checkpoint", async (t) => {
+  const disk = new MemoryDisk();
+  await append(await begun(disk), ["a", "b"]);
+  const { journal, damaged } = await reopen(disk, 10);
+  t.ok(damaged);
+  await journal.makeWritable();
+  t.equal(journal.position, 10);
+  await append(journal, ["k"]);
+  const again = await reopen(disk, 10);
+  t.strictSame(again.texts, ["k"]);
+  t.notOk(again.damaged);
+});
+
+t.test("after a failed sync nothing is written again", async (t) => {
+  const disk = new MemoryDisk();
+  const journal = await begun(disk);
+  disk.intercept = (call) => {
+    if (call === "datasync") throw Object.assign(new Error("EIO: i/o error, fdatasync"), { code: "EIO" });
+  };
+  await t.rejects(append(journal, ["a"]), {
+    code: "disk_failed",
+    message: "cannot write the journal in /state/journal: EIO: i/o error, fdatasync",
+  });
+  disk.intercept = (call) => {
+    throw new Error(`${call} after a failure`);
+  };
+  await t.rejects(append(journal, ["b"]), { message: "a journal is not used after a failure" });
+});
+
+t.test("2,000 damaged journals give a prefix of what was written, never anything else", async (t) => {
+  const disk = new MemoryDisk();
+  const journal = await begun(disk);
+  const all: string[] = [];
+  for (let i = 0; i < 12; i++) {
+    const texts = [`event ${i}`, "x".repeat((i * 37) % 200)];
+    all.push(...texts);
+    await append(journal, texts);
+  }
+  const path = `${directory}/segment-000001`;
+  const whole = disk.bytes(path).slice();
+  const random = createRandom(5);
+  const end = 6 * 1024;
+  for (let round = 0; round < 2000; round++) {
+    const bytes = disk.bytes(path);
+    bytes.set(whole);
+    const at = Math.floor(random.next() * end);
+    const length = 1 + Math.floor(random.next() * 64);
+    const kind = round % 4;
+    if (kind === 0) bytes[at]! ^= 1 << (round % 8);
+    else if (kind === 1) bytes.fill(0, at, at + length);
+    else if (kind === 2) bytes.copyWithin(at, Math.floor(random.next() * end), end);
+    else for (let i = at; i < at + length; i++) bytes[i] = random.uint32() & 0xff;
+    const { texts } = await reopen(disk);
+    if (texts.some((text, i) => text !== all[i])) t.fail(`round ${round}: wrong events`);
+  }
+});
+
+t.test("events come back from their bytes as they went in", async (t) => {
+  const record = <T>(fields: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> =>
+    fc.record(fields, { noNullPrototype: true });
+  const bits = fc.uint8Array({ minLength: 1, maxLength: 40 }).map((bytes) => bytes.map((byte) => byte & 1));
+  const readings = record({
+    group: fc.nat(63),
+    row: fc.nat(1e6),
+    identity: fc.option(record({ boot: fc.nat(2 ** 31), nonce: fc.integer({ min: 1, max: 2 ** 32 - 1 }) }), { nil: undefined }),
+    firstSequence: fc.nat(Number.MAX_SAFE_INTEGER - 100_000),
+    receivedAt: fc.integer({ min: 0, max: 4e12 }),
+    clockSynced: fc.boolean(),
+    deviceTimes: fc.boolean(),
+    fromHeld: fc.boolean(),
+    missing: fc.option(bits, { nil: undefined }),
+    weakDelivery: fc.option(
+      record({ packetId: fc.integer({ min: 1, max: 65535 }), contentHash: fc.integer({ min: 0, max: 2 ** 32 - 1 }) }),
+      { nil: undefined },
+    ),
+    rows: fc.array(
+      record({ time: fc.integer({ min: 0, max: 4e12 }), skipped: fc.nat(1e9), value: fc.float(), output: fc.float() }),
+      { minLength: 1, maxLength: 40 },
+    ),
+  }).map(({ rows, missing, ...fields }): JournalEvent => ({
+    kind: "readings",
+    ...fields,
+    count: rows.length,
+    features: 1,
+    skipped: rows.some(({ skipped }) => skipped > 0) ? Float64Array.from(rows, ({ skipped }) => skipped) : undefined,
+    times: Float64Array.from(rows, ({ time }) => time),
+    values: Float32Array.from(rows, ({ value }) => value),
+    missing: missing === undefined ? undefined : Uint8Array.from(rows, (_, i) => missing[i % missing.length]!),
+    outputs: Float32Array.from(rows, ({ output }) => output),
+  }));
+  const command = { group: fc.nat(63), row: fc.nat(1e6), transaction: fc.string(), reply: fc.boolean() };
+  const state = fc.dictionary(fc.stringMatching(/^[a-z0-9]{1,8}$/), fc.float32Array({ maxLength: 20 }), {
+    noNullPrototype: true,
+  });
+  const event = fc.oneof(
+    readings,
+    record({ kind: fc.constant("epoch" as const), settings: fc.string() }),
+    record({
+      kind: fc.constant("layout" as const),
+      hash: fc.integer({ min: 1, max: 2 ** 32 - 1 }),
+      names: fc.array(fc.string()),
+      units: fc.array(fc.string()),
+    }),
+    record({ kind: fc.constant("streamAdded" as const), group: fc.nat(63), row: fc.nat(), key: fc.string() }),
+    record({ kind: fc.constant("streamRemoved" as const), group: fc.nat(63), row: fc.nat(), key: fc.string() }),
+    record({ kind: fc.constant("stateSet" as const), ...command, state }),
+    record({ kind: fc.constant("stateReset" as const), ...command }),
+    record({
+      kind: fc.constant("held" as const),
+      group: fc.nat(63),
+      row: fc.nat(1e6),
+      identity: record({ boot: fc.nat(2 ** 31), nonce: fc.integer({ min: 1, max: 2 ** 32 - 1 }) }),
+      sequence: fc.nat(Number.MAX_SAFE_INTEGER),
+      receivedAt: fc.integer({ min: 0, max: 4e12 }),
+      clockSynced: fc.boolean(),
+      deviceTime: fc.boolean(),
+      time: fc.integer({ min: 0, max: 4e12 }),
+      values: fc.float32Array({ minLength: 3, maxLength: 3 }),
+      missing: fc.option(fc.constant(Uint8Array.of(0, 1, 0)), { nil: undefined }),
+    }),
+    record({ kind: fc.constant("streamRenamed" as const), ...command, key: fc.string() }),
+    record({ kind: fc.constant("notice" as const), topic: fc.string(), payload: fc.uint8Array({ maxLength: 300 }) }),
+    record({ kind: fc.constant("confirmed" as const), mark: fc.nat(Number.MAX_SAFE_INTEGER) }),
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(event, { minLength: 1, maxLength: 8 }), async (events) => {
+      const disk = new MemoryDisk();
+      const options = { disk, directory, segmentBytes: 128 * 1024, blockBytesMax: 64 * 1024 };
+      const journal = await Journal.open(options);
+      await journal.makeWritable();
+      const block = new BlockBuffer();
+      for (const one of events) block.add(one);
+      await journal.append(block);
+      const again = await Journal.open(options);
+      const read: JournalEvent[] = [];
+      await again.replay(0, (one) => {
+        read.push(one.kind === "notice" ? { ...one, payload: one.payload.slice() } : one);
+      });
+      t.strictSame(read, events);
+    }),
+    { seed: 7, numRuns: 150 },
+  );
+});
