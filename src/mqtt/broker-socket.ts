@@ -1,0 +1,98 @@
+// The TCP or TLS stream to a broker: without Nagle's delay, with oversized packets cut short on the way in, and with backpressure
+// from the reader down to the kernel, so that a reader who stops holds the broker back. It knows nothing of MQTT beyond packet lengths.
+import { connect as connectTcp, isIP } from "node:net";
+import type { Socket } from "node:net";
+import { Duplex } from "node:stream";
+import { connect as connectTls } from "node:tls";
+import type { BrokerAddress } from "./broker-address.ts";
+import { PacketLimiter } from "./packet-limiter.ts";
+
+export interface BrokerSocketOptions {
+  readonly address: BrokerAddress;
+  /** PEM certificates that may sign the broker's; the system's where absent. TLS only. */
+  readonly ca: string | undefined;
+  readonly protocol: 4 | 5;
+  readonly payloadBytesMax: number;
+  /** Called whenever bytes arrive. */
+  heard(): void;
+}
+
+function connect({ address: { host, port, secure }, ca }: BrokerSocketOptions): Socket {
+  if (!secure) return connectTcp({ host, port, noDelay: true });
+  // RFC 6066 allows no IP address as the name asked for.
+  const name = isIP(host) === 0 ? { servername: host } : {};
+  return connectTls({ host, port, ...name, ...(ca === undefined ? {} : { ca }) }).setNoDelay(true);
+}
+
+export class BrokerSocket extends Duplex {
+  readonly #socket: Socket;
+  readonly #limiter: PacketLimiter;
+  #reached = false;
+  #discarding = false;
+  /** Whether the reader still wants bytes. */
+  #wanted = true;
+
+  constructor(options: BrokerSocketOptions) {
+    super({ allowHalfOpen: false });
+    this.#limiter = new PacketLimiter(options.protocol, options.payloadBytesMax, (bytes) => {
+      this.#wanted = this.push(bytes);
+    });
+    this.#socket = connect(options);
+    this.#socket.on(options.address.secure ? "secureConnect" : "connect", () => {
+      this.#reached = true;
+    });
+    this.#socket.on("data", (chunk) => {
+      options.heard();
+      this.#receive(chunk);
+    });
+    this.#socket.on("end", () => this.push(null));
+    this.#socket.on("error", (error) => this.destroy(error));
+    // Nothing more can come or go. What a held reader has not taken is void with the connection: the broker sends it again.
+    this.#socket.on("close", () => this.destroy());
+  }
+
+  /** Whether the broker's machine took the connection, TLS included. */
+  get reached(): boolean {
+    return this.#reached;
+  }
+
+  /** From now on input is thrown away, so that the other side's last words cannot stand in the way of ours. */
+  discardInput(): void {
+    this.#discarding = true;
+    this.#socket.resume();
+  }
+
+  #receive(chunk: Uint8Array): void {
+    if (this.#discarding) return;
+    try {
+      this.#limiter.take(chunk);
+    } catch (thrown) {
+      this.destroy(thrown instanceof Error ? thrown : new Error(String(thrown)));
+      return;
+    }
+    if (!this.#wanted) this.#socket.pause();
+  }
+
+  override _read(): void {
+    this.#wanted = true;
+    this.#socket.resume();
+  }
+
+  override _write(chunk: Uint8Array, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+    this.#socket.write(chunk, done);
+  }
+
+  override _writev(chunks: { chunk: Uint8Array }[], done: (error?: Error | null) => void): void {
+    // One system call for all packets of a turn: acks come in hundreds.
+    this.#socket.write(Buffer.concat(chunks.map(({ chunk }) => chunk)), done);
+  }
+
+  override _final(done: (error?: Error | null) => void): void {
+    this.#socket.end(() => done());
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    this.#socket.destroy();
+    done(error);
+  }
+}

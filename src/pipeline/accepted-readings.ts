@@ -1,0 +1,104 @@
+// Readings that go on together: staged one by one and then made into an event that says the same. They are those of one message, or ones
+// that were held until their turn came.
+import type { ReadingsEvent, WeakDelivery } from "../journal/events.ts";
+import type { Readings } from "../message/reading.ts";
+import type { Fold, StreamRef } from "./fold.ts";
+
+/** What came in together. */
+export interface Arrived {
+  readonly readings: Readings;
+  readonly receivedAt: number;
+  readonly clockSynced: boolean;
+  /** `(count)`, whole milliseconds since 1970: the device's where they are plausible, else the time of arrival. */
+  readonly times: Float64Array;
+  /** Whether they are the device's. */
+  readonly deviceTimes: boolean;
+  readonly fromHeld: boolean;
+}
+
+export class AcceptedReadings {
+  readonly #fold: Fold;
+  readonly #ref: StreamRef;
+  readonly #arrived: Arrived;
+  readonly #indexes: number[] = [];
+  readonly #skipped: number[] = [];
+  readonly #times: number[] = [];
+  #restarted = false;
+  #firstSequence = 0;
+  #firstStaged = -1;
+
+  constructor(fold: Fold, ref: StreamRef, arrived: Arrived) {
+    this.#fold = fold;
+    this.#ref = ref;
+    this.#arrived = arrived;
+  }
+
+  get count(): number {
+    return this.#indexes.length;
+  }
+
+  /** The first reading's index in its group's stepper. */
+  get firstStaged(): number {
+    return this.#firstStaged;
+  }
+
+  /** Stages reading `index`, before which `missed` sequence numbers are absent. Returns whether its time went back. */
+  add(index: number, missed: number): boolean {
+    const { group, row } = this.#ref;
+    const { columns } = group;
+    const { readings, receivedAt, clockSynced, deviceTimes, times } = this.#arrived;
+    const isFirst = this.count === 0;
+    if (isFirst) {
+      this.#fold.touch(group, row);
+      this.#restarted = group.beginMessage(row, readings.identity, receivedAt);
+    }
+    const sequence = readings.identity === undefined ? columns.sequence[row]! + 1 : readings.sequences[index]!;
+    const time = times[index]!;
+    const wentBack = columns.steps[row]! > 0 && time < columns.time[row]!;
+    const broken = missed > 0 || (isFirst && this.#restarted);
+    const arrival = { broken, sequence, time, timeTrusted: deviceTimes || clockSynced };
+    const staged = group.accept(row, arrival, readings.values, readings.missing, index * group.features);
+    if (isFirst) {
+      this.#firstStaged = staged;
+      this.#firstSequence = sequence;
+    }
+    this.#indexes.push(index);
+    this.#skipped.push(missed);
+    this.#times.push(time);
+    return wentBack;
+  }
+
+  event(weakDelivery: WeakDelivery | undefined): ReadingsEvent {
+    const { group, row } = this.#ref;
+    const { readings, receivedAt, clockSynced, deviceTimes, fromHeld } = this.#arrived;
+    const missing = this.#pick(readings.missing);
+    return {
+      kind: "readings",
+      group: group.index,
+      row,
+      identity: readings.identity,
+      firstSequence: this.#firstSequence,
+      count: this.count,
+      skipped: this.#skipped.some((count) => count > 0) ? Float64Array.from(this.#skipped) : undefined,
+      receivedAt,
+      clockSynced,
+      deviceTimes,
+      fromHeld,
+      times: Float64Array.from(this.#times),
+      features: group.features,
+      values: this.#pick(readings.values),
+      missing: missing?.some((flag) => flag === 1) === true ? missing : undefined,
+      weakDelivery,
+      outputs: new Float32Array(this.count * group.outputs),
+    };
+  }
+
+  /** The accepted rows of a `(count, D)` array; the array itself where all were accepted. */
+  #pick<A extends Float32Array | Uint8Array | undefined>(rows: A): A {
+    if (rows === undefined || this.count === this.#arrived.readings.count) return rows;
+    const D = this.#ref.group.features;
+    const picked = rows.slice(0, this.count * D);
+    for (const [to, index] of this.#indexes.entries()) picked.set(rows.subarray(index * D, (index + 1) * D), to * D);
+    return picked as A;
+  }
+}

@@ -1,0 +1,142 @@
+// Takes messages in: decodes them, refuses those that cannot be readings of a stream as a whole, and has the others judged reading by
+// reading.
+import type { Clock } from "../base/clock.ts";
+import { reasonOf } from "../base/errors.ts";
+import type { Log } from "../base/log.ts";
+import type { Metrics } from "../base/metrics.ts";
+import type { Delivery } from "../message/delivery.ts";
+import { decodeLayout, layoutHash } from "../message/layout.ts";
+import { PayloadError } from "../message/payload-error.ts";
+import type { Readings } from "../message/reading.ts";
+import { partStreamKey, validateStreamKey } from "../message/stream-key.ts";
+import type { Fold } from "./fold.ts";
+import { contentHash, JudgeReadings, RefusedReadings } from "./judge-readings.ts";
+import type { Batch } from "./judge-readings.ts";
+import type { Ledger } from "./ledger.ts";
+import type { ReadingReason, Refusals } from "./refusals.ts";
+import { Reorder } from "./reorder.ts";
+import type { Entry, Routes } from "./routes.ts";
+
+export interface AdmitOptions {
+  readonly fold: Fold;
+  readonly ledger: Ledger;
+  readonly refusals: Refusals;
+  readonly routes: Routes;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly streamsMax: number;
+}
+
+export class Admit {
+  readonly #options: AdmitOptions;
+  readonly #fold: Fold;
+  readonly #judge: JudgeReadings;
+  readonly #reorder: Reorder;
+  readonly #layoutNames = (hash: number): readonly string[] | undefined => this.#fold.layouts.get(hash)?.names;
+  /** The first of a process; what was recovered belongs to it. */
+  #session = 1;
+
+  constructor(options: AdmitOptions) {
+    const { fold, ledger, metrics, clock } = options;
+    this.#options = options;
+    this.#fold = fold;
+    this.#reorder = new Reorder(fold, ledger, metrics, clock);
+    this.#judge = new JudgeReadings({ fold, ledger, reorder: this.#reorder, metrics, clock });
+  }
+
+  layout(delivery: Delivery): void {
+    this.#decoding(delivery, () => {
+      const { names, units } = decodeLayout(delivery.payload);
+      const hash = layoutHash(names);
+      if (this.#fold.layouts.get(hash) !== undefined) return;
+      const event = { kind: "layout", hash, names, units } as const;
+      this.#fold.addLayout(event);
+      this.#options.ledger.push(event);
+    });
+  }
+
+  /** Returns how many readings there were, refused or not. */
+  message(delivery: Delivery, entry: Entry, key: string): number {
+    if (delivery.retain) {
+      this.#options.refusals.message(delivery, "retained", "retained messages are no readings");
+      return 0;
+    }
+    const decode = (): readonly Readings[] => entry.codec.decode(delivery.payload, entry.features, this.#layoutNames);
+    let count = 0;
+    for (const [index, readings] of (this.#decoding(delivery, decode) ?? []).entries()) {
+      count += readings.count;
+      this.#readings({ delivery, entry, key: partStreamKey(key, readings.part), readings, index });
+    }
+    return count;
+  }
+
+  /** Releases held readings that have waited too long. Returns in how many milliseconds the next will have. */
+  releaseOverdue(): number {
+    return this.#reorder.releaseOverdue((group) => this.#options.routes.entryOf(group)?.reorder);
+  }
+
+  /** Runs a decoder. What it refuses is refused with its reason; a mistake of ours must not come back with every redelivery. */
+  #decoding<T>(delivery: Delivery, decode: () => T): T | undefined {
+    try {
+      return decode();
+    } catch (thrown) {
+      const { refusals, log } = this.#options;
+      if (thrown instanceof PayloadError) {
+        refusals.message(delivery, thrown.reason, thrown.message);
+      } else {
+        log.error("a message could not be decoded for a reason that is ours", {
+          topic: delivery.topic,
+          reason: reasonOf(thrown),
+        });
+        refusals.message(delivery, "poison", reasonOf(thrown));
+      }
+      return undefined;
+    }
+  }
+
+  #readings(batch: Batch): void {
+    const { delivery, key, readings } = batch;
+    this.#options.metrics.counter("readings_received").add(readings.count);
+    const refused = new RefusedReadings();
+    const whole = this.#reasonAgainstAll(batch);
+    if (whole !== undefined) refused.add(whole.reason, () => whole.detail, readings.count);
+    else this.#judge.judge(batch, refused);
+    for (const [reason, { count, detail }] of refused.entries())
+      this.#options.refusals.readings(delivery, reason, count, key, detail);
+  }
+
+  /** A reason that holds for every reading of the batch. */
+  #reasonAgainstAll(batch: Batch): { reason: ReadingReason; detail: string } | undefined {
+    const { entry, key, readings } = batch;
+    const { streamsMax } = this.#options;
+    if (readings.part !== undefined) {
+      const reason = entry.pattern.allowsParts ? validateStreamKey(key) : "below # a part could be another device";
+      if (reason !== undefined) return { reason: "bad_key", detail: `the stream key "${key}" cannot be used: ${reason}` };
+    }
+    const ref = this.#fold.find(key);
+    if (ref === undefined) {
+      if (this.#fold.streamCount < streamsMax) return undefined;
+      return { reason: "cardinality", detail: `there are ${streamsMax} streams already` };
+    }
+    if (ref.group.index !== entry.group) {
+      return { reason: "foreign_stream", detail: `the stream "${key}" belongs to the group "${ref.group.settings.name}"` };
+    }
+    if (readings.identity !== undefined) return undefined;
+    if (ref.group.columns.boot[ref.row] !== 0) {
+      const detail = `the stream "${key}" has sent boot and sequence before, this message has none`;
+      return { reason: "identity_missing", detail };
+    }
+    return this.#isWeakRepeat(batch) ? { reason: "duplicate", detail: "sent again after a cut" } : undefined;
+  }
+
+  /** Without identity a message is a repeat only if the broker says so and its id and content are those of one accepted in this session. */
+  #isWeakRepeat(batch: Batch): boolean {
+    const { delivery } = batch;
+    if (delivery.session !== this.#session) {
+      this.#session = delivery.session;
+      this.#fold.weakDeliveries.clear();
+    }
+    return delivery.qos === 1 && delivery.dup && this.#fold.isWeakRepeat(delivery.packetId, contentHash(batch));
+  }
+}

@@ -1,0 +1,120 @@
+// When a checkpoint is due, and writing one while readings go on: afterwards the journal's older segments are free. It also keeps some
+// room on the disk for the day when there is none.
+import type { Clock } from "../base/clock.ts";
+import { HiddenstateError } from "../base/errors.ts";
+import { limits } from "../base/limits.ts";
+import type { Metrics } from "../base/metrics.ts";
+import type { CheckpointFiles } from "../journal/checkpoint-file.ts";
+import type { DiskReserve } from "../journal/disk-reserve.ts";
+import type { Journal } from "../journal/journal.ts";
+import type { Commit } from "./commit.ts";
+import type { Fold } from "./fold.ts";
+import type { Ledger } from "./ledger.ts";
+import type { Outbox } from "./outbox.ts";
+import { Snapshot } from "./snapshot.ts";
+
+export interface CheckpointerOptions {
+  readonly fold: Fold;
+  readonly ledger: Ledger;
+  readonly commit: Commit;
+  readonly journal: Journal;
+  readonly checkpoints: CheckpointFiles;
+  readonly reserve: DiskReserve;
+  readonly outbox: Outbox;
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+  /** Of the checkpoint that the recovery began with; 0 without one. */
+  readonly position: number;
+  /** How fast it is written; Infinity for as fast as the disk takes it. */
+  readonly bytesPerSecond: number;
+}
+
+/** After a checkpoint that found no room. */
+const RETRY_MS = 60_000;
+/** Of the time of a step, how much the steps before it still count. */
+const STEP_TIME_MEMORY = 0.99;
+
+export class Checkpointer {
+  readonly #options: CheckpointerOptions;
+  #writing: Promise<void> | undefined;
+  #position: number;
+  #sizeBytes = 0;
+  #journalBytes = 0;
+  #writtenAtMs: number;
+  #notBeforeMs = -Infinity;
+  #roomWanted = false;
+  #msPerEvent = 0;
+
+  constructor(options: CheckpointerOptions) {
+    this.#options = options;
+    this.#position = options.position;
+    this.#writtenAtMs = options.clock.monotonicMs();
+  }
+
+  /** Learns how long events take, so that it can tell how long a replay would. */
+  noteWork(events: number, ms: number): void {
+    if (events > 0) this.#msPerEvent = STEP_TIME_MEMORY * this.#msPerEvent + (1 - STEP_TIME_MEMORY) * (ms / events);
+  }
+
+  get isDue(): boolean {
+    const { journal, commit, clock } = this.#options;
+    const now = clock.monotonicMs();
+    if (this.#writing !== undefined || now < this.#notBeforeMs || commit.releasedPosition === this.#position) return false;
+    const bytes = journal.bytes - this.#journalBytes;
+    if (this.#roomWanted || bytes > Math.max(limits.checkpointAfterBytes, 4 * this.#sizeBytes)) return true;
+    const replayMs = (commit.releasedPosition - this.#position) * this.#msPerEvent;
+    return replayMs > limits.replayMsMax || now - this.#writtenAtMs > limits.checkpointAfterMs;
+  }
+
+  /** Gives up the reserve, so that the journal can go on in one more segment while a checkpoint makes older ones free. */
+  async makeRoom(): Promise<void> {
+    const { reserve, metrics } = this.#options;
+    this.#roomWanted = true;
+    this.#notBeforeMs = -Infinity;
+    if (!reserve.isHeld) return;
+    metrics.counter("disk_reserve_given_up").add();
+    await reserve.giveUp().catch(() => {});
+  }
+
+  /** Writes a checkpoint of the present position, unless there is one. Only between passes. A full disk is no failure: the last one stays. */
+  write(): Promise<void> {
+    if (this.#writing === undefined && this.#options.ledger.position === this.#position) return Promise.resolve();
+    this.#writing ??= this.#write().finally(() => {
+      this.#writing = undefined;
+    });
+    return this.#writing;
+  }
+
+  async #write(): Promise<void> {
+    const { fold, ledger, commit, checkpoints, journal, outbox, clock, metrics, bytesPerSecond, reserve } = this.#options;
+    const { position } = ledger;
+    const snapshot = new Snapshot(fold, clock, bytesPerSecond);
+    const synced = commit.synced();
+    // What it fails of is told by the commit itself.
+    synced.catch(() => {});
+    const journalBytes = journal.bytes;
+    try {
+      this.#sizeBytes = await checkpoints.write(async (writer) => {
+        await snapshot.write(writer);
+        await synced;
+        await snapshot.writeOutbox(writer, outbox.unconfirmedBefore(position));
+        return position;
+      });
+    } catch (thrown) {
+      if (!(thrown instanceof HiddenstateError && thrown.code === "disk_full")) throw thrown;
+      metrics.counter("checkpoints_failed").add();
+      this.#notBeforeMs = clock.monotonicMs() + RETRY_MS;
+      return;
+    } finally {
+      snapshot.end();
+    }
+    this.#journalBytes = journalBytes;
+    this.#position = position;
+    this.#writtenAtMs = clock.monotonicMs();
+    this.#roomWanted = false;
+    metrics.counter("checkpoints_written").add();
+    await journal.recycle(checkpoints.safePosition);
+    // Without a reserve everything works; it is tried again at the next checkpoint.
+    await reserve.take().catch(() => {});
+  }
+}

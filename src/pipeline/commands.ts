@@ -1,0 +1,135 @@
+// Commands that read or change one stream: from the library, the control socket or MQTT, all through the same lines, each at a position
+// in the stream's order, each at most once by its transaction.
+import { HiddenstateError, reasonOf } from "../base/errors.ts";
+import type { ErrorCode } from "../base/errors.ts";
+import { limits } from "../base/limits.ts";
+import type { StateTensors } from "../engine/engine.ts";
+import type { CommandEvent } from "../journal/events.ts";
+import { shortestFloat32 } from "../message/float32-text.ts";
+import { validateStreamKey } from "../message/stream-key.ts";
+import type { Fold, StreamRef } from "./fold.ts";
+import type { Ledger } from "./ledger.ts";
+import { parseOutsideState } from "./outside-state.ts";
+
+export type CommandName = "get" | "set" | "reset" | "rename";
+export const commandNames: readonly CommandName[] = ["get", "set", "reset", "rename"];
+
+export interface CommandRequest {
+  readonly command: CommandName;
+  readonly stream: string;
+  /** 1 to 128 bytes, chosen by whoever asks: a repetition is answered, not done again. */
+  readonly transaction: string;
+  /** Of `set`: arrays by tensor name. */
+  readonly state?: unknown;
+  /** Of `rename`: the new stream key. */
+  readonly to?: string;
+}
+
+export interface StreamFacts {
+  readonly stream: string;
+  readonly group: string;
+  /** Readings stepped so far. */
+  readonly steps: number;
+  /** The last accepted reading's; boot 0 without identity, sequence -1 before the first. */
+  readonly boot: number;
+  readonly sequence: number;
+  readonly time: number;
+  readonly version: string;
+}
+
+export type Answer =
+  | {
+      readonly transaction: string;
+      readonly ok: true;
+      readonly command: CommandName;
+      readonly stream: string;
+      readonly facts?: StreamFacts;
+      readonly state?: Readonly<Record<string, readonly number[]>>;
+    }
+  | { readonly transaction: string; readonly ok: false; readonly error: { readonly code: ErrorCode; readonly message: string } };
+
+export function factsOf(key: string, { group, row }: StreamRef): StreamFacts {
+  const { columns, settings } = group;
+  return {
+    stream: key,
+    group: settings.name,
+    steps: columns.steps[row]!,
+    boot: columns.boot[row]!,
+    sequence: columns.sequence[row]!,
+    time: columns.time[row]!,
+    version: settings.version,
+  };
+}
+
+function numbersOf(state: StateTensors): Record<string, number[]> {
+  return Object.fromEntries(Object.entries(state).map(([name, values]) => [name, Array.from(values, shortestFloat32)]));
+}
+
+export class Commands {
+  readonly #fold: Fold;
+  readonly #ledger: Ledger;
+
+  constructor(fold: Fold, ledger: Ledger) {
+    this.#fold = fold;
+    this.#ledger = ledger;
+  }
+
+  /**
+   * Carries a command out at the present position; its answer may leave once that position is durable. With `reply` the event itself
+   * brings the answer to MQTT, after a crash too.
+   */
+  async execute(request: CommandRequest, reply: boolean): Promise<Answer> {
+    await this.#ledger.flush();
+    try {
+      const known = this.#fold.answers.get(request.transaction);
+      if (known !== undefined) return JSON.parse(known) as Answer;
+      const ref = this.#find(request);
+      if (request.command === "get") return this.#get(request, ref);
+      const event = this.#eventOf(request, ref, reply);
+      this.#fold.applyCommand(event);
+      this.#ledger.push(event);
+      return JSON.parse(this.#fold.answerOf(event)) as Answer;
+    } catch (thrown) {
+      if (!(thrown instanceof HiddenstateError)) throw thrown;
+      return { transaction: request.transaction, ok: false, error: { code: thrown.code, message: reasonOf(thrown) } };
+    }
+  }
+
+  #find(request: CommandRequest): StreamRef {
+    const bytes = Buffer.byteLength(request.transaction);
+    if (bytes === 0 || bytes > limits.transactionBytesMax) {
+      throw new HiddenstateError(
+        "bad_argument",
+        `cannot ${request.command} the state: a transaction has 1 to ${limits.transactionBytesMax} bytes`,
+      );
+    }
+    const ref = this.#fold.find(request.stream);
+    if (ref === undefined) {
+      throw new HiddenstateError(
+        "unknown_stream",
+        `cannot ${request.command} the state: there is no stream "${request.stream}"; list them first`,
+      );
+    }
+    return ref;
+  }
+
+  #get(request: CommandRequest, ref: StreamRef): Answer {
+    const state = numbersOf(ref.group.readState(ref.row));
+    const { transaction, stream } = request;
+    return { transaction, ok: true, command: "get", stream, facts: factsOf(stream, ref), state };
+  }
+
+  #eventOf(request: CommandRequest, { group, row }: StreamRef, reply: boolean): CommandEvent {
+    const fields = { group: group.index, row, transaction: request.transaction, reply };
+    if (request.command === "set") {
+      return { kind: "stateSet", ...fields, state: parseOutsideState(request.state, group.engine.spec.states) };
+    }
+    if (request.command === "reset") return { kind: "stateReset", ...fields };
+    const key = request.to ?? "";
+    const reason =
+      validateStreamKey(key) ?? (this.#fold.find(key) === undefined ? undefined : "there is a stream of that name already");
+    if (reason !== undefined)
+      throw new HiddenstateError("bad_argument", `cannot rename "${request.stream}" to "${key}": ${reason}`);
+    return { kind: "streamRenamed", ...fields, key };
+  }
+}

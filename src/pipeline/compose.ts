@@ -1,0 +1,91 @@
+// The messages that an event sends out. Live and in a replay they are made by the same lines from the same event, so a repeated
+// message is bit-identical to the first.
+import type { CommandEvent, JournalEvent, NoticeEvent, ReadingsEvent, StreamRemovedEvent } from "../journal/events.ts";
+import { encodePrediction } from "../message/prediction.ts";
+import { latestTopic, predictionTopic, responseTopic } from "../message/topics.ts";
+import { shortVersion } from "../model/model.ts";
+import type { Fold } from "./fold.ts";
+import type { OutboundMessage } from "./outbox.ts";
+import type { StreamGroup } from "./stream-group.ts";
+
+const encoder = new TextEncoder();
+
+/** The events that send something out. */
+export type SpeakingEvent = ReadingsEvent | CommandEvent | NoticeEvent | StreamRemovedEvent;
+
+export function speaks(event: JournalEvent): event is SpeakingEvent {
+  return event.kind === "readings" || event.kind === "notice" || event.kind === "streamRemoved" || "reply" in event;
+}
+
+function sequencesOf(event: ReadingsEvent): Float64Array {
+  const sequences = new Float64Array(event.count);
+  let sequence = event.firstSequence;
+  for (let i = 0; i < event.count; i++) {
+    if (i > 0) sequence += 1 + (event.skipped?.[i] ?? 0);
+    sequences[i] = sequence;
+  }
+  return sequences;
+}
+
+export class Composer {
+  readonly #fold: Fold;
+  /** Topics are built once a stream. */
+  readonly #topics = new Map<string, string>();
+
+  constructor(fold: Fold) {
+    this.#fold = fold;
+  }
+
+  #topicOf(node: string, key: string): string {
+    let topic = this.#topics.get(key);
+    if (topic === undefined) this.#topics.set(key, (topic = predictionTopic(node, key)));
+    return topic;
+  }
+
+  /** The messages of an event, in the order they go out. Call it before any later event is applied. */
+  messagesOf(event: SpeakingEvent): OutboundMessage[] {
+    switch (event.kind) {
+      case "readings":
+        return this.#predictions(event);
+      case "notice":
+        return [{ topic: event.topic, payload: event.payload.slice(), retain: false }];
+      case "streamRemoved":
+        return this.#farewell(event);
+      default: {
+        if (!event.reply) return [];
+        const topic = responseTopic(this.#fold.settings.node, event.transaction);
+        return [{ topic, payload: encoder.encode(this.#fold.answerOf(event)), retain: false }];
+      }
+    }
+  }
+
+  /** What was retained for a stream goes with it: an empty payload clears it [MQTT-3.3.1-6]. */
+  #farewell(event: StreamRemovedEvent): OutboundMessage[] {
+    this.#topics.delete(event.key);
+    if (!this.#fold.groups[event.group]!.settings.predictions.latest) return [];
+    return [{ topic: latestTopic(this.#fold.settings.node, event.key), payload: new Uint8Array(0), retain: true }];
+  }
+
+  #predictions(event: ReadingsEvent): OutboundMessage[] {
+    const group: StreamGroup = this.#fold.groups[event.group]!;
+    const { node } = this.#fold.settings;
+    const stream = group.columns.keys[event.row]!;
+    const { format, latest } = group.settings.predictions;
+    const payload = encodePrediction(format, {
+      stream,
+      boot: event.identity?.boot ?? 0,
+      nonce: event.identity?.nonce ?? 0,
+      firstSequence: event.firstSequence,
+      version: shortVersion(group.settings.version),
+      engine: group.settings.engine,
+      count: event.count,
+      sequences: sequencesOf(event),
+      times: event.times,
+      outputs: event.outputs,
+      outputNames: group.outputNames,
+    });
+    const messages: OutboundMessage[] = [{ topic: this.#topicOf(node, stream), payload, retain: false }];
+    if (latest) messages.push({ topic: latestTopic(node, stream), payload, retain: true });
+    return messages;
+  }
+}

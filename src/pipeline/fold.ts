@@ -1,0 +1,177 @@
+// The durable state as a whole: what the events of the journal add up to. It judges nothing and publishes nothing; applying the same
+// events in the same order gives the same state, live or after a crash.
+import { strict as assert } from "node:assert";
+import { limits } from "../base/limits.ts";
+import type { CommandEvent, HeldEvent, JournalEvent, LayoutEvent, ReadingsEvent } from "../journal/events.ts";
+import { RecentMap } from "./recent-map.ts";
+import type { EpochSettings } from "./settings.ts";
+import { decodeEpochSettings } from "./settings.ts";
+import type { StreamGroup } from "./stream-group.ts";
+
+export interface StreamRef {
+  readonly group: StreamGroup;
+  readonly row: number;
+}
+
+export interface Layout {
+  readonly names: readonly string[];
+  readonly units: readonly string[];
+}
+
+/** The events that change the durable state by themselves: all but readings, which are staged, and notices and marks. */
+export type StateEvent = Exclude<JournalEvent, { kind: "readings" | "confirmed" | "notice" | "held" }>;
+
+/** Makes the groups that an epoch names: the ones there are stay, with the new settings. */
+export type GroupFactory = (settings: EpochSettings, groups: readonly StreamGroup[]) => Promise<StreamGroup[]>;
+
+export class Fold {
+  readonly #makeGroups: GroupFactory;
+  #settings: EpochSettings | undefined;
+  #groups: StreamGroup[] = [];
+  readonly #streams = new Map<string, StreamRef>();
+  readonly layouts = new RecentMap<number, Layout>(limits.layoutsMax);
+  /** The answers of the last commands, by transaction. */
+  readonly answers = new RecentMap<string, string>(limits.transactionsMax);
+  /** QoS 1 messages without identity whose ack the broker may not have seen: packet id and content by key. */
+  readonly weakDeliveries = new RecentMap<string, true>(2 * limits.unsettledMessagesMax);
+  /** Called before a stream changes: a checkpoint under way writes it down first. */
+  onTouch: ((group: StreamGroup, row: number) => void) | undefined;
+
+  constructor(makeGroups: GroupFactory) {
+    this.#makeGroups = makeGroups;
+  }
+
+  get settings(): EpochSettings {
+    assert(this.#settings !== undefined, "every journal begins with an epoch");
+    return this.#settings;
+  }
+
+  get groups(): readonly StreamGroup[] {
+    return this.#groups;
+  }
+
+  get streamCount(): number {
+    return this.#streams.size;
+  }
+
+  find(key: string): StreamRef | undefined {
+    return this.#streams.get(key);
+  }
+
+  streams(): IterableIterator<[string, StreamRef]> {
+    return this.#streams.entries();
+  }
+
+  touch(group: StreamGroup, row: number): void {
+    this.onTouch?.(group, row);
+  }
+
+  async enterEpoch(settings: EpochSettings): Promise<void> {
+    this.#groups = await this.#makeGroups(settings, this.#groups);
+    this.#settings = settings;
+  }
+
+  addLayout(event: LayoutEvent): void {
+    this.layouts.set(event.hash, { names: event.names, units: event.units });
+  }
+
+  addStream(groupIndex: number, row: number, key: string): StreamRef {
+    const group = this.#groups[groupIndex]!;
+    group.add(row, key);
+    return this.register(group, row);
+  }
+
+  /** Makes a row that a checkpoint brought findable by its key. */
+  register(group: StreamGroup, row: number): StreamRef {
+    const ref = { group, row };
+    this.#streams.set(group.columns.keys[row]!, ref);
+    return ref;
+  }
+
+  removeStream(group: StreamGroup, row: number): void {
+    this.touch(group, row);
+    this.#streams.delete(group.columns.keys[row]!);
+    group.remove(row);
+  }
+
+  /** Changes a state or a name by command. */
+  applyCommand(event: CommandEvent): void {
+    const group = this.#groups[event.group]!;
+    this.touch(group, event.row);
+    if (event.kind === "stateSet") group.writeState(event.row, event.state);
+    else if (event.kind === "stateReset") group.resetState(event.row);
+    else this.#rename(group, event.row, event.key);
+    this.answers.set(event.transaction, this.answerOf(event));
+  }
+
+  #rename(group: StreamGroup, row: number, key: string): void {
+    this.#streams.delete(group.columns.keys[row]!);
+    group.columns.keys[row] = key;
+    this.#streams.set(key, { group, row });
+  }
+
+  /** The JSON that says a command is done; the same every time it is asked for. */
+  answerOf(event: CommandEvent): string {
+    const stream = event.kind === "streamRenamed" ? event.key : this.#groups[event.group]!.columns.keys[event.row]!;
+    const command = { stateSet: "set", stateReset: "reset", streamRenamed: "rename" }[event.kind];
+    return JSON.stringify({ transaction: event.transaction, ok: true, command, stream });
+  }
+
+  rememberWeakDelivery(packetId: number, contentHash: number): void {
+    this.weakDeliveries.set(`${packetId}:${contentHash}`, true);
+  }
+
+  isWeakRepeat(packetId: number, contentHash: number): boolean {
+    return this.weakDeliveries.get(`${packetId}:${contentHash}`) !== undefined;
+  }
+
+  /** Keeps a reading that came before its turn. `sinceMs`: on the monotonic clock of this process. */
+  applyHeld(event: HeldEvent, sinceMs: number): void {
+    const group = this.#groups[event.group]!;
+    this.touch(group, event.row);
+    group.columns.receivedAt[event.row] = event.receivedAt;
+    group.held.add(event.row, { ...event, sinceMs });
+  }
+
+  /** Stages the readings of a journalled event; returns the index of the first in its group's stepper. */
+  stageReadings(event: ReadingsEvent): number {
+    const group = this.#groups[event.group]!;
+    this.touch(group, event.row);
+    const restarted = group.beginMessage(event.row, event.identity, event.receivedAt);
+    const first = group.stepper.count;
+    const timeTrusted = event.deviceTimes || event.clockSynced;
+    let sequence = event.firstSequence - 1 - (event.skipped?.[0] ?? 0);
+    for (let i = 0; i < event.count; i++) {
+      const skipped = event.skipped?.[i] ?? 0;
+      sequence += skipped + 1;
+      const broken = skipped > 0 || (i === 0 && restarted);
+      group.accept(
+        event.row,
+        { broken, sequence, time: event.times[i]!, timeTrusted },
+        event.values,
+        event.missing,
+        i * event.features,
+      );
+    }
+    if (event.fromHeld) group.held.drop(event.row, sequence);
+    if (event.weakDelivery) this.rememberWeakDelivery(event.weakDelivery.packetId, event.weakDelivery.contentHash);
+    return first;
+  }
+
+  /** Applies an event that is neither readings nor only about messages. Nothing may be staged that came before it. */
+  async apply(event: StateEvent): Promise<void> {
+    switch (event.kind) {
+      case "epoch":
+        return this.enterEpoch(decodeEpochSettings(event.settings));
+      case "layout":
+        return this.addLayout(event);
+      case "streamAdded":
+        this.addStream(event.group, event.row, event.key);
+        return;
+      case "streamRemoved":
+        return this.removeStream(this.#groups[event.group]!, event.row);
+      default:
+        return this.applyCommand(event);
+    }
+  }
+}

@@ -1,0 +1,187 @@
+// Judges the readings of one message one by one, in order. Accepted readings are staged and become an event, those that come before their
+// turn are held, and what is refused has a reason. A refused reading does not move the stream's sequence: the next one is a gap of one,
+// live and in a replay.
+import type { Clock } from "../base/clock.ts";
+import { crc32c } from "../base/crc32c.ts";
+import { limits } from "../base/limits.ts";
+import type { Metrics } from "../base/metrics.ts";
+import type { Delivery } from "../message/delivery.ts";
+import { isAccepted, judgeSequence } from "../message/identity.ts";
+import type { SequenceJudgement } from "../message/identity.ts";
+import type { Readings } from "../message/reading.ts";
+import { AcceptedReadings } from "./accepted-readings.ts";
+import type { Arrived } from "./accepted-readings.ts";
+import type { Fold, StreamRef } from "./fold.ts";
+import type { Ledger } from "./ledger.ts";
+import type { ReadingReason } from "./refusals.ts";
+import type { Reorder } from "./reorder.ts";
+import type { Entry } from "./routes.ts";
+
+const YEAR_2020_MS = Date.UTC(2020, 0, 1);
+const DAY_MS = 24 * 3600 * 1000;
+const encoder = new TextEncoder();
+
+/** How many readings of a message were refused for a reason, and what was wrong with the first of them. */
+export class RefusedReadings {
+  readonly #byReason = new Map<ReadingReason, { count: number; readonly detail: string }>();
+
+  add(reason: ReadingReason, detail: () => string, count = 1): void {
+    const known = this.#byReason.get(reason);
+    if (known === undefined) this.#byReason.set(reason, { count, detail: detail() });
+    else known.count += count;
+  }
+
+  entries(): IterableIterator<[ReadingReason, { readonly count: number; readonly detail: string }]> {
+    return this.#byReason.entries();
+  }
+}
+
+/** Readings of one stream out of a message: the `index`th such run in it. */
+export interface Batch {
+  readonly delivery: Delivery;
+  readonly entry: Entry;
+  readonly key: string;
+  readonly readings: Readings;
+  readonly index: number;
+}
+
+/** What tells a message from another of the same packet id, and the runs in it from one another. */
+export function contentHash({ delivery, index }: Batch): number {
+  return crc32c(delivery.payload, crc32c(encoder.encode(delivery.topic), index));
+}
+
+function arrivedOf({ delivery, readings }: Batch): Arrived {
+  const { receivedAt, clockSynced } = delivery;
+  const deviceTimes = readings.times.every((time) => time >= YEAR_2020_MS && time <= receivedAt + DAY_MS);
+  const times = deviceTimes ? readings.times.map(Math.round) : new Float64Array(readings.count).fill(receivedAt);
+  return { readings, receivedAt, clockSynced, times, deviceTimes, fromHeld: false };
+}
+
+export interface JudgeOptions {
+  readonly fold: Fold;
+  readonly ledger: Ledger;
+  readonly reorder: Reorder;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+}
+
+export class JudgeReadings {
+  readonly #fold: Fold;
+  readonly #ledger: Ledger;
+  readonly #reorder: Reorder;
+  readonly #metrics: Metrics;
+  readonly #clock: Clock;
+
+  constructor(options: JudgeOptions) {
+    this.#fold = options.fold;
+    this.#ledger = options.ledger;
+    this.#reorder = options.reorder;
+    this.#metrics = options.metrics;
+    this.#clock = options.clock;
+  }
+
+  judge(batch: Batch, refused: RefusedReadings): void {
+    const { entry, readings } = batch;
+    const arrived = arrivedOf(batch);
+    let ref = this.#fold.find(batch.key);
+    let accepted: AcceptedReadings | undefined;
+    const close = (): void => {
+      if (accepted !== undefined) this.#push(accepted, batch);
+      accepted = undefined;
+    };
+    for (let i = 0; i < readings.count; i++) {
+      const verdict = this.#verdict(ref, batch, i);
+      const fault = this.#fault(batch, i, verdict);
+      if (fault !== undefined) {
+        refused.add(fault.reason, fault.detail);
+        continue;
+      }
+      ref ??= this.#addStream(entry, batch.key);
+      const refusal = this.#refusalByStream(ref, batch, i);
+      if (refusal !== undefined) {
+        refused.add(refusal.reason, refusal.detail);
+        continue;
+      }
+      if (verdict?.verdict === "gap" && entry.reorder !== undefined) {
+        close();
+        this.#reorder.hold(ref, arrived, i);
+        this.#reorder.release(ref, entry.reorder);
+        continue;
+      }
+      if (verdict?.verdict === "new_boot" || verdict?.verdict === "boot_reset") this.#reorder.releaseAll(ref);
+      accepted ??= new AcceptedReadings(this.#fold, ref, arrived);
+      const missed = verdict?.missed ?? 0;
+      if (missed > 0) this.#metrics.counter("readings_missed").add(missed);
+      if (accepted.add(i, missed)) this.#metrics.counter("time_backwards").add();
+    }
+    close();
+    if (ref !== undefined && entry.reorder !== undefined) this.#reorder.release(ref, entry.reorder);
+  }
+
+  #push(accepted: AcceptedReadings, batch: Batch): void {
+    const { delivery, readings } = batch;
+    this.#metrics.counter("readings_accepted").add(accepted.count);
+    const isWeak = readings.identity === undefined && delivery.qos === 1;
+    const weakDelivery = isWeak ? { packetId: delivery.packetId, contentHash: contentHash(batch) } : undefined;
+    if (weakDelivery) this.#fold.rememberWeakDelivery(weakDelivery.packetId, weakDelivery.contentHash);
+    this.#ledger.push(accepted.event(weakDelivery), accepted.firstStaged);
+  }
+
+  /** Undefined where the readings carry no identity: each is the next. */
+  #verdict(ref: StreamRef | undefined, { delivery, readings }: Batch, i: number): SequenceJudgement | undefined {
+    const { identity } = readings;
+    if (identity === undefined) return undefined;
+    const next = { ...identity, sequence: readings.sequences[i]!, receivedAt: delivery.receivedAt };
+    if (ref === undefined || ref.group.columns.steps[ref.row] === 0) return judgeSequence(undefined, next);
+    const { boot, nonce, sequence, receivedAt } = ref.group.columns;
+    const last = { boot: boot[ref.row]!, nonce: nonce[ref.row]!, sequence: sequence[ref.row]!, receivedAt: receivedAt[ref.row]! };
+    const judged = judgeSequence(last, next);
+    const isHeld = judged.verdict === "gap" && ref.group.held.has(ref.row, next.sequence);
+    return isHeld ? { verdict: "duplicate", missed: 0 } : judged;
+  }
+
+  /** What is wrong with a reading by itself, or by its place in the sequence. */
+  #fault(
+    { entry, readings }: Batch,
+    i: number,
+    verdict: SequenceJudgement | undefined,
+  ): { reason: ReadingReason; detail: () => string } | undefined {
+    if (verdict !== undefined && !isAccepted(verdict.verdict)) {
+      const detail = (): string => `boot ${readings.identity!.boot}, sequence ${readings.sequences[i]}`;
+      return { reason: verdict.verdict as ReadingReason, detail };
+    }
+    const D = entry.features.length;
+    for (let d = 0; d < D; d++) {
+      if (readings.missing !== undefined && readings.missing[i * D + d] === 1) continue;
+      const value = readings.values[i * D + d]!;
+      if (!Number.isFinite(value)) return { reason: "nonfinite", detail: () => `"${entry.features[d]}" is ${value}` };
+      if (value < entry.min[d]! || value > entry.max[d]! || Math.abs(value) > limits.featureMagnitudeMax) {
+        return { reason: "range", detail: () => `"${entry.features[d]}" is ${value}, outside what the config allows` };
+      }
+    }
+    return undefined;
+  }
+
+  /** Why a stream that is there cannot take a reading. */
+  #refusalByStream(
+    { group, row }: StreamRef,
+    { entry, readings }: Batch,
+    i: number,
+  ): { reason: ReadingReason; detail: () => string } | undefined {
+    const D = entry.features.length;
+    const unfillable = readings.missing === undefined ? -1 : group.unfillable(row, readings.missing, i * D);
+    if (unfillable >= 0) {
+      const detail = (): string => `"${entry.features[unfillable]}" is missing and there is nothing to put in its place`;
+      return { reason: "missing", detail };
+    }
+    if (entry.rate?.takes(row, this.#clock.monotonicMs()) !== false) return undefined;
+    return { reason: "rate", detail: () => "the stream sends more than its group allows" };
+  }
+
+  #addStream(entry: Entry, key: string): StreamRef {
+    const group = this.#fold.groups[entry.group]!;
+    const event = { kind: "streamAdded", group: entry.group, row: group.columns.nextRow, key } as const;
+    this.#ledger.push(event);
+    return this.#fold.addStream(event.group, event.row, key);
+  }
+}

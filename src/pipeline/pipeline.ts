@@ -1,0 +1,246 @@
+// The way of one reading: admit, step, commit, release, in passes over whatever has come in. It owns no socket; memory may run ahead of
+// the disk, nothing leaves before its position is durable.
+import type { Clock, Timer } from "../base/clock.ts";
+import { HiddenstateError } from "../base/errors.ts";
+import { limits } from "../base/limits.ts";
+import type { Log } from "../base/log.ts";
+import type { Metrics } from "../base/metrics.ts";
+import type { CheckpointFiles } from "../journal/checkpoint-file.ts";
+import type { DiskReserve } from "../journal/disk-reserve.ts";
+import type { Journal } from "../journal/journal.ts";
+import type { Delivery } from "../message/delivery.ts";
+import { Admit } from "./admit.ts";
+import { Commands } from "./commands.ts";
+import type { Answer, CommandRequest } from "./commands.ts";
+import { Checkpointer } from "./checkpointer.ts";
+import { Commit } from "./commit.ts";
+import type { Durability } from "./durability.ts";
+import { Expiry } from "./expiry.ts";
+import type { Fold } from "./fold.ts";
+import { Ledger } from "./ledger.ts";
+import { MqttCommands } from "./mqtt-commands.ts";
+import type { Outbox } from "./outbox.ts";
+import { Refusals } from "./refusals.ts";
+import type { Routes } from "./routes.ts";
+
+export interface PipelineOptions {
+  readonly node: string;
+  readonly fold: Fold;
+  readonly journal: Journal;
+  readonly checkpoints: CheckpointFiles;
+  readonly outbox: Outbox;
+  readonly routes: Routes;
+  readonly reserve: DiskReserve;
+  readonly durability: Durability;
+  /** How fast a checkpoint is written. */
+  readonly bytesPerSecond: number;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly streamsMax: number;
+  /** Streams without a reading for this long are removed. */
+  readonly streamExpiryMs: number;
+  /** Of the checkpoint that the recovery began with; 0 without one. */
+  readonly checkpointPosition: number;
+  /** The disk has failed or we have: nothing is acked or published from here on. */
+  readonly onFatal: (thrown: unknown) => void;
+}
+
+interface Asked {
+  readonly request: CommandRequest;
+  readonly answered: (answer: Answer) => void;
+  readonly refused: (thrown: unknown) => void;
+}
+
+function gone(): HiddenstateError {
+  return new HiddenstateError("unavailable", "cannot carry out the command: the runtime has failed and is about to end");
+}
+
+export class Pipeline {
+  readonly #options: PipelineOptions;
+  readonly #ledger: Ledger;
+  readonly #commit: Commit;
+  readonly #admit: Admit;
+  readonly #refusals: Refusals;
+  readonly #commands: Commands;
+  readonly #mqttCommands: MqttCommands;
+  #queue: (Delivery | Asked)[] = [];
+  #taken = 0;
+  #scheduled = false;
+  #running = false;
+  /** Something asked for a pass while one was running. */
+  #wokenAgain = false;
+  #failed = false;
+  #writtenMark: number;
+  readonly #checkpointer: Checkpointer;
+  readonly #clock: Clock;
+  readonly #expiry: Expiry;
+  #overdue: Timer | undefined;
+  #idle: (() => void)[] = [];
+
+  constructor(options: PipelineOptions) {
+    const { node, fold, journal, outbox, clock, metrics } = options;
+    this.#options = options;
+    this.#ledger = new Ledger(fold, journal.position, journal.blockBytesWanted);
+    const ledger = this.#ledger;
+    const onFatal = (thrown: unknown): void => this.#fail(thrown);
+    const makeRoom = (): Promise<void> => this.#checkpointer.makeRoom();
+    this.#commit = new Commit({ journal, ledger, outbox, durability: options.durability, clock, metrics, makeRoom, onFatal });
+    this.#checkpointer = new Checkpointer({ ...options, ledger, commit: this.#commit, position: options.checkpointPosition });
+    this.#refusals = new Refusals(node, this.#ledger, metrics, clock);
+    this.#admit = new Admit({ ...options, ledger, refusals: this.#refusals });
+    this.#commands = new Commands(fold, this.#ledger);
+    this.#mqttCommands = new MqttCommands(node, this.#commands, this.#ledger, this.#refusals);
+    this.#writtenMark = outbox.mark;
+    this.#clock = clock;
+    this.#expiry = new Expiry({ ...options, ledger });
+    outbox.onRoom(() => this.#wake());
+  }
+
+  /** Everything before it is as durable as the mode promises. */
+  get releasedPosition(): number {
+    return this.#commit.releasedPosition;
+  }
+
+  /** Takes a message over, with the duty to settle it. */
+  receive(delivery: Delivery): void {
+    this.#queue.push(delivery);
+    this.#wake();
+  }
+
+  /** Carries out a command in its turn; resolves once what it did is durable. */
+  ask(request: CommandRequest): Promise<Answer> {
+    return new Promise((answered, refused) => {
+      if (this.#failed) return refused(gone());
+      this.#queue.push({ request, answered, refused });
+      this.#wake();
+    });
+  }
+
+  /** Resolves when everything received so far is settled. With a full outbox that can take as long as the sink's broker is away. */
+  drain(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#idle.push(resolve);
+      this.#wake();
+    });
+  }
+
+  #wake(): void {
+    if (this.#running) this.#wokenAgain = true;
+    if (this.#scheduled || this.#running || this.#failed) return;
+    this.#scheduled = true;
+    this.#clock.soon(() => {
+      this.#scheduled = false;
+      this.#wokenAgain = false;
+      this.#running = true;
+      this.#pass().then(
+        () => {
+          this.#running = false;
+          if (this.#wokenAgain || this.#hasWork) this.#wake();
+        },
+        (thrown: unknown) => this.#fail(thrown),
+      );
+    });
+  }
+
+  get #hasWork(): boolean {
+    return this.#taken < this.#queue.length && !this.#options.outbox.isFull;
+  }
+
+  #fail(thrown: unknown): void {
+    if (this.#failed) return;
+    this.#failed = true;
+    for (const item of this.#queue.splice(0)) if ("request" in item) item.refused(gone());
+    this.#options.onFatal(thrown);
+  }
+
+  /** Takes what is there, up to a bound, steps it and sends it on its way to the disk. */
+  async #pass(): Promise<void> {
+    const startedAtMs = this.#clock.monotonicMs();
+    const { position } = this.#ledger;
+    let readings = 0;
+    while (this.#hasWork && readings < limits.readingsPerPassMax) readings += await this.#take(this.#queue[this.#taken++]!);
+    this.#options.metrics.gauge("queue_messages").set(this.#queue.length);
+    this.#queue = this.#taken === this.#queue.length ? [] : this.#queue.slice(this.#taken);
+    this.#taken = 0;
+    if (this.#expiry.isDue) await this.#expiry.run();
+    this.#releaseOverdue();
+    if (this.#ledger.hasPending) this.#noteMark();
+    await this.#ledger.flush();
+    this.#measure();
+    this.#checkpointer.noteWork(this.#ledger.position - position, this.#clock.monotonicMs() - startedAtMs);
+    this.#commit.start();
+    if (this.#checkpointer.isDue) this.checkpoint().catch((thrown: unknown) => this.#fail(thrown));
+    if (this.#queue.length === 0) {
+      for (const resolve of this.#idle.splice(0)) this.#commit.whenReleased(resolve);
+    }
+  }
+
+  /** How near the bounds are. */
+  #measure(): void {
+    const { metrics, fold, outbox } = this.#options;
+    metrics.gauge("streams").set(fold.streamCount);
+    metrics.gauge("outbox_messages").set(outbox.count);
+    metrics.gauge("outbox_bytes").set(outbox.bytes);
+    metrics.gauge("layouts").set(fold.layouts.size);
+    metrics.gauge("transactions").set(fold.answers.size);
+    metrics.gauge("block_events").set(this.#ledger.closedEvents);
+    metrics.gauge("block_bytes").set(this.#ledger.closedBytes);
+    metrics.gauge("commit_lag_events").set(this.#ledger.position - this.#commit.releasedPosition);
+  }
+
+  /** Held readings go on once they have waited long enough, whether others come or not. */
+  #releaseOverdue(): void {
+    this.#overdue?.cancel();
+    const waitMs = this.#admit.releaseOverdue();
+    this.#overdue = waitMs < Infinity ? this.#clock.after(waitMs, () => this.#wake()) : undefined;
+  }
+
+  /** How far the sink's broker has confirmed goes along with whatever is written next. */
+  #noteMark(): void {
+    const { mark } = this.#options.outbox;
+    if (mark === this.#writtenMark) return;
+    this.#writtenMark = mark;
+    this.#ledger.push({ kind: "confirmed", mark });
+  }
+
+  /** Handles one delivery or command; returns how many readings it brought. */
+  async #take(item: Delivery | Asked): Promise<number> {
+    if ("request" in item) {
+      const answer = await this.#commands.execute(item.request, false);
+      this.#commit.whenReleased(() => item.answered(answer));
+      return 1;
+    }
+    this.#options.metrics.counter("messages_received").add();
+    const readings = await this.#takeDelivery(item);
+    this.#commit.whenReleased(() => item.settle());
+    return readings;
+  }
+
+  #takeDelivery(delivery: Delivery): number | Promise<number> {
+    const route = this.#options.routes.find(delivery.topic);
+    switch (route.kind) {
+      case "readings":
+        return this.#admit.message(delivery, route.entry, route.key);
+      case "layout":
+        this.#admit.layout(delivery);
+        return 1;
+      case "command":
+        return this.#mqttCommands.handle(delivery, route.name).then(() => 1);
+      case "unknown":
+        this.#refusals.message(delivery, "unknown_topic", "no group of the config takes this topic");
+        return 1;
+    }
+  }
+
+  /** Writes a checkpoint of the present position, unless there is one; readings go on meanwhile. Only between passes. */
+  checkpoint(): Promise<void> {
+    return this.#checkpointer.write();
+  }
+
+  /** Ends what would happen later by itself. */
+  stop(): void {
+    this.#commit.stop();
+    this.#overdue?.cancel();
+  }
+}

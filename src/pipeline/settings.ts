@@ -1,0 +1,49 @@
+// What a step depends on apart from readings and commands: the epoch's settings. They are journalled whenever they change, so that a
+// replay folds old events the way they were folded when they came.
+import { HiddenstateError } from "../base/errors.ts";
+import type { PredictionFormat } from "../message/prediction.ts";
+
+/** What a gap in the sequence, or a restart of the device, does to the hidden state; `decay`: h * exp(-dt / tau). */
+export type GapPolicy =
+  | { readonly policy: "carry" }
+  | { readonly policy: "reset" }
+  | { readonly policy: "decay"; readonly tauMs: number };
+
+/** What stands in for a missing value: the stream's last one, the training mean, or nothing: the reading is refused. */
+export type MissingPolicy = "hold" | "mean" | "refuse";
+
+export interface GroupSettings {
+  readonly name: string;
+  /** The model file's SHA-256. */
+  readonly version: string;
+  readonly engine: "native" | "onnx";
+  readonly kernel: string;
+  readonly gap: GapPolicy;
+  /** `(D)`. */
+  readonly missing: readonly MissingPolicy[];
+  /** Consecutive readings a value is held for. */
+  readonly holdReadingsMax: number;
+  readonly predictions: { readonly format: PredictionFormat; readonly latest: boolean };
+}
+
+export interface EpochSettings {
+  readonly format: 1;
+  readonly node: string;
+  /** A group's index in the journal is its place here; a group no longer configured keeps its place. */
+  readonly groups: readonly GroupSettings[];
+}
+
+export function encodeEpochSettings(settings: EpochSettings): string {
+  return JSON.stringify(settings);
+}
+
+export function decodeEpochSettings(text: string): EpochSettings {
+  const settings = JSON.parse(text) as EpochSettings;
+  if (settings.format !== 1) {
+    throw new HiddenstateError(
+      "foreign_state",
+      `cannot read the journal: its settings are of format ${String(settings.format)}; it was written by a newer version of hiddenstate`,
+    );
+  }
+  return settings;
+}

@@ -1,0 +1,171 @@
+// The durable state at one position, for a checkpoint: written in short slices while readings go on. A stream that is about to change
+// is written down first, so the snapshot is of its position exactly, however long it takes.
+//
+// Chunks: one `head` (settings, layouts, answers, weak deliveries), `rows`, and one `outbox` at the end.
+import type { Clock } from "../base/clock.ts";
+import { sleep } from "../base/clock.ts";
+import { ByteReader, ByteWriter } from "../base/bytes.ts";
+import { HiddenstateError } from "../base/errors.ts";
+import { limits } from "../base/limits.ts";
+import type { CheckpointWriter } from "../journal/checkpoint-file.ts";
+import type { Fold } from "./fold.ts";
+import type { PlacedMessage } from "./ledger.ts";
+import type { OutboxEntry } from "./outbox.ts";
+import { decodeEpochSettings, encodeEpochSettings } from "./settings.ts";
+import type { StreamGroup } from "./stream-group.ts";
+
+const HEAD = 1;
+const ROWS = 2;
+const OUTBOX = 3;
+/** Rows encoded between two looks at the clock. */
+const ROWS_PER_LOOK = 16;
+const CHUNK_BYTES = 256 * 1024;
+
+function encodeHead(fold: Fold): Uint8Array {
+  const head = new ByteWriter();
+  head.u8(HEAD);
+  head.text(encodeEpochSettings(fold.settings));
+  head.varint(fold.layouts.size);
+  for (const [hash, { names, units }] of fold.layouts.entries()) {
+    head.u32(hash);
+    head.text(JSON.stringify([names, units]));
+  }
+  head.varint(fold.answers.size);
+  for (const [transaction, answer] of fold.answers.entries()) {
+    head.text(transaction);
+    head.text(answer);
+  }
+  head.varint(fold.weakDeliveries.size);
+  for (const [delivery] of fold.weakDeliveries.entries()) head.text(delivery);
+  return head.written;
+}
+
+async function decodeHead(from: ByteReader, fold: Fold): Promise<void> {
+  await fold.enterEpoch(decodeEpochSettings(from.text()));
+  for (let left = from.varint(); left > 0; left--) {
+    const hash = from.u32();
+    const [names, units] = JSON.parse(from.text()) as [string[], string[]];
+    fold.layouts.set(hash, { names, units });
+  }
+  for (let left = from.varint(); left > 0; left--) fold.answers.set(from.text(), from.text());
+  for (let left = from.varint(); left > 0; left--) fold.weakDeliveries.set(from.text(), true);
+}
+
+function encodeOutbox(entries: readonly OutboxEntry[]): Uint8Array {
+  const outbox = new ByteWriter();
+  outbox.u8(OUTBOX);
+  outbox.varint(entries.length);
+  for (const { position, topic, payload, retain } of entries) {
+    outbox.varint(position);
+    outbox.text(topic);
+    outbox.blob(payload);
+    outbox.u8(retain ? 1 : 0);
+  }
+  return outbox.written;
+}
+
+function decodeOutbox(from: ByteReader): PlacedMessage[] {
+  const messages: PlacedMessage[] = [];
+  for (let left = from.varint(); left > 0; left--) {
+    const position = from.varint();
+    const message = { topic: from.text(), payload: from.blob().slice(), retain: from.u8() === 1 };
+    messages.push({ position, message });
+  }
+  return messages;
+}
+
+export class Snapshot {
+  readonly #fold: Fold;
+  readonly #clock: Clock;
+  readonly #bytesPerSecond: number;
+  readonly #head: Uint8Array;
+  readonly #rows = new ByteWriter(CHUNK_BYTES);
+  /** By group: 1 for rows that are written down, or were empty. */
+  readonly #done: Uint8Array[];
+  readonly #groups: readonly StreamGroup[];
+
+  /** Begins at the present position: nothing may be staged. Written no faster than `bytesPerSecond`. */
+  constructor(fold: Fold, clock: Clock, bytesPerSecond: number) {
+    this.#fold = fold;
+    this.#clock = clock;
+    this.#bytesPerSecond = bytesPerSecond;
+    this.#head = encodeHead(fold);
+    this.#groups = fold.groups;
+    this.#done = fold.groups.map(({ columns }) => Uint8Array.from(columns.keys, (key) => (key === undefined ? 1 : 0)));
+    this.#beginRows();
+    fold.onTouch = (group, row) => this.#writeRow(group, row);
+  }
+
+  #beginRows(): void {
+    this.#rows.clear();
+    this.#rows.u8(ROWS);
+  }
+
+  #writeRow(group: StreamGroup, row: number): void {
+    const done = this.#done[group.index]!;
+    // Rows past the end came into being after the snapshot's position.
+    if (row >= done.length || done[row] === 1) return;
+    done[row] = 1;
+    this.#rows.varint(group.index);
+    group.encodeRow(this.#rows, row);
+  }
+
+  /** Writes everything but the outbox. Between slices others have their turn. */
+  async write(writer: CheckpointWriter): Promise<void> {
+    await writer.chunk(this.#head);
+    for (const group of this.#groups) {
+      const count = this.#done[group.index]!.length;
+      let sliceEndMs = this.#clock.monotonicMs() + limits.checkpointSliceMs;
+      for (let row = 0; row < count; row++) {
+        this.#writeRow(group, row);
+        if (row % ROWS_PER_LOOK !== 0 || this.#clock.monotonicMs() < sliceEndMs) continue;
+        await this.#writeChunk(writer);
+        sliceEndMs = this.#clock.monotonicMs() + limits.checkpointSliceMs;
+      }
+    }
+    this.end();
+    await this.#writeChunk(writer);
+  }
+
+  async #writeChunk(writer: CheckpointWriter): Promise<void> {
+    const chunk = this.#rows.written.slice();
+    this.#beginRows();
+    // Others have their turn, and a flash card its rest.
+    if (this.#bytesPerSecond < Infinity) await sleep(this.#clock, (1000 * chunk.length) / this.#bytesPerSecond);
+    else await new Promise<void>((resolve) => this.#clock.soon(resolve));
+    await writer.chunk(chunk);
+  }
+
+  /** The last chunk: the messages of events before the snapshot's position that the broker has not confirmed. */
+  async writeOutbox(writer: CheckpointWriter, entries: readonly OutboxEntry[]): Promise<void> {
+    await writer.chunk(encodeOutbox(entries));
+  }
+
+  /** No stream is watched any longer. */
+  end(): void {
+    this.#fold.onTouch = undefined;
+  }
+}
+
+/** Brings a snapshot's chunks into an empty fold; returns the messages not yet confirmed. */
+export async function restoreSnapshot(chunks: readonly Uint8Array[], fold: Fold): Promise<PlacedMessage[]> {
+  let messages: PlacedMessage[] = [];
+  for (const chunk of chunks) {
+    const from = new ByteReader(chunk);
+    const kind = from.u8();
+    if (kind === HEAD) await decodeHead(from, fold);
+    else if (kind === ROWS) while (from.remaining > 0) restoreRow(from, fold);
+    else if (kind === OUTBOX) messages = decodeOutbox(from);
+    else
+      throw new HiddenstateError(
+        "foreign_state",
+        `cannot read the checkpoint: a part of kind ${kind} is not known to this version`,
+      );
+  }
+  return messages;
+}
+
+function restoreRow(from: ByteReader, fold: Fold): void {
+  const group = fold.groups[from.varint()]!;
+  fold.register(group, group.decodeRow(from));
+}

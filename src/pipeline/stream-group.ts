@@ -1,0 +1,189 @@
+// The streams of one config entry: one engine, one set of rules, a row a stream. Accepting a reading here is the fold itself: live
+// readings and replayed ones change a stream through the same lines.
+import type { Engine, StateTensors } from "../engine/engine.ts";
+import { createStateTensors } from "../engine/engine.ts";
+import type { ByteReader, ByteWriter } from "../base/bytes.ts";
+import { decodeStateTensors, encodeStateTensors } from "../journal/event-codec.ts";
+import type { Identity } from "../message/reading.ts";
+import type { Model } from "../model/model.ts";
+import { HeldReadings } from "./held-readings.ts";
+import type { GroupSettings } from "./settings.ts";
+import { StreamColumns } from "./stream-columns.ts";
+import { Stepper } from "./stepper.ts";
+
+const NEVER_HELD = 255;
+
+/** What a reading brings apart from its values. */
+export interface Arrival {
+  /** A gap in the sequence or a restart of the device lies before it. */
+  readonly broken: boolean;
+  readonly sequence: number;
+  readonly time: number;
+  /** Whether differences of `time` mean anything. */
+  readonly timeTrusted: boolean;
+}
+
+export class StreamGroup {
+  /** Its place in the epoch's settings and in journal events. */
+  readonly index: number;
+  readonly model: Model;
+  #engine: Engine;
+  #stepper: Stepper;
+  readonly columns: StreamColumns;
+  readonly held: HeldReadings;
+  readonly outputNames: readonly string[];
+  readonly #scratch: StateTensors;
+  settings: GroupSettings;
+
+  constructor(index: number, settings: GroupSettings, model: Model, engine: Engine) {
+    this.index = index;
+    this.settings = settings;
+    this.model = model;
+    this.#engine = engine;
+    this.#stepper = new Stepper(engine);
+    this.columns = new StreamColumns(model.spec.features.length);
+    this.held = new HeldReadings(model.spec.features.length);
+    this.outputNames = model.spec.outputs.map((output) => output.name);
+    this.#scratch = createStateTensors(engine.spec.states);
+  }
+
+  get engine(): Engine {
+    return this.#engine;
+  }
+
+  get stepper(): Stepper {
+    return this.#stepper;
+  }
+
+  /** Moves every state into another engine of the same model version and closes the old one. Nothing may be staged. */
+  async moveTo(engine: Engine): Promise<void> {
+    const { columns } = this;
+    const stepper = new Stepper(engine);
+    for (let row = 0; row < columns.rows; row++) {
+      if (columns.keys[row] === undefined) continue;
+      const state = this.readState(row);
+      columns.slot[row] = engine.allocate();
+      engine.write(columns.slot[row]!, state);
+    }
+    const before = this.#engine;
+    this.#engine = engine;
+    this.#stepper = stepper;
+    await before.close();
+  }
+
+  get features(): number {
+    return this.model.spec.features.length;
+  }
+
+  get outputs(): number {
+    return this.model.spec.outputs.length;
+  }
+
+  add(row: number, key: string): void {
+    this.columns.add(row, key, this.engine.allocate());
+  }
+
+  remove(row: number): void {
+    this.engine.release(this.columns.slot[row]!);
+    this.columns.remove(row);
+    this.held.drop(row, Infinity);
+  }
+
+  /** The first feature whose missing value nothing can stand in for, -1 where there is none. */
+  unfillable(row: number, missing: Uint8Array, from: number): number {
+    for (let d = 0; d < this.features; d++) {
+      if (missing[from + d] === 0) continue;
+      const policy = this.settings.missing[d]!;
+      if (policy === "refuse") return d;
+      if (policy === "hold" && this.columns.heldFor[row * this.features + d]! >= this.settings.holdReadingsMax) return d;
+    }
+    return -1;
+  }
+
+  /** The start of a message's accepted readings. Returns whether the device has restarted since the last one. */
+  beginMessage(row: number, identity: Identity | undefined, receivedAt: number): boolean {
+    const { columns } = this;
+    columns.receivedAt[row] = receivedAt;
+    if (identity === undefined) return false;
+    const restarted = columns.boot[row] !== identity.boot || columns.nonce[row] !== identity.nonce;
+    columns.boot[row] = identity.boot;
+    columns.nonce[row] = identity.nonce;
+    return restarted && columns.steps[row]! > 0;
+  }
+
+  /** Stages one reading, `values` and `missing` from `from` on, and remembers it. Returns its index in the stepper. */
+  accept(row: number, arrival: Arrival, values: Float32Array, missing: Uint8Array | undefined, from: number): number {
+    const { columns, stepper } = this;
+    const elapsedMs = this.#elapsed(row, arrival);
+    const { gap } = this.settings;
+    const acts = arrival.broken && columns.steps[row]! > 0 && gap.policy !== "carry";
+    const factor = acts && gap.policy === "decay" ? Math.exp(-elapsedMs / gap.tauMs) : 0;
+    const index = stepper.stage(columns.slot[row]!, acts ? gap.policy : "none", factor);
+    this.#fill(row, values, missing, from, index);
+    columns.sequence[row] = arrival.sequence;
+    columns.time[row] = arrival.time;
+    columns.steps[row]!++;
+    return index;
+  }
+
+  /** Milliseconds since the stream's last reading: the difference of times, or the median interval where that means nothing. */
+  #elapsed(row: number, arrival: Arrival): number {
+    const { columns } = this;
+    if (columns.steps[row] === 0) return 0;
+    const difference = arrival.time - columns.time[row]!;
+    if (!arrival.timeTrusted || difference <= 0) return columns.medianInterval(row);
+    columns.addInterval(row, difference);
+    return difference;
+  }
+
+  #fill(row: number, values: Float32Array, missing: Uint8Array | undefined, from: number, index: number): void {
+    const D = this.features;
+    const { held, heldFor } = this.columns;
+    for (let d = 0; d < D; d++) {
+      const cell = row * D + d;
+      if (missing === undefined || missing[from + d] === 0) {
+        held[cell] = values[from + d]!;
+        heldFor[cell] = 0;
+        this.stepper.x[index * D + d] = values[from + d]!;
+        continue;
+      }
+      if (heldFor[cell]! < NEVER_HELD - 1) heldFor[cell]!++;
+      this.stepper.x[index * D + d] = this.settings.missing[d] === "hold" ? held[cell]! : this.model.weights.xMean.data[d]!;
+    }
+  }
+
+  readState(row: number): StateTensors {
+    const state = createStateTensors(this.engine.spec.states);
+    this.engine.read(this.columns.slot[row]!, state);
+    return state;
+  }
+
+  writeState(row: number, state: StateTensors): void {
+    this.engine.write(this.columns.slot[row]!, state);
+  }
+
+  resetState(row: number): void {
+    this.stepper.reset(this.columns.slot[row]!);
+  }
+
+  /** All that a stream remembers, for a checkpoint. */
+  encodeRow(into: ByteWriter, row: number): void {
+    into.varint(row);
+    into.text(this.columns.keys[row]!);
+    this.columns.encodeRow(into, row);
+    this.held.encodeRow(into, row);
+    this.engine.read(this.columns.slot[row]!, this.#scratch);
+    encodeStateTensors(into, this.#scratch);
+  }
+
+  /** Adds the stream that `encodeRow` wrote; returns its row. */
+  decodeRow(from: ByteReader): number {
+    const row = from.varint();
+    this.add(row, from.text());
+    this.columns.decodeRow(from, row);
+    // Its wait begins anew: the monotonic clock of the process that held it is gone.
+    this.held.decodeRow(from, row, 0);
+    this.writeState(row, decodeStateTensors(from));
+    return row;
+  }
+}
