@@ -1,0 +1,62 @@
+// Walks forecasters along series and measures how far off they were: the same rows for each, one reading at a time.
+import type { Clock } from "../base/clock.ts";
+import type { Forecaster, Walk } from "./forecaster.ts";
+
+/** Of one output, in its unit, over the rows that have a target. */
+export interface OutputScore {
+  /** Root of the mean squared error, and mean absolute error; NaN where `count` is 0. */
+  readonly rmse: number;
+  readonly mae: number;
+  readonly count: number;
+}
+
+export interface Score {
+  readonly forecaster: string;
+  /** In the order of the model's outputs. */
+  readonly outputs: readonly OutputScore[];
+}
+
+const ROWS_PER_TURN = 4096;
+
+/** `outputs` is O. Now and then lets others run, by `clock`. */
+export async function evaluate(forecaster: Forecaster, walks: readonly Walk[], outputs: number, clock: Clock): Promise<Score> {
+  const [squares, sums, counts] = [new Float64Array(outputs), new Float64Array(outputs), new Float64Array(outputs)];
+  const forecast = new Float64Array(outputs);
+  for (const walk of walks) {
+    forecaster.begin(walk);
+    const { count, accepted, targets } = walk.series;
+    for (let row = 0; row < count; row++) {
+      if (row % ROWS_PER_TURN === 0) await new Promise<void>((resolve) => clock.soon(resolve));
+      if (accepted[row] === 0) continue;
+      forecaster.forecast(row, forecast);
+      for (let o = 0; o < outputs; o++) {
+        const target = targets[row * outputs + o]!;
+        if (Number.isNaN(target)) continue;
+        const error = forecast[o]! - target;
+        squares[o]! += error * error;
+        sums[o]! += Math.abs(error);
+        counts[o]!++;
+      }
+    }
+  }
+  const scoreOf = (o: number): OutputScore => ({
+    rmse: Math.sqrt(squares[o]! / counts[o]!),
+    mae: sums[o]! / counts[o]!,
+    count: counts[o]!,
+  });
+  return { forecaster: forecaster.name, outputs: Array.from(counts, (_, o) => scoreOf(o)) };
+}
+
+/** What a forecaster says at every row of a walk, `(count, O)`; NaN where the row is not accepted. */
+export function forecastWalk(forecaster: Forecaster, walk: Walk, outputs: number): Float64Array {
+  const { count, accepted } = walk.series;
+  const forecasts = new Float64Array(count * outputs).fill(Number.NaN);
+  const forecast = new Float64Array(outputs);
+  forecaster.begin(walk);
+  for (let row = 0; row < count; row++) {
+    if (accepted[row] === 0) continue;
+    forecaster.forecast(row, forecast);
+    forecasts.set(forecast, row * outputs);
+  }
+  return forecasts;
+}

@@ -1,0 +1,161 @@
+// The page that lies beside a model file: what it forecasts, how well, on what, and how to make it again. Markdown for people; programs read
+// the spec in the model.
+import type { Score } from "./evaluate.ts";
+import type { FeatureRange } from "./fit-scaling.ts";
+import type { PartSummary, TrainingOutcome } from "./train-on-table.ts";
+import type { TrainingEnd } from "./train-model.ts";
+
+export interface CardOptions {
+  /** File names of the model and its pictures, which lie in the card's folder. */
+  readonly modelFile: string;
+  readonly lossFile: string;
+  readonly predictionFile: string;
+  /** What makes the model again, as one types it. */
+  readonly command: string;
+}
+
+const ENDS: Readonly<Record<TrainingEnd, string>> = {
+  settled: "ended when the validation loss fell no more",
+  epochs: "ended at the greatest number of epochs",
+  stopped: "was stopped by hand",
+  diverged: "ended when the loss stopped being a number",
+};
+
+/** Four significant digits, without an exponent where people write none. */
+export function figure(value: number): string {
+  if (!Number.isFinite(value)) return "none";
+  const size = Math.abs(value);
+  if (size !== 0 && (size < 1e-4 || size >= 1e9)) return value.toExponential(3);
+  const digits = size === 0 ? 0 : Math.max(0, 3 - Math.floor(Math.log10(size)));
+  return value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
+
+function whole(value: number): string {
+  return value.toLocaleString("en-US");
+}
+
+function row(cells: readonly string[]): string {
+  return `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
+}
+
+/** The last `numbers` columns are set to the right. */
+function table(head: readonly string[], numbers: number, rows: readonly (readonly string[])[]): string[] {
+  const rule = head.map((_, index) => (index < head.length - numbers ? "---" : "---:"));
+  return [row(head), row(rule), ...rows.map(row)];
+}
+
+function moment(time: number): string {
+  return new Date(time).toISOString().slice(0, 16).replace("T", " ");
+}
+
+function scoreRows(scores: readonly Score[], output: number): string[][] {
+  const persistence = scores.find(({ forecaster }) => forecaster === "persistence")!.outputs[output]!.rmse;
+  return scores.map(({ forecaster, outputs }) => {
+    const { rmse, mae } = outputs[output]!;
+    const ratio = persistence > 0 ? figure(rmse / persistence) : "none";
+    return [forecaster, figure(rmse), figure(mae), ratio];
+  });
+}
+
+function scoreSection({ model, scores, parts }: TrainingOutcome, { predictionFile }: CardOptions): string[] {
+  const { outputs, name } = model.spec;
+  const lines = outputs.flatMap(({ name: output, unit }, o) => [
+    `**${output}**${unit === "" ? "" : ` in ${unit}`}, ${whole(scores[0]!.outputs[o]!.count)} forecasts:`,
+    "",
+    ...table(["forecaster", "RMSE", "MAE", "RMSE / persistence"], 3, scoreRows(scores, o)),
+    "",
+  ]);
+  return [
+    "## On rows it had not seen",
+    "",
+    ...lines,
+    `The test part runs from ${moment(parts.test.firstTime)} to ${moment(parts.test.lastTime)} UTC. The model was stepped through it one reading at a`,
+    "time by the native engine, from a blank state. Persistence says that nothing changes; the autoregression is linear in the last six values,",
+    "fitted on the training part. Both may look back before the test part, the model may not.",
+    "",
+    `![Predictions of ${name} beside what was measured](${predictionFile})`,
+    "",
+  ];
+}
+
+function featureRow({ name, unit }: { name: string; unit: string }, range: FeatureRange): string[] {
+  return [name, unit, figure(range.mean), figure(range.deviation), figure(range.min), figure(range.max)];
+}
+
+function portsSection({ model, ranges }: TrainingOutcome): string[] {
+  const { features, outputs, head } = model.spec;
+  return [
+    "## What goes in, what comes out",
+    "",
+    ...table(
+      ["feature", "unit", "mean", "deviation", "least", "greatest"],
+      4,
+      features.map((feature, d) => featureRow(feature, ranges[d]!)),
+    ),
+    "",
+    ...table(
+      ["output", "unit", "feature", "rows ahead"],
+      1,
+      outputs.map(({ name, unit, feature, horizon }) => [name, unit, feature, String(horizon)]),
+    ),
+    "",
+    "The figures are of the training part. Beyond what was least and greatest there the model has learned nothing: the further off a reading, the",
+    head.residual
+      ? "less its forecast says, though it stays near the present reading, since the head forecasts the change from it."
+      : "less its forecast says.",
+    "",
+  ];
+}
+
+function partRow(name: string, { rows, streams, firstTime, lastTime }: PartSummary): string[] {
+  return [name, moment(firstTime), moment(lastTime), whole(rows), whole(streams)];
+}
+
+function trainingSection({ model, training, settings, parts }: TrainingOutcome, options: CardOptions): string[] {
+  const { bestEpoch, epochs, end } = training;
+  const kept = bestEpoch === 0 ? "those of the unfinished first epoch" : `those of epoch ${bestEpoch}`;
+  const lines = [
+    "## How it was trained",
+    "",
+    `On ${model.spec.training!.source}, split by time:`,
+    "",
+    ...table(["part", "first", "last", "rows", "streams"], 2, [
+      partRow("training", parts.train),
+      partRow("validation", parts.validation),
+      partRow("test", parts.test),
+    ]),
+    "",
+    `Training ${ENDS[end]}, after ${epochs.length} epochs; the weights are ${kept}. Seed ${settings.seed}, chunks of ${settings.chunkSteps} steps in up to ${settings.lanes} lanes,`,
+    `learning rate ${settings.learningRate}, weight decay ${settings.weightDecay}, gradients no longer than ${settings.gradientNormMax}, averaging ${settings.averaging}, patience ${settings.patience}.`,
+    "",
+  ];
+  const picture = [`![Training and validation loss of ${model.spec.name}](${options.lossFile})`, ""];
+  return [...lines, ...(epochs.length === 0 ? [] : picture), "Again:", "", "```", options.command, "```", ""];
+}
+
+function weightCount({ model }: TrainingOutcome): number {
+  const { layers, head } = model.weights;
+  const tensors = [...layers.flatMap(({ Wx, Wh, b }) => [Wx, Wh, b]), head.W, head.b];
+  return tensors.reduce((sum, { data }) => sum + data.length, 0);
+}
+
+/** The card's text. The same outcome and options give the same text: it holds no date and no duration. */
+export function modelCard(outcome: TrainingOutcome, options: CardOptions): string {
+  const { model } = outcome;
+  const { spec } = model;
+  const targets = spec.outputs.map(({ feature }) => `\`${feature}\``).join(", ");
+  const features = spec.features.map(({ name }) => `\`${name}\``).join(", ");
+  const { horizon } = spec.outputs[0]!;
+  const layers = spec.layers.map(({ hidden }) => hidden).join(" and ");
+  return [
+    `# ${spec.name}`,
+    "",
+    `Forecasts ${targets} ${horizon === 1 ? "one row" : `${horizon} rows`} ahead from ${features}: a recurrent network (tanh, hidden size ${layers}) of`,
+    `${whole(weightCount(outcome))} weights, ${whole(model.bytes.length)} bytes. The file is \`${options.modelFile}\`; its version, the SHA-256 of its bytes, is`,
+    `\`${model.version}\`.`,
+    "",
+    ...scoreSection(outcome, options),
+    ...portsSection(outcome),
+    ...trainingSection(outcome, options),
+  ].join("\n");
+}

@@ -1,0 +1,38 @@
+// A model as a forecaster: stepped by the native engine one reading at a time, from a blank state at the start of each walk, as a runtime
+// steps a stream that is new to it.
+import { NativeEngine } from "../engine/native-engine.ts";
+import type { Slot } from "../engine/engine.ts";
+import type { Model } from "../model/model.ts";
+import type { Forecaster, Walk } from "./forecaster.ts";
+
+export class ModelForecaster implements Forecaster {
+  readonly name = "model";
+  readonly #engine: NativeEngine;
+  readonly #blank: Slot;
+  readonly #slot: Slot;
+  readonly #slots: Int32Array;
+  readonly #x: Float32Array;
+  readonly #y: Float32Array;
+  #walk: Walk | undefined;
+
+  constructor(model: Model) {
+    this.#engine = new NativeEngine(model);
+    this.#blank = this.#engine.allocate();
+    this.#slot = this.#engine.allocate();
+    this.#slots = Int32Array.of(this.#slot);
+    this.#x = new Float32Array(model.spec.features.length);
+    this.#y = new Float32Array(model.spec.outputs.length);
+  }
+
+  begin(walk: Walk): void {
+    this.#walk = walk;
+    this.#engine.copy(this.#blank, this.#slot);
+  }
+
+  forecast(row: number, into: Float64Array): void {
+    const D = this.#x.length;
+    this.#x.set(this.#walk!.series.inputs.subarray(row * D, (row + 1) * D));
+    this.#engine.step({ slots: this.#slots, count: 1, steps: 1, x: this.#x, y: this.#y });
+    into.set(this.#y);
+  }
+}

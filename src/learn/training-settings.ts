@@ -1,0 +1,71 @@
+// How a model is trained, with the defaults that `hiddenstate train` uses. docs/training.md says what they were chosen on.
+import { HiddenstateError } from "../base/errors.ts";
+
+export interface TrainingSettings {
+  /** Hidden size of each recurrent layer, from the first up. */
+  readonly hidden: readonly number[];
+  /** Whether the head forecasts the change from the present reading instead of the value. */
+  readonly residual: boolean;
+  /** Passes over the training rows at most. */
+  readonly epochsMax: number;
+  /** Passes without a better validation loss after which training ends. */
+  readonly patience: number;
+  /** Steps that a gradient reaches back: the length of a chunk. */
+  readonly chunkSteps: number;
+  /** Sequences side by side; fewer where the training part is short. */
+  readonly lanes: number;
+  /** Adam's, decoupled weight decay per learning rate (AdamW), and the greatest length of a gradient. */
+  readonly learningRate: number;
+  readonly weightDecay: number;
+  readonly gradientNormMax: number;
+  /** How much of itself the running average of weights keeps in a step; the average is the model. */
+  readonly averaging: number;
+  /** The same seed, rows and settings give the same model, to the byte. */
+  readonly seed: number;
+}
+
+export const defaultTrainingSettings: TrainingSettings = {
+  hidden: [32],
+  residual: true,
+  epochsMax: 200,
+  patience: 30,
+  chunkSteps: 32,
+  lanes: 8,
+  learningRate: 0.003,
+  weightDecay: 0.1,
+  gradientNormMax: 1,
+  averaging: 0.995,
+  seed: 1,
+};
+
+const HIDDEN_MAX = 4096;
+const LAYERS_MAX = 8;
+const EPOCHS_MAX = 100_000;
+const CHUNK_STEPS_MAX = 4096;
+const LANES_MAX = 1024;
+
+function refuse(name: string, value: unknown, wanted: string): never {
+  throw new HiddenstateError("bad_argument", `cannot train: ${name} is ${String(value)}; ${wanted} is expected`);
+}
+
+function checkWhole(name: string, value: number, max: number): void {
+  if (!Number.isInteger(value) || value < 1 || value > max) refuse(name, value, `a whole number from 1 to ${max}`);
+}
+
+/** Throws `bad_argument` naming the setting. */
+export function checkTrainingSettings(settings: TrainingSettings): void {
+  const { hidden, learningRate, weightDecay, gradientNormMax, averaging, seed } = settings;
+  if (hidden.length < 1 || hidden.length > LAYERS_MAX) refuse("the number of layers", hidden.length, `1 to ${LAYERS_MAX}`);
+  for (const size of hidden) checkWhole("a hidden size", size, HIDDEN_MAX);
+  checkWhole("the number of epochs", settings.epochsMax, EPOCHS_MAX);
+  checkWhole("the patience", settings.patience, EPOCHS_MAX);
+  checkWhole("the chunk length", settings.chunkSteps, CHUNK_STEPS_MAX);
+  checkWhole("the number of lanes", settings.lanes, LANES_MAX);
+  if (!(learningRate > 0 && Number.isFinite(learningRate))) refuse("the learning rate", learningRate, "a number above 0");
+  if (!(weightDecay >= 0 && weightDecay * learningRate < 1)) {
+    refuse("the weight decay", weightDecay, "a number from 0, below 1 / learning rate,");
+  }
+  if (!(gradientNormMax > 0)) refuse("the gradient's greatest length", gradientNormMax, "a number above 0");
+  if (!(averaging >= 0 && averaging < 1)) refuse("the averaging", averaging, "a number from 0, below 1,");
+  if (!Number.isSafeInteger(seed)) refuse("the seed", seed, "a whole number");
+}
