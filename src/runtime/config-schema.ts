@@ -1,0 +1,82 @@
+// What a config may say. Every object is strict: a key that is not known is an error, not a wish.
+import { z } from "zod";
+import { limits } from "../base/limits.ts";
+import { durabilityModes } from "../pipeline/durability.ts";
+
+const DURATION = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)$/;
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** `30s`, `10m`, `1.5h`: milliseconds. */
+const duration = z
+  .string()
+  .regex(DURATION, "expected a number with a unit, such as 500ms, 30s, 10m, 12h or 7d")
+  .transform((text) => {
+    const [, count, unit] = DURATION.exec(text)!;
+    return Number(count) * UNIT_MS[unit!]!;
+  });
+
+const missing = z.enum(["hold", "mean", "refuse"]);
+
+const group = z.strictObject({
+  name: z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, "expected 1 to 64 of the characters A-Za-z0-9._-"),
+  /** `sensors/{device}/readings`: the captures name the stream. */
+  topic: z.string().min(1),
+  codec: z.enum(["protobuf", "json"]),
+  /** The model file, relative to the config. */
+  model: z.string().min(1),
+  engine: z.enum(["auto", "native", "onnx"]).default("auto"),
+  /** The payload's names of the model's features, in the model's order. */
+  features: z.array(z.string().min(1)).min(1).max(limits.featuresMax).optional(),
+  gap: z.union([z.enum(["carry", "reset"]), z.strictObject({ decay: duration })]).default("carry"),
+  missing: z.union([missing, z.record(z.string(), missing)]).default("hold"),
+  holdReadings: z.int().min(0).max(250).default(limits.holdReadingsMax),
+  /** By feature: the least and the greatest value that is a measurement. */
+  range: z.record(z.string(), z.tuple([z.number(), z.number()])).default({}),
+  /** Wait for readings that come late: at most so many of a stream, for at most so long. */
+  reorder: z.strictObject({ readings: z.int().min(1).max(limits.heldReadingsMax), within: duration }).optional(),
+  /** What a stream may send: so many readings a second, and so many at once. More is refused. */
+  rate: z.strictObject({ perSecond: z.number().positive(), burst: z.number().min(1) }).optional(),
+  predictions: z
+    .strictObject({ format: z.enum(["protobuf", "json"]).default("json"), latest: z.boolean().default(false) })
+    .prefault({}),
+});
+
+export const configSchema = z.strictObject({
+  /** This box's name in topics. */
+  node: z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, "expected 1 to 64 of the characters A-Za-z0-9._-"),
+  /** The state directory, relative to the config. */
+  state: z.string().min(1),
+  log: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
+  mqtt: z.strictObject({
+    url: z.string().regex(/^mqtts?:\/\/[^/]+$/, "expected mqtt://host:port or mqtts://host:port"),
+    /** Must be this runtime's alone; two clients of one id push each other out. */
+    clientId: z.string().min(1).max(64).optional(),
+    username: z.string().optional(),
+    /** A file whose first line is the password. */
+    passwordFile: z.string().optional(),
+    protocol: z.union([z.literal("auto"), z.literal(4), z.literal(5)]).default("auto"),
+    keepalive: duration.default(limits.keepaliveSeconds * 1000),
+    /** How long the broker keeps messages for us while we are away. */
+    sessionExpiry: duration.default(limits.sessionExpirySeconds * 1000),
+  }),
+  durability: z
+    .strictObject({
+      mode: z.enum(durabilityModes).default("strict"),
+      /** How long events wait for others to share a write. Where absent: 250 ms on a flash card, else 0. */
+      linger: duration.optional(),
+      /** After damage to the journal: go on with what is left and say so, or do not start. */
+      onDamage: z.enum(["continue", "stop"]).default("continue"),
+    })
+    .prefault({}),
+  commands: z.strictObject({ mqtt: z.boolean().default(false) }).prefault({}),
+  streams: z
+    .strictObject({
+      max: z.int().min(1).max(1_000_000).default(limits.streamsMax),
+      expireAfter: duration.default(limits.streamExpiryMs),
+    })
+    .prefault({}),
+  groups: z.array(group).min(1).max(limits.groupsMax),
+});
+
+export type Config = z.output<typeof configSchema>;
+export type GroupConfig = Config["groups"][number];

@@ -1,0 +1,138 @@
+// Reads a config: YAML, checked, with every fault told by file, line and column and by what is allowed there.
+import { dirname, resolve } from "node:path";
+import { LineCounter, isMap, parseDocument } from "yaml";
+import type { Document } from "yaml";
+import { z } from "zod";
+import { HiddenstateError } from "../base/errors.ts";
+import { filtersOverlap, parseTopicPattern } from "../message/topic-pattern.ts";
+import { configSchema } from "./config-schema.ts";
+import type { Config } from "./config-schema.ts";
+
+type Path = readonly PropertyKey[];
+
+interface Fault {
+  readonly path: Path;
+  readonly message: string;
+  /** Point at this key of the object at `path`, not at its value. */
+  readonly key?: string;
+}
+
+type JsonSchema = { properties?: Record<string, JsonSchema>; items?: JsonSchema; anyOf?: JsonSchema[] };
+
+/** The keys that may stand in the object at `path`. */
+function allowedKeys(path: Path): string[] {
+  let schema = z.toJSONSchema(configSchema, { io: "input", unrepresentable: "any" }) as JsonSchema;
+  for (const step of path) {
+    const next = typeof step === "number" ? schema.items : schema.properties?.[String(step)];
+    if (next === undefined) return [];
+    schema = next.anyOf?.find((option) => option.properties !== undefined) ?? next;
+  }
+  return Object.keys(schema.properties ?? {});
+}
+
+function faultsOf(error: z.ZodError): Fault[] {
+  return error.issues.flatMap((issue): Fault[] => {
+    if (issue.code === "unrecognized_keys") {
+      const allowed = allowedKeys(issue.path).join(", ");
+      return issue.keys.map((key) => ({ path: issue.path, key, message: `unknown key "${key}"; allowed here: ${allowed}` }));
+    }
+    if (issue.code === "invalid_union") {
+      const options = issue.errors.map((option) => option.map(({ message }) => message).join(" and "));
+      return [{ path: issue.path, message: options.join("; or: ") }];
+    }
+    const isAbsent = issue.code === "invalid_type" && issue.message.endsWith("received undefined");
+    return [{ path: issue.path, message: isAbsent ? `it is absent, and must be ${issue.expected}` : issue.message }];
+  });
+}
+
+function overlap(one: string, other: string): boolean {
+  return filtersOverlap(one.split("/"), other.split("/"));
+}
+
+/** What the schema alone cannot see. */
+function faultsBetween(config: Config): Fault[] {
+  const faults: Fault[] = [];
+  const names = new Set<string>();
+  const patterns: { readonly name: string; readonly filters: readonly string[] }[] = [];
+  for (const [index, { name, topic, range }] of config.groups.entries()) {
+    if (names.has(name))
+      faults.push({ path: ["groups", index, "name"], message: `there is another group of the name "${name}"` });
+    names.add(name);
+    try {
+      const { filter, layoutFilter } = parseTopicPattern(topic, config.node);
+      const filters = [filter, layoutFilter];
+      const twice = patterns.find((other) => other.filters.some((one) => filters.some((mine) => overlap(one, mine))));
+      if (twice !== undefined) {
+        const message = `it also catches topics of group "${twice.name}"; a broker may then send their messages twice`;
+        faults.push({ path: ["groups", index, "topic"], message });
+      }
+      patterns.push({ name, filters });
+    } catch (thrown) {
+      if (!(thrown instanceof HiddenstateError)) throw thrown;
+      faults.push({ path: ["groups", index, "topic"], message: thrown.message });
+    }
+    for (const [feature, [least, greatest]] of Object.entries(range)) {
+      if (least < greatest) continue;
+      faults.push({ path: ["groups", index, "range", feature], message: "the first number must be less than the second" });
+    }
+  }
+  return faults;
+}
+
+/** Where a fault stands: of a key that is absent, the object it is missing from. */
+function placeOf(document: Document.Parsed, lines: LineCounter, { path, key }: Fault): string {
+  for (let depth = path.length; depth >= 0; depth--) {
+    const node = depth === 0 ? document.contents : document.getIn(path.slice(0, depth), true);
+    if (node === undefined || node === null) continue;
+    let range = (node as { range?: readonly number[] | null }).range;
+    if (key !== undefined && isMap(node)) {
+      const pair = node.items.find((item) => String(item.key) === key);
+      range = (pair?.key as { range?: readonly number[] | null } | undefined)?.range ?? range;
+    }
+    if (range === undefined || range === null) continue;
+    const { line, col } = lines.linePos(range[0]!);
+    return `${line}:${col}`;
+  }
+  return "1:1";
+}
+
+function describe({ path, message, key }: Fault): string {
+  const place = path
+    .map((step) => (typeof step === "number" ? `[${step}]` : `.${String(step)}`))
+    .join("")
+    .replace(/^\./, "");
+  return place === "" || key !== undefined ? message : `${place}: ${message}`;
+}
+
+/**
+ * A config out of its text; `path` is the file's, for messages and for the relative paths in it, which come back resolved. Throws
+ * `bad_config` with a line `file:line:column: what is wrong` for every fault.
+ */
+export function parseConfig(text: string, path: string): Config {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const fail = (faults: readonly string[]): never => {
+    throw new HiddenstateError("bad_config", faults.map((fault) => `${path}:${fault}`).join("\n"));
+  };
+  if (document.errors.length > 0) {
+    fail(
+      document.errors.map((error) => {
+        const { line, col } = lines.linePos(error.pos[0]);
+        return `${line}:${col}: ${error.message}`;
+      }),
+    );
+  }
+  const parsed = configSchema.safeParse(document.toJS() ?? {});
+  const faults = parsed.success ? faultsBetween(parsed.data) : faultsOf(parsed.error);
+  if (!parsed.success || faults.length > 0) {
+    return fail(faults.map((fault) => `${placeOf(document, lines, fault)}: ${describe(fault)}`));
+  }
+  const folder = dirname(path);
+  const { mqtt } = parsed.data;
+  return {
+    ...parsed.data,
+    state: resolve(folder, parsed.data.state),
+    mqtt: mqtt.passwordFile === undefined ? mqtt : { ...mqtt, passwordFile: resolve(folder, mqtt.passwordFile) },
+    groups: parsed.data.groups.map((group) => ({ ...group, model: resolve(folder, group.model) })),
+  };
+}

@@ -1,0 +1,69 @@
+// The two connections to the broker that a config asks for: one takes readings and never publishes, the other publishes.
+import type { Clock } from "../base/clock.ts";
+import { readWhole } from "../base/disk.ts";
+import type { Disk } from "../base/disk.ts";
+import { HiddenstateError } from "../base/errors.ts";
+import { limits } from "../base/limits.ts";
+import type { Log } from "../base/log.ts";
+import type { Random } from "../base/random.ts";
+import { commandFilter } from "../message/topics.ts";
+import { createMqttPort } from "../mqtt/mqttjs-port.ts";
+import type { PacketPort, Subscription } from "../mqtt/packet-port.ts";
+import type { Entry } from "../pipeline/routes.ts";
+import type { Config } from "./config-schema.ts";
+
+export interface Ports {
+  readonly intake: PacketPort;
+  readonly sink: PacketPort;
+}
+
+/** Throws `bad_config` where the password's file is absent. */
+export async function brokerPorts(
+  config: Config,
+  around: { readonly clock: Clock; readonly random: Random; readonly disk: Disk; readonly log: Log },
+): Promise<Ports> {
+  const { mqtt, node } = config;
+  const { clock, random, log } = around;
+  const clientId = mqtt.clientId ?? `hiddenstate-${node}`;
+  const common = {
+    url: mqtt.url,
+    username: mqtt.username,
+    password: await passwordOf(config, around.disk),
+    protocol: mqtt.protocol,
+    keepaliveSeconds: Math.max(1, Math.round(mqtt.keepalive / 1000)),
+    clock,
+    random,
+    log,
+  };
+  return {
+    intake: createMqttPort({
+      ...common,
+      clientId,
+      sessionExpirySeconds: Math.round(mqtt.sessionExpiry / 1000),
+      receiveMax: limits.unsettledMessagesMax,
+    }),
+    sink: createMqttPort({ ...common, clientId: `${clientId}-sink`, sessionExpirySeconds: 0 }),
+  };
+}
+
+async function passwordOf({ mqtt }: Config, disk: Disk): Promise<string | undefined> {
+  if (mqtt.passwordFile === undefined) return undefined;
+  const bytes = await readWhole(disk, mqtt.passwordFile);
+  if (bytes === undefined) {
+    throw new HiddenstateError("bad_config", `cannot read the broker's password: there is no file ${mqtt.passwordFile}`);
+  }
+  return Buffer.from(bytes).toString().split(/\r?\n/, 1)[0]!;
+}
+
+/** Readings as they come, layouts with what the broker has retained, and commands where they are switched on. */
+export function subscriptionsOf(config: Config, entries: readonly Entry[]): Subscription[] {
+  const byFilter = new Map<string, Subscription>();
+  const add = (filter: string, retained: boolean): void => {
+    byFilter.set(filter, { filter, qos: 1, retained: retained || byFilter.get(filter)?.retained === true });
+  };
+  // Layouts first: they must be known before the readings that refer to them.
+  for (const { pattern } of entries) add(pattern.layoutFilter, true);
+  for (const { pattern } of entries) add(pattern.filter, false);
+  if (config.commands.mqtt) add(commandFilter(config.node), false);
+  return [...byFilter.values()];
+}

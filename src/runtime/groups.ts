@@ -1,0 +1,117 @@
+// From the config's groups to what the pipeline works with: the epoch's settings and the entries that read messages. A group keeps its
+// place in the epoch for as long as the state directory lives.
+import { HiddenstateError } from "../base/errors.ts";
+import type { Disk } from "../base/disk.ts";
+import { openEngine } from "../engine/open-engine.ts";
+import { payloadCodec } from "../message/codecs.ts";
+import { parseTopicPattern } from "../message/topic-pattern.ts";
+import { shortVersion } from "../model/model.ts";
+import type { Model } from "../model/model.ts";
+import { loadModel } from "../onnx/load-model.ts";
+import { RateLimit } from "../pipeline/rate-limit.ts";
+import type { Entry } from "../pipeline/routes.ts";
+import type { EpochSettings, GapPolicy, GroupSettings, MissingPolicy } from "../pipeline/settings.ts";
+import type { StreamGroup } from "../pipeline/stream-group.ts";
+import type { Config, GroupConfig } from "./config-schema.ts";
+
+/** A group of the config with its model. */
+export interface ConfiguredGroup {
+  readonly config: GroupConfig;
+  readonly model: Model;
+  /** The payload's names of the model's features. */
+  readonly features: readonly string[];
+}
+
+function badConfig(group: string, reason: string): HiddenstateError {
+  return new HiddenstateError("bad_config", `cannot use group "${group}": ${reason}`);
+}
+
+/** Throws `bad_model`, or `bad_config` where features, ranges or policies do not fit the model. */
+export async function loadGroups(config: Config, disk: Disk): Promise<ConfiguredGroup[]> {
+  const groups: ConfiguredGroup[] = [];
+  for (const group of config.groups) {
+    const model = await loadModel(disk, group.model);
+    const own = model.spec.features.map((feature) => feature.name);
+    const features = group.features ?? own;
+    if (features.length !== own.length) {
+      throw badConfig(group.name, `it names ${features.length} features, its model takes ${own.length}: ${own.join(", ")}`);
+    }
+    const named = [...Object.keys(group.range), ...(typeof group.missing === "string" ? [] : Object.keys(group.missing))];
+    const unknown = named.find((name) => !features.includes(name));
+    if (unknown !== undefined) throw badConfig(group.name, `"${unknown}" is none of its features ${features.join(", ")}`);
+    groups.push({ config: group, model, features });
+  }
+  return groups;
+}
+
+function gapOf({ gap }: GroupConfig): GapPolicy {
+  return typeof gap === "string" ? { policy: gap } : { policy: "decay", tauMs: gap.decay };
+}
+
+function missingOf({ missing }: GroupConfig, features: readonly string[]): MissingPolicy[] {
+  return features.map((name) => (typeof missing === "string" ? missing : (missing[name] ?? "hold")));
+}
+
+async function settingsOf(
+  { config, model, features }: ConfiguredGroup,
+  present: StreamGroup | undefined,
+): Promise<GroupSettings> {
+  const engine = config.engine === "onnx" ? "onnx" : "native";
+  let kernel = present?.engine.name === engine ? present.engine.kernel : undefined;
+  if (kernel === undefined) {
+    const opened = await openEngine(model, { engine });
+    kernel = opened.kernel;
+    await opened.close();
+  }
+  return {
+    name: config.name,
+    version: model.version,
+    engine,
+    kernel,
+    gap: gapOf(config),
+    missing: missingOf(config, features),
+    holdReadingsMax: config.holdReadings,
+    predictions: config.predictions,
+  };
+}
+
+/**
+ * The settings from now on. Groups that the config no longer names keep their place and their streams. Throws `foreign_state` where a
+ * group's states are of another model.
+ */
+export async function planEpoch(
+  node: string,
+  groups: readonly ConfiguredGroup[],
+  present: readonly StreamGroup[],
+): Promise<EpochSettings> {
+  const settings = present.map((group) => group.settings);
+  for (const group of groups) {
+    const known = settings.findIndex(({ name }) => name === group.config.name);
+    const old = settings[known];
+    if (old !== undefined && old.version !== group.model.version) {
+      throw new HiddenstateError(
+        "foreign_state",
+        `cannot use this state directory for group "${old.name}": its states were written by model ${shortVersion(old.version)}, the config ` +
+          `names model ${shortVersion(group.model.version)}; put the old model back, or give the new one another state directory`,
+      );
+    }
+    const planned = await settingsOf(group, present[known]);
+    if (known < 0) settings.push(planned);
+    else settings[known] = planned;
+  }
+  return { format: 1, node, groups: settings };
+}
+
+/** How each configured group's messages are read. */
+export function entriesOf(groups: readonly ConfiguredGroup[], settings: EpochSettings): Entry[] {
+  return groups.map(({ config, features }) => ({
+    group: settings.groups.findIndex(({ name }) => name === config.name),
+    pattern: parseTopicPattern(config.topic, settings.node),
+    codec: payloadCodec(config.codec),
+    features,
+    min: Float64Array.from(features, (name) => config.range[name]?.[0] ?? -Infinity),
+    max: Float64Array.from(features, (name) => config.range[name]?.[1] ?? Infinity),
+    reorder: config.reorder && { readings: config.reorder.readings, withinMs: config.reorder.within },
+    rate: config.rate && new RateLimit(config.rate),
+  }));
+}

@@ -1,0 +1,160 @@
+// A state directory opened: the fold that its checkpoint and journal add up to. Opening reads and changes nothing; `begin` makes the
+// journal writable.
+import type { Clock } from "../base/clock.ts";
+import type { Disk } from "../base/disk.ts";
+import { HiddenstateError } from "../base/errors.ts";
+import { limits } from "../base/limits.ts";
+import type { Metrics } from "../base/metrics.ts";
+import type { Engine } from "../engine/engine.ts";
+import { openEngine } from "../engine/open-engine.ts";
+import type { Model } from "../model/model.ts";
+import { CheckpointFiles } from "../journal/checkpoint-file.ts";
+import { DiskReserve } from "../journal/disk-reserve.ts";
+import { Journal } from "../journal/journal.ts";
+import { BlockBuffer } from "../journal/segment.ts";
+import { Fold } from "../pipeline/fold.ts";
+import { Outbox } from "../pipeline/outbox.ts";
+import { recover } from "../pipeline/recover.ts";
+import type { Recovered } from "../pipeline/recover.ts";
+import type { EpochSettings, GroupSettings } from "../pipeline/settings.ts";
+import { StreamGroup } from "../pipeline/stream-group.ts";
+import { ModelShelf } from "./model-shelf.ts";
+
+export interface StateDirectoryOptions {
+  readonly disk: Disk;
+  readonly directory: string;
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+  /** Of the journal's segments and longest block; as in `limits` where absent. */
+  readonly segmentBytes?: number;
+  readonly blockBytesMax?: number;
+  readonly reserveBytes?: number;
+}
+
+export class StateDirectory {
+  readonly directory: string;
+  readonly models: ModelShelf;
+  readonly journal: Journal;
+  readonly checkpoints: CheckpointFiles;
+  readonly reserve: DiskReserve;
+  readonly fold: Fold;
+  readonly #engines: (settings: GroupSettings) => Promise<Engine>;
+  readonly #metrics: Metrics;
+  #recovered: Recovered | undefined;
+
+  private constructor(options: StateDirectoryOptions, journal: Journal) {
+    this.directory = options.directory;
+    this.#metrics = options.metrics;
+    this.models = new ModelShelf(options.disk, `${options.directory}/models`);
+    this.journal = journal;
+    this.checkpoints = new CheckpointFiles(options.disk, `${options.directory}/journal`);
+    this.reserve = new DiskReserve(options.disk, `${options.directory}/journal`, options.reserveBytes ?? limits.diskReserveBytes);
+    this.fold = new Fold((settings, groups) => this.#makeGroups(settings, groups));
+    this.#engines = async (settings) => openEngine(await this.models.get(settings.version), { engine: settings.engine });
+  }
+
+  private static async open(options: StateDirectoryOptions): Promise<StateDirectory> {
+    const journal = await Journal.open({
+      disk: options.disk,
+      directory: `${options.directory}/journal`,
+      segmentBytes: options.segmentBytes ?? limits.segmentBytes,
+      blockBytesMax: options.blockBytesMax ?? limits.blockBytesMax,
+    });
+    return new StateDirectory(options, journal);
+  }
+
+  /**
+   * Opens a directory and brings the fold to where its journal ends. `models` are known to it. Where events that were once durable are
+   * gone, it goes on with what is left, or throws `state_damaged` and changes nothing, as `onDamage` says.
+   */
+  static async recover(
+    options: StateDirectoryOptions,
+    models: Iterable<Model>,
+    onDamage: "continue" | "stop",
+  ): Promise<{ readonly state: StateDirectory; readonly recovered: Recovered }> {
+    const state = await StateDirectory.open(options);
+    for (const model of models) state.models.offer(model);
+    try {
+      const recovered = await state.#recover();
+      if (recovered.damaged && onDamage === "stop") throw damage(options.directory, "its journal is damaged");
+      return { state, recovered };
+    } catch (thrown) {
+      await state.close();
+      if (!(thrown instanceof HiddenstateError && thrown.code === "state_damaged") || onDamage === "stop") throw thrown;
+    }
+    // Nothing can be recovered: what there is is kept for whoever wants to look into it.
+    await setAside(options.disk, `${options.directory}/journal`);
+    const fresh = await StateDirectory.open(options);
+    for (const model of models) fresh.models.offer(model);
+    return { state: fresh, recovered: { ...(await fresh.#recover()), damaged: true } };
+  }
+
+  async #recover(): Promise<Recovered> {
+    this.#recovered = await recover(this.fold, this.journal, this.checkpoints, this.#metrics);
+    return this.#recovered;
+  }
+
+  /** Makes the journal writable; returns the outbox with what the sink's broker may not have. */
+  async begin(): Promise<Outbox> {
+    await this.journal.makeWritable();
+    const outbox = new Outbox(this.journal.position, limits.outboxBytesMax);
+    for (const { position, message } of this.#recovered?.messages ?? []) outbox.add(position, message);
+    outbox.release(this.journal.position);
+    // Without a reserve everything works; it is tried again at the next checkpoint.
+    await this.reserve.take().catch(() => {});
+    return outbox;
+  }
+
+  /** Journals and applies settings: the first event of a journal, or a change between two runs. */
+  async beginEpoch(settings: string): Promise<void> {
+    const event = { kind: "epoch", settings } as const;
+    const block = new BlockBuffer();
+    block.add(event);
+    await this.journal.append(block);
+    await this.journal.sync();
+    await this.fold.apply(event);
+  }
+
+  async close(): Promise<void> {
+    await this.journal.close();
+    for (const group of this.fold.groups) await group.engine.close();
+  }
+
+  async #makeGroups(settings: EpochSettings, groups: readonly StreamGroup[]): Promise<StreamGroup[]> {
+    const made: StreamGroup[] = [];
+    for (const [index, wanted] of settings.groups.entries()) {
+      const present = groups[index];
+      if (present === undefined) {
+        const model = await this.models.get(wanted.version);
+        made.push(new StreamGroup(index, wanted, model, await this.#engines(wanted)));
+        continue;
+      }
+      if (present.settings.version !== wanted.version) {
+        throw new HiddenstateError(
+          "foreign_state",
+          `cannot continue group "${wanted.name}": its states are of model ${present.settings.version}, not ${wanted.version}`,
+        );
+      }
+      if (present.engine.name !== wanted.engine) await present.moveTo(await this.#engines(wanted));
+      present.settings = wanted;
+      made.push(present);
+    }
+    return made;
+  }
+}
+
+function damage(directory: string, what: string): HiddenstateError {
+  const advice = "restore a copy of the state directory, or set durability.onDamage: continue to go on with what is left";
+  return new HiddenstateError("state_damaged", `cannot continue from ${directory}: ${what}; ${advice}`);
+}
+
+/** Renames a journal's files, so that a new journal begins beside them. */
+async function setAside(disk: Disk, directory: string): Promise<void> {
+  const names = await disk.list(directory);
+  let number = 1;
+  while (names.some((name) => name.startsWith(`damaged-${number}-`))) number++;
+  for (const name of names) {
+    if (!name.startsWith("damaged-")) await disk.rename(`${directory}/${name}`, `${directory}/damaged-${number}-${name}`);
+  }
+  await disk.syncDirectory(directory);
+}

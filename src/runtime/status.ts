@@ -1,0 +1,56 @@
+// What a runtime says of itself, as plain values.
+import type { Metrics, MetricsSnapshot } from "../base/metrics.ts";
+import type { Fold } from "../pipeline/fold.ts";
+import type { Outbox } from "../pipeline/outbox.ts";
+
+export interface GroupStatus {
+  readonly name: string;
+  readonly version: string;
+  readonly engine: string;
+  readonly kernel: string;
+  readonly streams: number;
+}
+
+export interface Status {
+  readonly node: string;
+  readonly upSeconds: number;
+  readonly streams: number;
+  readonly groups: readonly GroupStatus[];
+  /** Events that survive a crash. */
+  readonly releasedPosition: number;
+  readonly outbox: { readonly messages: number; readonly bytes: number };
+  /** Whether readings can come in, and predictions go out. */
+  readonly broker: { readonly intake: boolean; readonly sink: boolean };
+  readonly metrics: MetricsSnapshot;
+}
+
+export interface StatusParts {
+  readonly node: string;
+  readonly upSeconds: number;
+  readonly fold: Fold;
+  readonly releasedPosition: number;
+  readonly outbox: Outbox;
+  readonly intakeReady: boolean;
+  readonly sinkUp: boolean;
+  readonly metrics: Metrics;
+}
+
+export function statusOf(parts: StatusParts): Status {
+  const { node, upSeconds, fold, releasedPosition, outbox } = parts;
+  return {
+    node,
+    upSeconds,
+    streams: fold.streamCount,
+    groups: fold.groups.map(({ settings, engine, columns }) => ({
+      name: settings.name,
+      version: settings.version,
+      engine: engine.name,
+      kernel: engine.kernel,
+      streams: columns.count,
+    })),
+    releasedPosition,
+    outbox: { messages: outbox.count, bytes: outbox.bytes },
+    broker: { intake: parts.intakeReady, sink: parts.sinkUp },
+    metrics: parts.metrics.snapshot(),
+  };
+}

@@ -1,0 +1,87 @@
+// What README and docs quote is held against the project itself: configs are parsed, commands, options and scripts must exist, links must
+// lead somewhere.
+import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import t from "tap";
+import { parseConfig } from "../src/runtime/config.ts";
+import { repository, runCli } from "./support/cli.ts";
+
+const pages = [
+  "README.md",
+  ...readdirSync(join(repository, "docs"))
+    .filter((name) => name.endsWith(".md"))
+    .map((name) => `docs/${name}`),
+];
+
+interface Block {
+  readonly page: string;
+  readonly language: string;
+  readonly text: string;
+}
+
+function blocksOf(page: string): Block[] {
+  const text = readFileSync(join(repository, page), "utf8");
+  return [...text.matchAll(/^```([a-z]*)\n([^]*?)^```$/gm)].map((match) => ({ page, language: match[1]!, text: match[2]! }));
+}
+
+const blocks = pages.flatMap(blocksOf);
+
+t.test("every config in the docs is valid", async (t) => {
+  const configs = blocks.filter(({ language, text }) => language === "yaml" && /^groups:/m.test(text));
+  t.ok(configs.length >= 2);
+  // A page may show the groups alone.
+  const rest = "node: n\nstate: s\nmqtt: { url: mqtt://127.0.0.1 }\n";
+  for (const { page, text } of configs) {
+    t.doesNotThrow(() => parseConfig(/^node:/m.test(text) ? text : rest + text, join(repository, page)), `${page}:\n${text}`);
+  }
+});
+
+t.test("every command and option in the docs exists", async (t) => {
+  const lines = blocks
+    .filter(({ language }) => language === "" || language === "sh")
+    .flatMap(({ page, text }) =>
+      text
+        .replaceAll("\\\n", " ")
+        .split("\n")
+        .map((line) => ({ page, line: line.replace(/^\$ /, "").trim() })),
+    )
+    .filter(({ line }) => /^(npx )?hiddenstate [a-z]/.test(line));
+  t.ok(lines.length > 8);
+  const helps = new Map<string, Promise<string>>();
+  const help = (path: readonly string[]): Promise<string> => {
+    const key = path.join(" ");
+    if (!helps.has(key))
+      helps.set(
+        key,
+        runCli([...path, "--help"]).then(({ code, stdout }) => (code === 0 ? stdout : "")),
+      );
+    return helps.get(key)!;
+  };
+  for (const { page, line } of lines) {
+    const words = line.replace(/^(npx )?hiddenstate /, "").split(/\s+/);
+    const path = words[0] === "state" ? words.slice(0, 2) : words.slice(0, 1);
+    const text = await help(path);
+    t.ok(text.startsWith(`Usage: hiddenstate ${path.join(" ")}`), `${page}: ${line}`);
+    for (const option of words.filter((word) => word.startsWith("--"))) {
+      t.ok(text.includes(option.replace(/=.*/, "")), `${page}: ${line}: ${option}`);
+    }
+  }
+});
+
+t.test("every npm script in the docs exists", async (t) => {
+  const { scripts } = JSON.parse(readFileSync(join(repository, "package.json"), "utf8")) as { scripts: Record<string, string> };
+  for (const page of pages) {
+    const text = readFileSync(join(repository, page), "utf8");
+    for (const [, name] of text.matchAll(/npm run ([a-z][a-z:-]*)/g))
+      t.ok(Object.hasOwn(scripts, name!), `${page}: npm run ${name}`);
+  }
+});
+
+t.test("every link in the docs leads somewhere", async (t) => {
+  for (const page of pages) {
+    const text = readFileSync(join(repository, page), "utf8");
+    for (const [, target] of text.matchAll(/\]\(([^)#]+)(?:#[^)]*)?\)/g)) {
+      if (!/^[a-z]+:/.test(target!)) t.ok(existsSync(join(repository, dirname(page), target!)), `${page} links to ${target}`);
+    }
+  }
+});

@@ -1,0 +1,173 @@
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import t from "tap";
+import mqtt from "mqtt";
+import { ControlClient } from "../../src/runtime/control-socket.ts";
+import { runCli, startCli } from "../support/cli.ts";
+import { mosquittoMissing, startMosquitto } from "../support/mosquitto.ts";
+import { randomModel } from "../support/random-model.ts";
+
+const skip = mosquittoMissing();
+const model = randomModel({ features: 2, hidden: [8], seed: 3 });
+
+function config(folder: string, url: string, more = ""): string {
+  const path = join(folder, "config.yaml");
+  writeFileSync(join(folder, "model.onnx"), model.bytes);
+  writeFileSync(
+    path,
+    `node: e2e\nstate: state\nmqtt: { url: "${url}" }\n${more}groups:\n` +
+      `  - { name: g, topic: "s/{device}/r", codec: json, model: model.onnx, predictions: { latest: true } }\n`,
+  );
+  return path;
+}
+
+/** Every file below a folder with its bytes. */
+function contents(folder: string): Record<string, string> {
+  const files: Record<string, string> = {};
+  for (const name of readdirSync(folder, { recursive: true, encoding: "utf8" })) {
+    const path = join(folder, name);
+    if (statSync(path).isFile()) files[name] = readFileSync(path).toString("base64");
+  }
+  return files;
+}
+
+async function steps(state: string, stream: string): Promise<number> {
+  const client = await ControlClient.connect(state);
+  if (client === undefined) return -1;
+  try {
+    return ((await client.request("get", { stream })) as { facts: { steps: number } }).facts.steps;
+  } catch {
+    return 0;
+  } finally {
+    client.close();
+  }
+}
+
+async function until(what: () => Promise<boolean>): Promise<void> {
+  for (let i = 0; i < 200; i++) {
+    if (await what()) return;
+    await new Promise((next) => setTimeout(next, 50));
+  }
+  throw new Error("it did not happen within 10 s");
+}
+
+t.test("run: predictions come out, SIGTERM drains and ends with 0 within 5 s, the next run goes on", { skip }, async (t) => {
+  const broker = await startMosquitto();
+  t.teardown(() => broker.close());
+  const folder = t.testdir({});
+  const path = config(folder, broker.url);
+  const client = await mqtt.connectAsync(broker.url, { protocolVersion: 5 });
+  t.teardown(() => client.endAsync(true));
+  // A prediction that was not confirmed before a stop comes again, under the same id.
+  const got = new Set<string>();
+  client.on("message", (_topic, payload) => got.add((JSON.parse(payload.toString()) as { id: string }).id));
+  await client.subscribeAsync("hiddenstate/e2e/prediction/+", { qos: 1 });
+  const state = join(folder, "state");
+
+  const first = startCli(["run", path]);
+  await until(async () => (await steps(state, "none")) === 0);
+  await first.printed("taking readings");
+  for (let i = 0; i < 50; i++) {
+    await client.publishAsync("s/a/r", JSON.stringify({ boot: 1, nonce: 9, sequence: i, feature0: 101_320, feature1: i / 50 }), {
+      qos: 1,
+    });
+  }
+  await until(async () => (await steps(state, "a")) === 50);
+  const startedAt = Date.now();
+  first.child.kill("SIGTERM");
+  const ended = await first.ended;
+  t.equal(ended.code, 0);
+  t.ok(Date.now() - startedAt < 5000, "within 5 s");
+  await until(async () => got.size === 50);
+  for (const line of ended.stderr.trim().split("\n")) t.type(JSON.parse(line), Object, "logs are JSON lines");
+
+  const second = startCli(["run", path]);
+  await until(async () => (await steps(state, "a")) === 50);
+  await client.publishAsync("s/a/r", JSON.stringify({ boot: 1, nonce: 9, sequence: 50, feature0: 101_320, feature1: 1 }), {
+    qos: 1,
+  });
+  await until(async () => (await steps(state, "a")) === 51);
+  await until(async () => got.size === 51);
+  const late = await mqtt.connectAsync(broker.url, { protocolVersion: 5 });
+  const retained = new Promise<string>((found) => late.on("message", (_topic, payload) => found(payload.toString())));
+  await late.subscribeAsync("hiddenstate/e2e/prediction/a/latest");
+  t.match(JSON.parse(await retained), { sequence: 50 }, "the newest prediction is retained");
+  await late.endAsync(true);
+
+  const inUse = await runCli(["run", path]);
+  t.equal(inUse.code, 75);
+  t.match(
+    inUse.stderr,
+    /cannot open the state directory .*state: another process is using it; stop that one, or name another directory/,
+  );
+  const listed = await runCli(["state", "list", "--json", "--state", state]);
+  t.match(JSON.parse(listed.stdout), [{ stream: "a", group: "g", steps: 51, sequence: 50 }], "asked through the socket");
+  t.equal((await runCli(["state", "reset", "a", "--state", state])).stdout, `the state of "a" is the model's initial one\n`);
+  second.child.kill("SIGKILL");
+  await second.ended;
+  const { state: after } = JSON.parse((await runCli(["state", "get", "a", "--state", state])).stdout) as {
+    state: { h: number[] };
+  };
+  t.ok(
+    after.h.every((value) => value === 0),
+    "asked of the directory, after a kill: the reset stands",
+  );
+
+  const other = randomModel({ features: 2, hidden: [8], seed: 4 });
+  writeFileSync(join(folder, "model.onnx"), other.bytes);
+  const before = contents(state);
+  const foreign = await runCli(["run", path]);
+  t.equal(foreign.code, 78);
+  t.match(
+    foreign.stderr,
+    /cannot use this state directory for group "g": its states were written by model [0-9a-f]{16}, the config names model [0-9a-f]{16}/,
+  );
+  t.strictSame(contents(state), before, "nothing is written");
+});
+
+t.test("run waits for a broker that is away, and goes on with one that comes back", { skip }, async (t) => {
+  const broker = await startMosquitto();
+  t.teardown(() => broker.close());
+  await broker.stop();
+  const folder = t.testdir({});
+  const state = join(folder, "state");
+  const one = startCli(["run", config(folder, broker.url)]);
+  await one.printed(`"level":40`);
+  await broker.restart();
+  await one.printed("connected to the broker", 2);
+  await one.printed("taking readings");
+  await broker.kill();
+  await broker.restart();
+  await one.printed("connected to the broker", 4);
+  const client = await mqtt.connectAsync(broker.url);
+  t.teardown(() => client.endAsync(true));
+  await client.publishAsync("s/a/r", JSON.stringify({ feature0: 101_320, feature1: 1 }), { qos: 1 });
+  await until(async () => (await steps(state, "a")) === 1);
+  await broker.stop();
+  one.child.kill("SIGTERM");
+  t.equal((await one.ended).code, 0, "a stop works without a broker");
+});
+
+t.test("what cannot start says why in one line, with an exit code", async (t) => {
+  const folder = t.testdir({ "text.onnx": "this is no model", "bad.yaml": "node: a\nstat: s\n" });
+  mkdirSync(join(folder, "plain"));
+  const path = config(folder, "mqtt://127.0.0.1:1");
+  const bad = await runCli(["run", join(folder, "bad.yaml")]);
+  t.equal(bad.code, 78);
+  t.match(
+    bad.stderr,
+    /bad\.yaml:2:1: unknown key "stat"; allowed here: node, state, log, mqtt, durability, commands, streams, groups/,
+  );
+  t.match(bad.stderr, /bad\.yaml:1:1: mqtt: it is absent/);
+  writeFileSync(path, readFileSync(path, "utf8").replace("model.onnx", "text.onnx"));
+  const noModel = await runCli(["run", path]);
+  t.equal(noModel.code, 65);
+  t.match(noModel.stderr, /^hiddenstate: cannot use model .*text\.onnx: /);
+  t.equal((await runCli(["run", join(folder, "absent.yaml")])).code, 78);
+  const nothing = await runCli(["state", "list", "--state", join(folder, "plain")]);
+  t.equal(nothing.code, 78);
+  t.match(nothing.stderr, /there is no hiddenstate journal in it; check --state/);
+  t.strictSame(readdirSync(join(folder, "plain")), []);
+  const noCommand = await runCli(["fly"]);
+  t.not(noCommand.code, 0);
+});

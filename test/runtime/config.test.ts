@@ -1,0 +1,87 @@
+import t from "tap";
+import { parseConfig } from "../../src/runtime/config.ts";
+
+const good = `node: hall-3
+state: ./state
+mqtt:
+  url: mqtt://127.0.0.1:1883
+groups:
+  - name: presses
+    topic: plant/{line}/{press}/readings
+    codec: json
+    model: models/press.onnx
+    gap: { decay: 10m }
+`;
+
+function faults(text: string): string[] {
+  try {
+    parseConfig(text, "/etc/h/config.yaml");
+  } catch (thrown) {
+    return (thrown as Error).message.split("\n");
+  }
+  return [];
+}
+
+t.test("a config comes back with defaults and resolved paths", async (t) => {
+  t.match(parseConfig(good, "/etc/h/config.yaml"), {
+    state: "/etc/h/state",
+    mqtt: { protocol: "auto", keepalive: 30_000, sessionExpiry: 7 * 24 * 3600 * 1000 },
+    commands: { mqtt: false },
+    streams: { max: 10_000 },
+    groups: [
+      {
+        model: "/etc/h/models/press.onnx",
+        engine: "auto",
+        gap: { decay: 600_000 },
+        missing: "hold",
+        holdReadings: 10,
+        predictions: { format: "json", latest: false },
+      },
+    ],
+  });
+});
+
+t.test("a fault is told with file, line and column, and what is allowed", async (t) => {
+  const cases: [string, string | RegExp][] = [
+    [
+      good.replace("codec: json", "codec: xml"),
+      '/etc/h/config.yaml:8:12: groups[0].codec: Invalid option: expected one of "protobuf"|"json"',
+    ],
+    [
+      `${good}    colour: red\n`,
+      /^\/etc\/h\/config\.yaml:11:5: unknown key "colour"; allowed here: name, topic, codec, model, engine, /,
+    ],
+    [
+      good.replace("10m", "10 minutes"),
+      /config\.yaml:10:19: groups\[0\]\.gap\.decay: expected a number with a unit, such as 500ms, 30s/,
+    ],
+    [good.replace("decay: 10m", "decay: 10m, tau: 3"), /config\.yaml:10:24: unknown key "tau"; allowed here: decay/],
+    [good.replace("node: hall-3\n", ""), /config\.yaml:1:1: node: it is absent, and must be string/],
+    [good.replace("hall-3", "hall 3"), /config\.yaml:1:7: node: expected 1 to 64 of the characters/],
+    [
+      good.replace("{line}", "{line"),
+      /config\.yaml:7:12: groups\[0\]\.topic: cannot use the topic pattern "plant\/\{line\/\{press\}\/readings"/,
+    ],
+    [good.replace("mqtt://", "http://"), /config\.yaml:4:8: mqtt\.url: expected mqtt:\/\/host:port/],
+    [
+      `${good}  - { name: presses, topic: a, codec: json, model: m }\n`,
+      /config\.yaml:11:13: groups\[1\]\.name: there is another group of the name "presses"/,
+    ],
+    [
+      `${good}    range: { a: [3, 2] }\n`,
+      /config\.yaml:11:17: groups\[0\]\.range\.a: the first number must be less than the second/,
+    ],
+    [
+      `${good}  - { name: all, topic: "plant/#", codec: json, model: m }\n`,
+      /config\.yaml:11:25: groups\[1\]\.topic: it also catches topics of group "presses"/,
+    ],
+    ["a: [", /config\.yaml:1:5: /],
+    ["", /config\.yaml:1:1: node: it is absent/],
+  ];
+  for (const [text, expected] of cases) {
+    const [first] = faults(text);
+    if (typeof expected === "string") t.equal(first, expected);
+    else t.match(first, expected);
+  }
+  t.equal(faults(good.replace("codec: json", "codec: xml").replace("node:", "knot:")).length, 3, "all faults at once");
+});
