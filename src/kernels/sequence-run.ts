@@ -1,0 +1,29 @@
+// The contract of what trains one recurrent layer, whatever its kernel: T steps of N rows forward, and the gradients back through them.
+// All arrays are time-major, so that the rows of one step lie together; a run is built for one N and T, lends its arrays, and takes no
+// memory afterwards. Layers bring their callers' tensors into that order and keep states between runs.
+import type { CellLayer } from "./network-weights.ts";
+import type { FloatArray } from "./tensor.ts";
+
+/** State tensors stand in the order of `stateLengths`: h, and for an LSTM c. */
+export interface SequenceRun<A extends FloatArray = Float32Array> {
+  readonly N: number;
+  readonly T: number;
+  /** `(T, N, D)`: filled by the caller before a forward, and kept as it is until its backward. */
+  readonly xs: A;
+  /** `(N, H)` each: the states before the first step, filled by the caller before a forward. */
+  readonly initial: readonly A[];
+  /** `(T, N, H)`: what the forward put out. */
+  readonly hs: A;
+  /** `(N, H)` each: the states after the last step. */
+  readonly final: readonly A[];
+  /** `(T, N, H)`: the gradient by `hs`, filled by the caller before a backward, which may overwrite it. */
+  readonly dhs: A;
+  /** `(T, N, D)`: the gradient by `xs`. */
+  readonly dxs: A;
+  /** `(N, H)` each: the gradients that reached the states before the first step. Nothing reaches those after the last but through `dhs`. */
+  readonly dInitial: readonly A[];
+  /** Steps with `layer`, whose numbers are read at each call. */
+  forward(layer: CellLayer<A>): void;
+  /** Writes `dxs`, `dInitial` and, summed over N and T, the tensors of `grads`, those of the last forward's `layer` in shape. */
+  backward(layer: CellLayer<A>, grads: CellLayer<A>): void;
+}
