@@ -1,12 +1,13 @@
 // `hiddenstate verify`: does a model file compute the same in the native engine and in onnxruntime? It prints the worst differences by
 // the parity measure, and its exit code is the answer.
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { systemDisk } from "../base/disk.ts";
 import type { Disk } from "../base/disk.ts";
 import { compareEngines } from "../engine/compare-engines.ts";
 import type { ParityPart, ParityReport } from "../engine/compare-engines.ts";
 import { NativeEngine } from "../engine/native-engine.ts";
 import { openOnnxEngine } from "../engine/onnx-engine.ts";
+import type { Kernel } from "../kernels/recurrent-network.ts";
 import type { Model } from "../model/model.ts";
 import { shortVersion } from "../model/model.ts";
 import { loadModel } from "../onnx/load-model.ts";
@@ -43,15 +44,21 @@ function formatReport(path: string, { spec, version }: Model, kernels: readonly 
 }
 
 /**
- * Verifies the model file at `path` and writes the report. Returns whether it passed. Throws `bad_model` for a file that cannot be used
- * and `missing_package` without onnxruntime-node.
+ * Verifies the model file at `path` and writes the report; the native engine steps on the fastest kernel unless one is named. Returns
+ * whether it passed. Throws `bad_model` for a file that cannot be used, `unavailable` where the kernel does not run here, and
+ * `missing_package` without onnxruntime-node.
  */
 export async function verifyModel(
   path: string,
-  options: { readonly json: boolean; readonly disk: Disk; readonly write: (text: string) => void },
+  options: {
+    readonly json: boolean;
+    readonly kernel?: Kernel | undefined;
+    readonly disk: Disk;
+    readonly write: (text: string) => void;
+  },
 ): Promise<boolean> {
   const model = await loadModel(options.disk, path);
-  const native = new NativeEngine(model);
+  const native = new NativeEngine(model, options.kernel === undefined ? {} : { kernel: options.kernel });
   const onnx = await openOnnxEngine(model);
   try {
     const report = await compareEngines(model, native, onnx);
@@ -69,9 +76,10 @@ export function verifyCommand(): Command {
   return new Command("verify")
     .description("hold the native engine against onnxruntime on a model file")
     .argument("<model>", "a model file (.onnx)")
+    .addOption(new Option("--kernel <kernel>", "what the native engine steps on").choices(["relaxed", "plain", "scalar"]))
     .option("--json", "print one JSON object", false)
-    .action(async (path: string, { json }: { json: boolean }) => {
-      const passed = await verifyModel(path, { json, disk: systemDisk, write: (text) => process.stdout.write(text) });
+    .action(async (path: string, options: { json: boolean; kernel?: Kernel }) => {
+      const passed = await verifyModel(path, { ...options, disk: systemDisk, write: (text) => process.stdout.write(text) });
       if (!passed) process.exitCode = 1;
     });
 }

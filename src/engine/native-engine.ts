@@ -1,30 +1,36 @@
-// The engine in plain TypeScript: the kernels that training runs on, over the arena in place. A stream's bits depend on nothing but its
-// own state and readings, whatever the batch, its order or its chunking.
+// The engine on this project's own kernels: WebAssembly SIMD, or TypeScript where that is missing. Its arena is the kernel's, stepped in
+// place. A stream's bits depend on nothing but its own state and readings, whatever the batch, its order or its chunking.
 import assert from "node:assert/strict";
+import { hasKernel } from "../kernels/simd-module.ts";
+import { openNetwork } from "../kernels/open-network.ts";
+import type { NetworkOptions } from "../kernels/open-network.ts";
+import { kernelVersions } from "../kernels/recurrent-network.ts";
+import type { Kernel, RecurrentNetwork } from "../kernels/recurrent-network.ts";
 import type { Model } from "../model/model.ts";
+import { networkWeightsOf } from "../model/network-weights-of.ts";
 import type { ModelSpec } from "../model/spec.ts";
 import { checkBatch } from "./check-batch.ts";
 import type { Engine, Slot, StateTensors, StepBatch } from "./engine.ts";
-import { Network } from "./network.ts";
 import { StateArena } from "./state-arena.ts";
 
 /** Steps synchronously, in the caller's turn, and takes no memory once the arena is large enough. */
 export class NativeEngine implements Engine {
   readonly name = "native";
-  /** Counts up whenever a change of the kernels changes bits. */
-  readonly kernel = "scalar-1";
+  readonly kernel: string;
   readonly deterministic = true;
   readonly spec: ModelSpec;
   readonly version: string;
-  readonly #network: Network<Float32Array>;
+  readonly #network: RecurrentNetwork;
   readonly #arena: StateArena;
   #closed = false;
 
-  constructor(model: Model) {
+  /** The fastest kernel unless one is named. Throws `unavailable` where that one does not run here. */
+  constructor(model: Model, options: Pick<NetworkOptions, "kernel"> = {}) {
     this.spec = model.spec;
     this.version = model.version;
-    this.#network = new Network(model.spec, model.weights);
-    this.#arena = new StateArena(model.spec.states);
+    this.#network = openNetwork(networkWeightsOf(model.spec, model.weights), options);
+    this.kernel = kernelVersions[this.#network.kernel];
+    this.#arena = new StateArena(model.spec.states, this.#network);
   }
 
   allocate(): Slot {
@@ -52,23 +58,18 @@ export class NativeEngine implements Engine {
     if (this.#closed) assert.fail("the engine is closed");
     checkBatch(this.spec, batch);
     const { slots, count, steps, x, y } = batch;
-    const D = this.spec.features.length;
-    const O = this.spec.outputs.length;
     this.#arena.beginStep(slots, count);
-    const { rows, width } = this.#arena;
-    // Stream by stream, not step by step: a stream's state stays in the cache over its T steps.
-    for (let n = 0; n < count; n++) {
-      const at = slots[n]! * width;
-      for (let t = 0; t < steps; t++) {
-        const row = t * count + n;
-        this.#network.standardise(x, row * D);
-        this.#network.stepStandardised(x, row * D, rows, at, y, row * O);
-      }
-    }
+    this.#network.step(slots, count, steps, x, y);
     this.#arena.endStep(slots, count);
   }
 
   async close(): Promise<void> {
     this.#closed = true;
   }
+}
+
+/** The kernel that makes the bits which a journal names; undefined where none of this release does on this processor. */
+export function kernelOfVersion(version: string): Kernel | undefined {
+  const named = (Object.keys(kernelVersions) as Kernel[]).find((kernel) => kernelVersions[kernel] === version);
+  return named !== undefined && hasKernel(named) ? named : undefined;
 }

@@ -3,10 +3,12 @@
 import assert from "node:assert/strict";
 import type * as onnxruntime from "onnxruntime-node";
 import { HiddenstateError, reasonOf } from "../base/errors.ts";
+import { countOf } from "../kernels/tensor.ts";
 import type { Model } from "../model/model.ts";
 import type { ModelSpec } from "../model/spec.ts";
 import { checkBatch } from "./check-batch.ts";
 import type { Engine, Slot, StateTensors, StepBatch } from "./engine.ts";
+import { FloatRows } from "./float-rows.ts";
 import { StateArena } from "./state-arena.ts";
 
 type Onnxruntime = typeof onnxruntime;
@@ -36,8 +38,9 @@ export class OnnxEngine implements Engine {
   readonly version: string;
   readonly #Tensor: Onnxruntime["Tensor"];
   readonly #session: onnxruntime.InferenceSession;
+  readonly #rows: FloatRows;
   readonly #arena: StateArena;
-  /** The batch's states, `(1, N, H)` a tensor, in the order of the arena's columns; they grow with the largest batch seen. */
+  /** The batch's states, `(1, N, H)` a tensor, in the spec's order; they grow with the largest batch seen. */
   #gathered: Float32Array[];
   #stepping = false;
   #closed = false;
@@ -48,8 +51,9 @@ export class OnnxEngine implements Engine {
     this.kernel = `onnxruntime-${env.versions.node ?? env.versions.common}`;
     this.#Tensor = Tensor;
     this.#session = session;
-    this.#arena = new StateArena(model.spec.states);
-    this.#gathered = this.#arena.columns.map(() => new Float32Array());
+    this.#rows = new FloatRows(model.spec.states.map(({ shape }) => countOf(shape)));
+    this.#arena = new StateArena(model.spec.states, this.#rows);
+    this.#gathered = this.#rows.columns.map(() => new Float32Array());
   }
 
   allocate(): Slot {
@@ -102,7 +106,7 @@ export class OnnxEngine implements Engine {
   }
 
   #feeds({ slots, count, steps, x }: StepBatch): onnxruntime.InferenceSession.FeedsType {
-    const { columns, rows, width } = this.#arena;
+    const { columns, values: rows, width } = this.#rows;
     const D = this.spec.features.length;
     const feeds: Record<string, onnxruntime.Tensor> = {
       x: new this.#Tensor("float32", x.subarray(0, steps * count * D), [steps, count, D]),
@@ -120,7 +124,7 @@ export class OnnxEngine implements Engine {
   }
 
   #scatter(results: onnxruntime.InferenceSession.ReturnType, slots: Int32Array, count: number): void {
-    const { columns, rows, width } = this.#arena;
+    const { columns, values: rows, width } = this.#rows;
     // All of them are looked at before the first is written.
     const states = columns.map(({ length }, index) => this.#floats(results, this.spec.states[index]!.output, count * length));
     columns.forEach(({ at, length: H }, index) => {

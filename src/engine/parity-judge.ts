@@ -2,12 +2,13 @@
 // network or a step magnifies that rounding past the tolerance, no float32 engine can be held to it. It never sees an engine.
 import { createRandom } from "../base/random.ts";
 import type { Random } from "../base/random.ts";
+import { RowNetwork } from "../kernels/row-network.ts";
 import { countOf, toFloat64 } from "../kernels/tensor.ts";
 import { mapWeights } from "../model/map-weights.ts";
 import type { Model } from "../model/model.ts";
+import { networkWeightsOf } from "../model/network-weights-of.ts";
 import type { ModelSpec } from "../model/spec.ts";
 import type { StateTensors } from "./engine.ts";
-import { Network } from "./network.ts";
 import { outputScales, worstDifference } from "./parity.ts";
 import type { ParityDifference } from "./parity.ts";
 
@@ -26,7 +27,7 @@ const STATE_SCALE = Float64Array.of(1);
 export class ParityJudge {
   readonly #spec: ModelSpec;
   readonly #scales: Float64Array;
-  readonly #network: Network<Float64Array>;
+  readonly #network: RowNetwork<Float64Array>;
   readonly #random: Random;
   readonly #x: Float64Array;
   /** The undisturbed stream and the nudged one. */
@@ -38,7 +39,7 @@ export class ParityJudge {
     const width = spec.states.reduce((sum, state) => sum + countOf(state.shape), 0);
     this.#spec = spec;
     this.#scales = outputScales(spec);
-    this.#network = new Network(spec, mapWeights(model.weights, toFloat64));
+    this.#network = new RowNetwork(networkWeightsOf(spec, mapWeights(model.weights, toFloat64)));
     this.#random = createRandom(seed);
     this.#x = new Float64Array(spec.features.length);
     this.#states = [new Float64Array(width), new Float64Array(width)];

@@ -1,5 +1,6 @@
 // A model as a forecaster: stepped by the native engine one reading at a time, from a blank state at the start of each walk, as a runtime
-// steps a stream that is new to it.
+// steps a stream that is new to it. On the scalar kernel, which every machine has: a card's figures, and the version of a file that holds
+// them, are the same wherever the command is run.
 import { NativeEngine } from "../engine/native-engine.ts";
 import type { Slot } from "../engine/engine.ts";
 import type { Model } from "../model/model.ts";
@@ -16,7 +17,7 @@ export class ModelForecaster implements Forecaster {
   #walk: Walk | undefined;
 
   constructor(model: Model) {
-    this.#engine = new NativeEngine(model);
+    this.#engine = new NativeEngine(model, { kernel: "scalar" });
     this.#blank = this.#engine.allocate();
     this.#slot = this.#engine.allocate();
     this.#slots = Int32Array.of(this.#slot);

@@ -1,9 +1,10 @@
 // The weights that training starts from, drawn from a seeded generator: the same spec and seed give the same bits on every machine.
 import type { Random } from "../base/random.ts";
+import type { CellLayer } from "../kernels/network-weights.ts";
 import { zeros } from "../kernels/tensor.ts";
 import type { Tensor } from "../kernels/tensor.ts";
 import { fillUniform } from "../nn/initializers.ts";
-import type { LayerWeights, ModelWeights } from "./model.ts";
+import type { ModelWeights } from "./model.ts";
 import type { ModelSpec } from "./spec.ts";
 
 /** Means and standard deviations of the training rows: of the features, and of what the head predicts (values, or changes if residual). */
@@ -20,10 +21,16 @@ export function initialWeights(spec: ModelSpec, scaling: ModelScaling, random: R
     return drawn;
   };
   let width = spec.features.length;
-  const layers = spec.layers.map(({ hidden }): LayerWeights => {
+  const layers = spec.layers.map(({ hidden }): CellLayer => {
     const below = width;
     width = hidden;
-    return { Wx: draw([below, hidden], hidden), Wh: draw([hidden, hidden], hidden), b: draw([hidden], hidden) };
+    return {
+      cell: "rnn",
+      activation: "tanh",
+      Wx: draw([below, hidden], hidden),
+      Wh: draw([hidden, hidden], hidden),
+      b: draw([hidden], hidden),
+    };
   });
   const outputs = spec.outputs.length;
   const head = { W: draw([width, outputs], width), b: draw([outputs], width) };

@@ -10,9 +10,10 @@ export function namedWeights<A extends FloatArray>(weights: ModelWeights<A>): [n
     ["xMean", weights.xMean],
     ["xScale", weights.xScale],
   ];
-  weights.layers.forEach(({ Wx, Wh, b }, index) => {
+  weights.layers.forEach((layer, index) => {
     const name = `layers[${index}]`;
-    named.push([`${name}.Wx`, Wx], [`${name}.Wh`, Wh], [`${name}.b`, b]);
+    named.push([`${name}.Wx`, layer.Wx], [`${name}.Wh`, layer.Wh], [`${name}.b`, layer.b]);
+    if (layer.cell === "gru") named.push([`${name}.bn`, layer.bn]);
   });
   named.push(["head.W", weights.head.W], ["head.b", weights.head.b], ["yMean", weights.yMean], ["yScale", weights.yScale]);
   return named;

@@ -1,6 +1,7 @@
 // The network of a model spec, trainable: recurrent layers and a head composed of nn layers, in the order that a model file describes.
 // It trains in standard deviations and predicts in units; it knows nothing of files, streams or time.
 import { HiddenstateError } from "../base/errors.ts";
+import type { CellLayer } from "../kernels/network-weights.ts";
 import { copyTensor, sameShape, zerosLike } from "../kernels/tensor.ts";
 import type { FloatArray, Tensor } from "../kernels/tensor.ts";
 import type { Layer, RecurrentLayer } from "../nn/layer.ts";
@@ -9,7 +10,7 @@ import { MeanSquaredError } from "../nn/mean-squared-error.ts";
 import { TimeAffine } from "../nn/time-affine.ts";
 import { TimeRNN } from "../nn/time-rnn.ts";
 import { mapWeights } from "./map-weights.ts";
-import type { LayerWeights, ModelWeights } from "./model.ts";
+import type { ModelWeights } from "./model.ts";
 import { namedWeights, weightShapeProblem } from "./named-weights.ts";
 import type { LayerSpec, ModelSpec } from "./spec.ts";
 import { Standardisation } from "./standardisation.ts";
@@ -134,11 +135,7 @@ function checkedWeights<A extends FloatArray>(spec: ModelSpec, weights: ModelWei
   return weights;
 }
 
-function createLayer<A extends FloatArray>(
-  spec: LayerSpec,
-  { Wx, Wh, b }: LayerWeights<A>,
-  stateful: boolean,
-): RecurrentLayer<A> {
+function createLayer<A extends FloatArray>(spec: LayerSpec, { Wx, Wh, b }: CellLayer<A>, stateful: boolean): RecurrentLayer<A> {
   switch (spec.cell) {
     case "rnn_tanh":
       return new TimeRNN(Wx, Wh, b, { stateful });

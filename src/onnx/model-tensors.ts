@@ -1,8 +1,9 @@
 // The numbers of a model, between the layout that steps and trains (input-major, Wx `(D, H)`) and the layout of ONNX's RNN operator
 // (W `(1, H, D)`, R `(1, H, H)`, B `(1, 2H)`). Nothing is computed on the way: packing and unpacking keep every bit.
+import type { CellLayer } from "../kernels/network-weights.ts";
 import { tensor } from "../kernels/tensor.ts";
 import type { Tensor } from "../kernels/tensor.ts";
-import type { LayerWeights, ModelWeights } from "../model/model.ts";
+import type { ModelWeights } from "../model/model.ts";
 import type { ModelSpec } from "../model/spec.ts";
 import { outputFeatures } from "../model/standardisation.ts";
 import { layerNames } from "./model-graph.ts";
@@ -48,11 +49,13 @@ export function unpackWeights(spec: ModelSpec, numbers: NamedNumbers): ModelWeig
     return tensor(data, [data.length]);
   };
   let width = spec.features.length;
-  const layers = spec.layers.map(({ hidden: H }, index): LayerWeights => {
+  const layers = spec.layers.map(({ hidden: H }, index): CellLayer => {
     const D = width;
     width = H;
     const { W, R, B } = layerNames(index);
     return {
+      cell: "rnn",
+      activation: "tanh",
       Wx: tensor(transpose(numbers.get(W)!, H, D), [D, H]),
       Wh: tensor(transpose(numbers.get(R)!, H, H), [H, H]),
       b: tensor(numbers.get(B)!.slice(0, H), [H]),

@@ -25,6 +25,8 @@ const group = z.strictObject({
   /** The model file, relative to the config. */
   model: z.string().min(1),
   engine: z.enum(["auto", "native", "onnx"]).default("auto"),
+  /** The native engine's; the fastest that runs here unless given. */
+  kernel: z.enum(["relaxed", "plain", "scalar"]).optional(),
   /** The payload's names of the model's features, in the model's order. */
   features: z.array(z.string().min(1)).min(1).max(limits.featuresMax).optional(),
   gap: z.union([z.enum(["carry", "reset"]), z.strictObject({ decay: duration })]).default("carry"),

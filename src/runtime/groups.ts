@@ -57,9 +57,10 @@ async function settingsOf(
   present: StreamGroup | undefined,
 ): Promise<GroupSettings> {
   const engine = config.engine === "onnx" ? "onnx" : "native";
-  let kernel = present?.engine.name === engine ? present.engine.kernel : undefined;
+  // Of onnxruntime this process has one version; a native kernel is chosen anew, for the journal may come from another box.
+  let kernel = engine === "onnx" && present?.engine.name === engine ? present.engine.kernel : undefined;
   if (kernel === undefined) {
-    const opened = await openEngine(model, { engine });
+    const opened = await openEngine(model, { engine, ...(config.kernel === undefined ? {} : { kernel: config.kernel }) });
     kernel = opened.kernel;
     await opened.close();
   }

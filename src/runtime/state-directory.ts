@@ -6,6 +6,7 @@ import { HiddenstateError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { Metrics } from "../base/metrics.ts";
 import type { Engine } from "../engine/engine.ts";
+import { kernelOfVersion } from "../engine/native-engine.ts";
 import { openEngine } from "../engine/open-engine.ts";
 import type { Model } from "../model/model.ts";
 import { CheckpointFiles } from "../journal/checkpoint-file.ts";
@@ -50,7 +51,7 @@ export class StateDirectory {
     this.checkpoints = new CheckpointFiles(options.disk, `${options.directory}/journal`);
     this.reserve = new DiskReserve(options.disk, `${options.directory}/journal`, options.reserveBytes ?? limits.diskReserveBytes);
     this.fold = new Fold((settings, groups) => this.#makeGroups(settings, groups));
-    this.#engines = async (settings) => openEngine(await this.models.get(settings.version), { engine: settings.engine });
+    this.#engines = async (settings) => engineOf(await this.models.get(settings.version), settings);
   }
 
   private static async open(options: StateDirectoryOptions): Promise<StateDirectory> {
@@ -135,12 +136,19 @@ export class StateDirectory {
           `cannot continue group "${wanted.name}": its states are of model ${present.settings.version}, not ${wanted.version}`,
         );
       }
-      if (present.engine.name !== wanted.engine) await present.moveTo(await this.#engines(wanted));
+      const { engine } = present;
+      if (engine.name !== wanted.engine || engine.kernel !== wanted.kernel) await present.moveTo(await this.#engines(wanted));
       present.settings = wanted;
       made.push(present);
     }
     return made;
   }
+}
+
+/** The engine that an epoch names; where this processor lacks its kernel, the fastest, whose replay is held to a looser measure. */
+async function engineOf(model: Model, { engine, kernel: version }: GroupSettings): Promise<Engine> {
+  const kernel = kernelOfVersion(version);
+  return openEngine(model, kernel === undefined ? { engine } : { engine, kernel });
 }
 
 function damage(directory: string, what: string): HiddenstateError {

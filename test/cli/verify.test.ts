@@ -1,9 +1,14 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import t from "tap";
 import { systemDisk } from "../../src/base/disk.ts";
 import { verifyCommand, verifyModel } from "../../src/cli/verify.ts";
+import { fastestKernel } from "../../src/kernels/open-network.ts";
+import { kernelVersions } from "../../src/kernels/recurrent-network.ts";
+import type { Kernel } from "../../src/kernels/recurrent-network.ts";
+import { hasKernel } from "../../src/kernels/simd-module.ts";
 import { needsOnnxruntime } from "../support/onnxruntime.ts";
 import { randomModel } from "../support/random-model.ts";
 
@@ -13,9 +18,9 @@ const path = join(folder, "a.onnx");
 const model = randomModel({ seed: 2, features: 2, outputs: 1, hidden: [7, 4], residual: true });
 await writeFile(path, model.bytes);
 
-async function verify(json: boolean, file = path): Promise<{ passed: boolean; text: string }> {
+async function verify(json: boolean, file = path, kernel?: Kernel): Promise<{ passed: boolean; text: string }> {
   let text = "";
-  const passed = await verifyModel(file, { json, disk: systemDisk, write: (more) => (text += more) });
+  const passed = await verifyModel(file, { json, kernel, disk: systemDisk, write: (more) => (text += more) });
   return { passed, text };
 }
 
@@ -29,7 +34,7 @@ t.test(
     t.equal(lines[0], `${path}: 2 features, 1 output, rnn_tanh 7, rnn_tanh 4, version ${model.version.slice(0, 16)}`);
     t.match(
       lines[1],
-      /^scalar-1 against onnxruntime-\S+, 1000 steps a part: the worst \|a - b\| \/ max\(scale, \|b\|\), at most 0\.00001$/u,
+      /^(relaxed|plain|scalar)-1 against onnxruntime-\S+, 1000 steps a part: the worst \|a - b\| \/ max\(scale, \|b\|\), at most 0\.00001$/u,
     );
     const figures = /\s+(0|\d\.\de-\d+)\s+(0|\d\.\de-\d+)\s+passed$/u;
     const parts = [
@@ -63,7 +68,7 @@ t.test("as JSON it is one object on one line", needsOnnxruntime, async (t) => {
   t.match(report, {
     model: path,
     version: model.version,
-    kernels: ["scalar-1", /^onnxruntime-/u],
+    kernels: [kernelVersions[fastestKernel()], /^onnxruntime-/u],
     tolerance: 1e-5,
     passed: true,
     parts: [
@@ -77,6 +82,16 @@ t.test("as JSON it is one object on one line", needsOnnxruntime, async (t) => {
       { name: "carried, 3 streams in a batch", inputs: "extreme", verdict: "passed" },
     ],
   });
+});
+
+t.test("the shipped model passes on every kernel", needsOnnxruntime, async (t) => {
+  const shipped = fileURLToPath(new URL("../../../models/bearing.onnx", import.meta.url));
+  for (const kernel of ["relaxed", "plain", "scalar"] as const) {
+    if (!hasKernel(kernel)) continue;
+    const { passed, text } = await verify(false, shipped, kernel);
+    t.ok(passed, text);
+    t.ok(text.includes(`\n${kernel}-1 against onnxruntime-`), kernel);
+  }
 });
 
 t.test("a file that is no model is one error, and nothing is printed", async (t) => {

@@ -1,9 +1,12 @@
 import t from "tap";
 import { createRandom } from "../../src/base/random.ts";
 import { createStateTensors } from "../../src/engine/engine.ts";
-import { NativeEngine } from "../../src/engine/native-engine.ts";
+import { kernelOfVersion, NativeEngine } from "../../src/engine/native-engine.ts";
 import { openEngine } from "../../src/engine/open-engine.ts";
 import { parityInputs } from "../../src/engine/parity-inputs.ts";
+import { fastestKernel } from "../../src/kernels/open-network.ts";
+import { kernelVersions } from "../../src/kernels/recurrent-network.ts";
+import { hasKernel } from "../../src/kernels/simd-module.ts";
 import { swapLeadingAxes } from "../../src/kernels/swap-leading-axes.ts";
 import { zeros } from "../../src/kernels/tensor.ts";
 import type { Model } from "../../src/model/model.ts";
@@ -11,12 +14,27 @@ import { SequenceModel } from "../../src/model/sequence-model.ts";
 import { randomModel } from "../support/random-model.ts";
 import { engineSuite, SUITE_MODELS } from "./engine.suite.ts";
 
-t.test("the native engine keeps the contract", async (t) => engineSuite(t, async (model) => new NativeEngine(model)));
+for (const kernel of ["relaxed", "plain", "scalar"] as const) {
+  const skip = hasKernel(kernel) ? false : `this processor has no ${kernel} kernel`;
+  t.test(`the native engine on the ${kernel} kernel keeps the contract`, { skip }, async (t) =>
+    engineSuite(t, async (model) => new NativeEngine(model, { kernel })),
+  );
+  t.test(`the ${kernel} kernel is named to the journal, and found again by that name`, { skip }, async (t) => {
+    const engine = await openEngine(randomModel({}), { engine: "native", kernel });
+    t.strictSame([engine.name, engine.kernel, engine.deterministic], ["native", `${kernel}-1`, true]);
+    t.equal(kernelOfVersion(engine.kernel), kernel);
+    await engine.close();
+  });
+}
 
-t.test("native and auto are the native engine, which promises its bits and names its kernel", async (t) => {
+t.test("a name that no kernel of this release has is none", async (t) => {
+  for (const version of ["scalar-0", "relaxed", "onnxruntime-1.30.0", ""]) t.equal(kernelOfVersion(version), undefined, version);
+});
+
+t.test("native and auto are the native engine on the fastest kernel", async (t) => {
   for (const choice of ["native", "auto"] as const) {
     const engine = await openEngine(randomModel({}), { engine: choice });
-    t.strictSame([engine.name, engine.kernel, engine.deterministic], ["native", "scalar-1", true]);
+    t.strictSame([engine.name, engine.kernel], ["native", kernelVersions[fastestKernel()]]);
     await engine.close();
   }
 });
@@ -47,11 +65,11 @@ t.test("it computes the graph's formula: scaling in units, tanh, head, present v
   await engine.close();
 });
 
-t.test("it steps to the bits that the network predicted in training", async (t) => {
+t.test("on the scalar kernel it steps to the bits that the network predicted in training", async (t) => {
   for (const options of SUITE_MODELS) {
     const model = randomModel(options);
     const [T, N, D, O] = [9, 3, model.spec.features.length, model.spec.outputs.length];
-    const engine = new NativeEngine(model);
+    const engine = new NativeEngine(model, { kernel: "scalar" });
     const slots = Int32Array.from({ length: N }, () => engine.allocate());
     const x = parityInputs("usual", model.weights, createRandom(5), T, N);
     const y = new Float32Array(T * N * O);

@@ -22,7 +22,7 @@ t.test("a batch under way is nobody else's, and other slots are free to use", ne
   const batch = { slots: Int32Array.of(stepped), count: 1, steps: 1, x: Float32Array.of(101_330), y: new Float32Array(1) };
   const state = createStateTensors(engine.spec.states);
   const step = engine.step(batch);
-  const busy = { message: `slot ${stepped} is being stepped, or stands in one batch twice` };
+  const busy = { message: `slot ${stepped} is being stepped` };
   t.throws(() => engine.read(stepped, state), busy);
   t.throws(() => engine.release(stepped), busy);
   t.throws(() => engine.copy(other, stepped), busy);

@@ -48,14 +48,14 @@ void test("it is its layers, one after the other", async (t) => {
   );
 });
 
-void test("it predicts, in units, the very bits that the native engine steps to", async (t) => {
+void test("it predicts, in units, the very bits that the native engine steps to on the scalar kernel", async (t) => {
   for (const options of [
     { features: 2, outputs: 1, hidden: [8], residual: false },
     { features: 3, outputs: 2, hidden: [7, 5], residual: true },
   ]) {
     const file = randomModel(options);
     const model = new SequenceModel(file.spec, file.weights, { stateful: true });
-    const engine = new NativeEngine(file);
+    const engine = new NativeEngine(file, { kernel: "scalar" });
     const [N, T, D, O] = [3, 40, options.features, options.outputs];
     const slots = Int32Array.from({ length: N }, () => engine.allocate());
     for (const seed of [1, 2]) {

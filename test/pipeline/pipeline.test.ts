@@ -1,5 +1,6 @@
 import t from "tap";
 import { NativeEngine } from "../../src/engine/native-engine.ts";
+import { hasKernel } from "../../src/kernels/simd-module.ts";
 import { Box, text } from "../support/box.ts";
 import type { Message } from "../support/box.ts";
 import { box, group, model, models, offline, outputsOf, reading } from "../support/one-group.ts";
@@ -163,6 +164,27 @@ t.test("missing values are held, filled with the training mean or refused, as th
     ]),
   );
 });
+
+t.test(
+  "a replay steps on the kernel that the journal names, to the bit, and the new run on the one that the config names",
+  async (t) => {
+    const kernels = (["scalar", "plain", "relaxed"] as const).filter(hasKernel);
+    const one = await box({}, { kernel: kernels[0] });
+    let sequence = 0;
+    for (const kernel of [...kernels, "scalar"] as const) {
+      one.crash(1);
+      one.options = { models, groups: [{ ...group, kernel }] };
+      await one.start();
+      t.equal(one.recovered.mismatches, 0, kernel);
+      t.equal(one.state.fold.groups[0]!.engine.kernel, `${kernel}-1`);
+      for (let i = 0; i < 5; i++, sequence++) await one.deliver(reading("a", sequence));
+    }
+    one.crash(1);
+    await one.start();
+    t.ok(one.recovered.events > 10, `${one.recovered.events} events`);
+    t.equal(one.recovered.mismatches, 0);
+  },
+);
 
 t.test("at a gap the state is carried, decayed or reset, as the config says", async (t) => {
   const at = (seconds: number): { time: number } => ({ time: Date.UTC(2026, 0, 1) + seconds * 1000 });

@@ -46,6 +46,8 @@ export function randomWeights(options: RandomModelOptions): { spec: ModelSpec; w
       const width = widths[index]!;
       const [x, h] = [Math.sqrt(3 / width), gain * Math.sqrt(3 / H)];
       return {
+        cell: "rnn" as const,
+        activation: "tanh" as const,
         Wx: uniform(random, [width, H], -x, x),
         Wh: uniform(random, [H, H], -h, h),
         b: uniform(random, [H], -0.2, 0.2),
