@@ -10,7 +10,7 @@ export interface SequenceRun<A extends FloatArray = Float32Array> {
   readonly T: number;
   /** `(T, N, D)`: filled by the caller before a forward, and kept as it is until its backward. */
   readonly xs: A;
-  /** `(N, H)` each: the states before the first step, filled by the caller before a forward. */
+  /** `(N, H)` each: the states before the first step, filled by the caller before a forward, and kept as they are until its backward. */
   readonly initial: readonly A[];
   /** `(T, N, H)`: what the forward put out. */
   readonly hs: A;

@@ -5,3 +5,8 @@ import { tanh } from "./tanh.ts";
 export function sigmoid(x: number): number {
   return 0.5 + 0.5 * tanh(0.5 * x);
 }
+
+/** sigmoid of `values` in place, from `from` to before `to`. */
+export function sigmoidInPlace(values: Float64Array, from: number, to: number): void {
+  for (let i = from; i < to; i++) values[i] = sigmoid(values[i]!);
+}

@@ -2,8 +2,8 @@
 // the state, as PyTorch and cuDNN have it, and before it, as in the paper.
 import { addProductColumns } from "./add-product-columns.ts";
 import { addProduct } from "./add-product.ts";
-import { sigmoid } from "./sigmoid.ts";
-import { tanh } from "./tanh.ts";
+import { sigmoidInPlace } from "./sigmoid.ts";
+import { tanhInPlace } from "./tanh.ts";
 import type { FloatArray, Tensor } from "./tensor.ts";
 
 /**
@@ -58,22 +58,36 @@ export function stepGru<A extends FloatArray>(
       sums[2 * H + j] = bn[j]!;
     }
     addProduct(sums, 3 * H, h, hAt, 1, H, weights.Wh.data);
+    sigmoidInPlace(sums, 0, 2 * H);
+    for (let j = 0; j < H; j++) {
+      const sum = sums[2 * H + j]!;
+      gates[gatesAt + 3 * H + j] = sum;
+      sums[2 * H + j] = sums[3 * H + j]! + sums[j]! * sum;
+    }
   } else {
-    addProductColumns(sums, 0, 2 * H, h, hAt, H, weights.Wh.data, 3 * H, 0);
-    for (let j = 0; j < H; j++) gates[gatesAt + 3 * H + j] = sigmoid(sums[j]!) * h[hAt + j]!;
-    for (let j = 0; j < H; j++) sums[2 * H + j] = sums[2 * H + j]! + bn[j]!;
-    addProductColumns(sums, 2 * H, H, gates, gatesAt + 3 * H, H, weights.Wh.data, 3 * H, 2 * H);
+    addResetProduct(weights, h, hAt, gates, gatesAt + 3 * H, sums);
   }
+  tanhInPlace(sums, 2 * H, 3 * H);
+  for (let gate = 0; gate < 3 * H; gate++) gates[gatesAt + gate] = sums[gate]!;
   for (let j = 0; j < H; j++) {
-    const r = sigmoid(sums[j]!);
-    const z = sigmoid(sums[H + j]!);
-    const sum = sums[2 * H + j]!;
-    const n = tanh(linearBeforeReset ? sums[3 * H + j]! + r * sum : sum);
-    const gate = gatesAt + j;
-    gates[gate] = r;
-    gates[gate + H] = z;
-    gates[gate + 2 * H] = n;
-    if (linearBeforeReset) gates[gate + 3 * H] = sum;
-    hNext[hNextAt + j] = n + z * (h[hAt + j]! - n);
+    const n = sums[2 * H + j]!;
+    hNext[hNextAt + j] = n + sums[H + j]! * (h[hAt + j]! - n);
   }
+}
+
+/** Adds h Wh to the sums of r and z, which become r and z, then bn + (r h) Wh_n to those of n; r h goes into `rh` from `rhAt`. */
+function addResetProduct<A extends FloatArray>(
+  { Wh, bn }: GruWeights<A>,
+  h: A,
+  hAt: number,
+  rh: A,
+  rhAt: number,
+  sums: Float64Array,
+): void {
+  const H = bn.data.length;
+  addProductColumns(sums, 0, 2 * H, h, hAt, 1, H, Wh.data, 3 * H, 0);
+  sigmoidInPlace(sums, 0, 2 * H);
+  for (let j = 0; j < H; j++) rh[rhAt + j] = sums[j]! * h[hAt + j]!;
+  for (let j = 0; j < H; j++) sums[2 * H + j] = sums[2 * H + j]! + bn.data[j]!;
+  addProductColumns(sums, 2 * H, H, rh, rhAt, 1, H, Wh.data, 3 * H, 2 * H);
 }

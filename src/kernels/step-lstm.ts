@@ -1,8 +1,8 @@
 // One step of one row through a long short-term memory (Hochreiter and Schmidhuber, 1997, with the forget gate of Gers et al., 2000,
 // without peepholes).
 import { addProduct } from "./add-product.ts";
-import { sigmoid } from "./sigmoid.ts";
-import { tanh } from "./tanh.ts";
+import { sigmoidInPlace } from "./sigmoid.ts";
+import { tanhInPlace } from "./tanh.ts";
 import type { FloatArray, Tensor } from "./tensor.ts";
 
 /** Wx `(D, 4H)`, Wh `(H, 4H)`, b `(4H)`, gates in PyTorch's order i, f, g, o. */
@@ -43,20 +43,18 @@ export function stepLstm<A extends FloatArray>(
   for (let j = 0; j < 4 * H; j++) sums[j] = b[j]!;
   addProduct(sums, 4 * H, x, xAt, 1, D, weights.Wx.data);
   addProduct(sums, 4 * H, h, hAt, 1, H, weights.Wh.data);
+  sigmoidInPlace(sums, 0, 2 * H);
+  tanhInPlace(sums, 2 * H, 3 * H);
+  sigmoidInPlace(sums, 3 * H, 4 * H);
+  for (let gate = 0; gate < 4 * H; gate++) gates[gatesAt + gate] = sums[gate]!;
   for (let j = 0; j < H; j++) {
-    const i = sigmoid(sums[j]!);
-    const f = sigmoid(sums[H + j]!);
-    const g = tanh(sums[2 * H + j]!);
-    const o = sigmoid(sums[3 * H + j]!);
-    const cell = f * c[cAt + j]! + i * g;
-    const cellTanh = tanh(cell);
-    const gate = gatesAt + j;
-    gates[gate] = i;
-    gates[gate + H] = f;
-    gates[gate + 2 * H] = g;
-    gates[gate + 3 * H] = o;
-    gates[gate + 4 * H] = cellTanh;
+    const cell = sums[H + j]! * c[cAt + j]! + sums[j]! * sums[2 * H + j]!;
     cNext[cNextAt + j] = cell;
-    hNext[hNextAt + j] = o * cellTanh;
+    sums[j] = cell;
+  }
+  tanhInPlace(sums, 0, H);
+  for (let j = 0; j < H; j++) {
+    gates[gatesAt + 4 * H + j] = sums[j]!;
+    hNext[hNextAt + j] = sums[3 * H + j]! * sums[j]!;
   }
 }

@@ -1,7 +1,7 @@
 // One step of one row through the simple cell, with tanh or relu. Layers in training and the native engine call this same function, so a model steps to the
 // same bits in both.
 import { addProduct } from "./add-product.ts";
-import { tanh } from "./tanh.ts";
+import { tanhInPlace } from "./tanh.ts";
 import type { FloatArray, Tensor } from "./tensor.ts";
 
 /** Wx `(D, H)`, Wh `(H, H)`, b `(H)`. */
@@ -35,13 +35,10 @@ export function stepRnn<A extends FloatArray>(
   for (let j = 0; j < H; j++) sums[j] = b[j]!;
   addProduct(sums, H, x, xAt, 1, D, weights.Wx.data);
   addProduct(sums, H, h, hAt, 1, H, weights.Wh.data);
-  if (activation === "tanh") {
-    for (let j = 0; j < H; j++) hNext[hNextAt + j] = tanh(sums[j]!);
-    return;
-  }
+  if (activation === "tanh") tanhInPlace(sums, 0, H);
   for (let j = 0; j < H; j++) {
     const sum = sums[j]!;
     // NaN is not below 0, and stays.
-    hNext[hNextAt + j] = sum < 0 ? 0 : sum;
+    hNext[hNextAt + j] = activation === "relu" && sum < 0 ? 0 : sum;
   }
 }
