@@ -85,31 +85,34 @@ export class SequenceModel<A extends FloatArray = Float32Array> {
     return outputs;
   }
 
-  /** The gradients that reached each layer's state before the first step in the last backward, `(N, H)` from the first layer up. */
+  /** The gradients that reached the states before the first step in the last backward, in the order of `getState`. */
   get stateGradients(): Tensor<A>[] {
-    return this.#layers.map((layer) => layer.dh);
+    return this.#layers.flatMap((layer) => layer.stateGradients);
   }
 
-  /** Copies of each layer's state `(N, H)`, from the first layer up; undefined where none is kept. */
+  /** Copies of the states `(N, H)`, from the first layer up h and, for an LSTM, c; undefined where none is kept. */
   getState(): Tensor<A>[] | undefined {
     const states: Tensor<A>[] = [];
     for (const layer of this.#layers) {
-      const state = layer.getState();
-      if (state === undefined) return undefined;
-      states.push(state);
+      const ofLayer = layer.getStates();
+      if (ofLayer === undefined) return undefined;
+      states.push(...ofLayer);
     }
     return states;
   }
 
-  /** Keeps copies of one state `(N, H)` a layer, from the first layer up. Throws `bad_argument` on another number or shape. */
+  /** Keeps copies of states in the order of `getState`. Throws `bad_argument` on another number or shape. */
   setState(states: readonly Tensor<A>[]): void {
-    if (states.length !== this.#layers.length) {
+    const count = this.#layers.reduce((sum, layer) => sum + layer.stateCount, 0);
+    if (states.length !== count) {
       throw new HiddenstateError(
         "bad_argument",
-        `cannot set the state of model ${this.spec.name}: there are ${states.length} states for ${this.#layers.length} layers; pass one for each`,
+        `cannot set the state of model ${this.spec.name}: there are ${states.length} states, and it has ${count}; ` +
+          "pass h of each layer from the first up, for an LSTM followed by its c",
       );
     }
-    this.#layers.forEach((layer, index) => layer.setState(states[index]!));
+    let at = 0;
+    for (const layer of this.#layers) layer.setStates(states.slice(at, (at += layer.stateCount)));
   }
 
   /** The next forward starts from zeros, with any batch size. */

@@ -54,6 +54,21 @@ export function checkMatrix(
   throw shapeError(action, name, tensor, wanted, "weights are input-major: a row for each input, a column for each output");
 }
 
+/**
+ * Throws `bad_argument` unless `tensor` is a matrix of one row for each input and H columns for each of the gates that `order` lists, as
+ * `r, z, n`. Returns H.
+ */
+export function checkGates(action: string, name: string, tensor: AnyTensor, order: string): number {
+  const { shape, data } = tensor;
+  const gates = order.split(", ").length;
+  const D = shape[0] ?? 0;
+  const columns = shape[1] ?? 0;
+  const fits = D >= 1 && columns >= 1 && columns % gates === 0;
+  if (shape.length === 2 && fits && data.length === D * columns) return columns / gates;
+  const remedy = `weights are input-major: a row for each input, the columns of the gates ${order} side by side`;
+  throw shapeError(action, name, tensor, `(D, ${gates}H)`, remedy);
+}
+
 /** Throws `bad_argument` unless `tensor` is a vector of `length`. */
 export function checkVector(action: string, name: string, tensor: AnyTensor, length: number): void {
   if (tensor.shape.length === 1 && tensor.shape[0] === length && tensor.data.length === length) return;

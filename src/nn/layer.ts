@@ -16,12 +16,17 @@ export interface Layer<A extends FloatArray = Float32Array> {
   backward(dys: Tensor<A>): Tensor<A>;
 }
 
-/** A layer that carries a state `(N, H)` along its steps and, where it is stateful, from one forward to the next. */
+/**
+ * A layer that carries a state along its steps and, where it is stateful, from one forward to the next. A state is one tensor or more,
+ * `(N, H)` each: h, and for an LSTM then c.
+ */
 export interface RecurrentLayer<A extends FloatArray = Float32Array> extends Layer<A> {
-  /** The gradient that reaches the state before the first step `(N, H)`. */
-  readonly dh: Tensor<A>;
-  setState(h: Tensor<A>): void;
+  /** How many tensors a state is. */
+  readonly stateCount: number;
+  /** The gradients that reach the state before the first step. */
+  readonly stateGradients: readonly Tensor<A>[];
+  setStates(states: readonly Tensor<A>[]): void;
   resetState(): void;
-  /** A copy, or undefined where no state is kept. */
-  getState(): Tensor<A> | undefined;
+  /** Copies, or undefined where no state is kept. */
+  getStates(): Tensor<A>[] | undefined;
 }

@@ -220,7 +220,8 @@ void test("states of all layers are carried, copied out, put back and reset", as
   t.same(model.predict(readings), first);
   t.throws(() => model.setState(states.slice(1)), {
     code: "bad_argument",
-    message: "cannot set the state of model random: there are 1 states for 2 layers; pass one for each",
+    message:
+      "cannot set the state of model random: there are 1 states, and it has 2; pass h of each layer from the first up, for an LSTM followed by its c",
   });
   const forgetful = new SequenceModel(spec, weights);
   forgetful.predict(readings);

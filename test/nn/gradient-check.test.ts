@@ -9,6 +9,7 @@ import { MeanSquaredError } from "../../src/nn/mean-squared-error.ts";
 import { RNN } from "../../src/nn/rnn.ts";
 import { TimeAffine } from "../../src/nn/time-affine.ts";
 import { TimeRNN } from "../../src/nn/time-rnn.ts";
+import { cellNames, randomLayer } from "../support/random-layers.ts";
 import { randomTensor64 } from "../support/random-tensors.ts";
 
 type Tensor64 = Tensor<Float64Array>;
@@ -24,6 +25,8 @@ function named(names: readonly string[], values: readonly Tensor64[], gradients:
   return names.map((name, index) => ({ name, value: values[index]!, gradient: gradients[index]! }));
 }
 
+const vector = (...values: number[]): Tensor64 => tensor(Float64Array.from(values), [values.length]);
+
 function elementsOf(variables: readonly CheckedVariable[]): number {
   return variables.reduce((sum, { value }) => sum + value.data.length, 0);
 }
@@ -36,33 +39,64 @@ function shapes(): [number, number, number, number][] {
   return [[1, 1, 1, 1], [1, 7, 3, 5], [3, 1, 4, 6], [2, 6, 1, 4], [4, 3, 5, 1], [1, 40, 2, 6], ...drawn];
 }
 
-void test("TimeRNN's gradients by every parameter, input and initial state, in two carried chunks", async (t) => {
-  t.ok(shapes().length >= 20);
-  for (const [index, [N, T, D, H]] of shapes().entries()) {
-    const random = createRandom(100 + index);
-    const gain = 1.5 / Math.sqrt(H);
-    const params = [randomTensor64(random, [D, H]), randomTensor64(random, [H, H], gain), randomTensor64(random, [H])] as const;
-    const layer = new TimeRNN(...params, { stateful: true });
-    layer.setState(randomTensor64(random, [N, H]));
-    for (const chunk of [1, 2]) {
-      // The second chunk starts from what the first left, which is a constant to it: gradients stop there.
-      const h = layer.getState()!;
-      const xs = randomTensor64(random, [N, T, D]);
-      const weights = randomTensor64(random, [N, T, H]);
-      layer.forward(xs);
-      const carried = layer.getState()!;
-      const dxs = layer.backward(weights);
-      const variables = named(["Wx", "Wh", "b", "xs", "h"], [...params, xs, h], [...layer.grads, dxs, layer.dh]);
-      const report = checkGradients(() => {
-        layer.setState(h);
-        return weighted(layer.forward(xs), weights);
-      }, variables);
-      const at = `N=${N} T=${T} D=${D} H=${H} chunk ${chunk}`;
-      t.equal(report.count, elementsOf(variables), `${at}: every element is checked`);
-      t.ok(report.worst <= ERROR_MAX, `${at}: worst ${report.worst} at ${report.at}`);
-      layer.setState(carried);
+for (const cell of cellNames) {
+  void test(`${cell}: gradients by every parameter, input and initial state, in two carried chunks`, async (t) => {
+    t.ok(shapes().length >= 20);
+    let [checked, leftOut, worst] = [0, 0, 0];
+    for (const [index, [N, T, D, H]] of shapes().entries()) {
+      const random = createRandom(100 + index);
+      const layer = randomLayer(cell, randomTensor64, random, D, H);
+      layer.setStates(Array.from({ length: layer.stateCount }, () => randomTensor64(random, [N, H])));
+      for (const chunk of [1, 2]) {
+        // The second chunk starts from what the first left, which is a constant to it: gradients stop there.
+        const states = layer.getStates()!;
+        const xs = randomTensor64(random, [N, T, D]);
+        const weights = randomTensor64(random, [N, T, H]);
+        const hs = layer.forward(xs);
+        const carried = layer.getStates()!;
+        const dxs = layer.backward(weights);
+        const names = ["Wx", "Wh", "b", "bn"].slice(0, layer.params.length);
+        const variables = [
+          ...named([...names, "xs"], [...layer.params, xs], [...layer.grads, dxs]),
+          ...named(["h", "c"].slice(0, layer.stateCount), states, layer.stateGradients),
+        ];
+        const run = (): number => {
+          layer.setStates(states);
+          return weighted(layer.forward(xs), weights);
+        };
+        const report = checkGradients(run, variables, cell === "relu" ? { sides: () => hs.data } : {});
+        const at = `N=${N} T=${T} D=${D} H=${H} chunk ${chunk}`;
+        if (report.count + report.leftOut !== elementsOf(variables)) t.fail(`${at}: not every element is checked`);
+        if (report.worst > ERROR_MAX) t.fail(`${at}: worst ${report.worst} at ${report.at}`);
+        checked += report.count;
+        leftOut += report.leftOut;
+        worst = Math.max(worst, report.worst);
+        layer.setStates(carried);
+      }
     }
-  }
+    t.ok(worst <= ERROR_MAX && worst > 0, `worst ${worst} of ${checked}, ${leftOut} left out`);
+    t.ok(cell === "relu" ? leftOut < checked / 100 : leftOut === 0, `${leftOut} of ${checked} left out`);
+  });
+}
+
+void test("elements within 1e-4 of a kink of relu are left out and counted, the others checked", async (t) => {
+  // One unit's sum is 5e-5 at the first step, so it turns off where b, or Wx times its input of 1, moves by 1e-4; Wh meets a state of 0.
+  const params = [
+    vector(1, 1),
+    tensor(Float64Array.of(0.5, 0, 0, 0.5), [2, 2]),
+    tensor(Float64Array.of(5e-5 - 1, 1), [2]),
+  ] as const;
+  const layer = new TimeRNN(tensor(params[0].data, [1, 2]), params[1], params[2], { activation: "relu" });
+  const xs = tensor(Float64Array.of(1, 3), [1, 2, 1]);
+  const weights = tensor(Float64Array.of(1, 2, 3, 4), [1, 2, 2]);
+  const hs = layer.forward(xs);
+  const dxs = layer.backward(weights);
+  const variables = named(["Wx", "Wh", "b", "xs"], [...layer.params, xs], [...layer.grads, dxs]);
+  const report = checkGradients(() => weighted(layer.forward(xs), weights), variables, { sides: () => hs.data });
+  t.equal(report.leftOut, 3, "Wx[0], b[0] and xs[0]");
+  t.equal(report.count, elementsOf(variables) - 3);
+  t.ok(report.worst <= ERROR_MAX, `worst ${report.worst} at ${report.at}`);
+  t.ok(checkGradients(() => weighted(layer.forward(xs), weights), variables).worst > 1e-3, "there the differences are of no use");
 });
 
 void test("RNN's gradients by every parameter, input and state", async (t) => {

@@ -1,6 +1,5 @@
 // What the layers promise apart from their gradients: values, states, ownership of memory, bits, and what they say to wrong callers.
 import assert from "node:assert/strict";
-import v8 from "node:v8";
 import * as fc from "fast-check";
 import { test } from "tap";
 import { createRandom } from "../../src/base/random.ts";
@@ -13,6 +12,7 @@ import { RNN } from "../../src/nn/rnn.ts";
 import { SGD } from "../../src/nn/sgd.ts";
 import { TimeAffine } from "../../src/nn/time-affine.ts";
 import { TimeRNN } from "../../src/nn/time-rnn.ts";
+import { heapGrowth } from "../support/heap-growth.ts";
 import { randomTensor } from "../support/random-tensors.ts";
 
 interface Shape {
@@ -345,25 +345,6 @@ void test("a backward needs a forward of its own, and its shape", async (t) => {
   }
 });
 
-/**
- * What the heap grows by in 100 calls once the compiler has settled: the median of stretches, since a collection in one of them would
- * hide what it grew; the least of some such medians, since what always allocates does so in all of them.
- */
-function growthOf(run: () => void): number {
-  for (let call = 0; call < 2000; call++) run();
-  let least = Infinity;
-  for (let round = 0; round < 5; round++) {
-    const growths: number[] = [];
-    for (let stretch = 0; stretch < 15; stretch++) {
-      const before = v8.getHeapStatistics().used_heap_size;
-      for (let call = 0; call < 100; call++) run();
-      growths.push(v8.getHeapStatistics().used_heap_size - before);
-    }
-    least = Math.min(least, growths.toSorted((a, b) => a - b)[7]!);
-  }
-  return least;
-}
-
 void test("forward and backward take no memory once they are built for a shape", async (t) => {
   const [N, T, D, H, O] = [2, 20, 3, 8, 1];
   const random = createRandom(10);
@@ -378,13 +359,13 @@ void test("forward and backward take no memory once they are built for a shape",
     layer.backward(head.backward(dys));
     step.backward(step.forward(x, h));
   };
-  const measuring = growthOf(() => {});
-  const running = growthOf(run) - measuring;
+  const measuring = heapGrowth(() => {});
+  const running = heapGrowth(run) - measuring;
   // The compiler may box a number or two in a call, 16 bytes each; one object in each time step would be 32,000.
   t.ok(running < 100 * 16 * 4, `100 calls took ${running} bytes`);
 
   const litter: object[] = [];
-  const littering = growthOf(() => {
+  const littering = heapGrowth(() => {
     run();
     for (let index = 0; index < T; index++) litter[index] = { index };
   });
@@ -406,7 +387,7 @@ void test("loss, clipping and optimizer take no memory but for the numbers that 
     adam.step(grads);
     sgd.step(grads);
   };
-  const growth = growthOf(run) - growthOf(() => {});
+  const growth = heapGrowth(run) - heapGrowth(() => {});
   // A number that leaves a function may be boxed, 16 bytes; one for each of the 930 elements would be 1,488,000.
   t.ok(growth < 100 * 16 * 10, `100 calls took ${growth} bytes`);
 });

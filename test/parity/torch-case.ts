@@ -8,7 +8,7 @@ import { MeanSquaredError } from "../../src/nn/mean-squared-error.ts";
 import type { Optimizer } from "../../src/nn/optimizer.ts";
 import { SGD } from "../../src/nn/sgd.ts";
 import { decodeTensor, transposed } from "./torch-format.ts";
-import type { NumberFormat, TorchCase, TorchGradCase, TorchOptCase, TorchTensor } from "./torch-format.ts";
+import type { NumberFormat, TorchCase, TorchGradCase, TorchOptCase, TorchTensor, TorchTensors } from "./torch-format.ts";
 import { networkGap, TorchNetwork } from "./torch-network.ts";
 
 /** The largest |a - b| that is no failure, for PyTorch's b; from the README beside the vectors. */
@@ -54,6 +54,10 @@ class Comparison {
       return;
     }
     for (let i = 0; i < expected.data.length; i++) this.number(name, actual.data[i]!, expected.data[i]!);
+  }
+
+  states(name: string, actual: readonly Tensor<FloatArray>[], expected: readonly Tensor<FloatArray>[]): void {
+    expected.forEach((state, index) => this.tensor(`${name} ${index === 0 ? "h" : "c"}`, actual[index], state));
   }
 }
 
@@ -129,6 +133,12 @@ function decodeTransposed<A extends FloatArray>(format: NumberFormat<A>, from: T
   return transposed(format, decodeTensor(format, from, name));
 }
 
+/** h and, where there is one, c. */
+function decodeStates<A extends FloatArray>(format: NumberFormat<A>, states: TorchTensors): Tensor<A>[] {
+  const h = decodeTensor(format, states["h"], "h of a state");
+  return states["c"] === undefined ? [h] : [h, decodeTensor(format, states["c"], "c of a state")];
+}
+
 /** Chunk after chunk with a carried state; gradients of each chunk alone. */
 function runGradCase<A extends FloatArray>(
   torchCase: TorchGradCase,
@@ -137,7 +147,7 @@ function runGradCase<A extends FloatArray>(
   comparison: Comparison,
 ): void {
   const network = new TorchNetwork(format, torchCase);
-  network.setState(decodeTensor(format, torchCase.state0["h"], "state0.h"));
+  network.setStates(decodeStates(format, torchCase.state0));
   torchCase.chunks.forEach(({ x, target, expect, grads }, index) => {
     const at = `chunk ${index + 1} `;
     const ys = network.forward(decodeTransposed(format, x, "x"));
@@ -146,9 +156,13 @@ function runGradCase<A extends FloatArray>(
     if (expect["rnn_out"] !== undefined) {
       comparison.tensor(`${at}rnn_out`, network.hs, decodeTransposed(format, expect["rnn_out"], "rnn_out"));
     }
-    comparison.tensor(`${at}hT`, network.getState(), decodeTensor(format, expect["hT"], "hT"));
+    const states = network.getStates();
+    comparison.tensor(`${at}hT`, states[0], decodeTensor(format, expect["hT"], "hT"));
+    if (expect["cT"] !== undefined) comparison.tensor(`${at}cT`, states[1], decodeTensor(format, expect["cT"], "cT"));
     comparison.tensor(`${at}dx`, network.backward(loss.backward()), decodeTransposed(format, expect["dx"], "dx"));
-    comparison.tensor(`${at}dh0`, network.dh, decodeTensor(format, expect["dh0"], "dh0"));
+    const [dh, dc] = network.stateGradients;
+    comparison.tensor(`${at}dh0`, dh, decodeTensor(format, expect["dh0"], "dh0"));
+    if (expect["dc0"] !== undefined) comparison.tensor(`${at}dc0`, dc, decodeTensor(format, expect["dc0"], "dc0"));
     for (const { name, grad } of network.params) {
       comparison.tensor(`${at}grad ${name}`, grad, decodeTransposed(format, grads[name], `grad ${name}`));
     }
@@ -172,14 +186,14 @@ function runOptCase<A extends FloatArray>(
   torchCase.steps.forEach((expected, index) => {
     const at = `step ${index + 1} `;
     const { x, target } = torchCase.data[torchCase.stateful ? index : 0]!;
-    if (index === 0 || !torchCase.stateful) network.setState(decodeTensor(format, torchCase.state0["h"], "state0.h"));
+    if (index === 0 || !torchCase.stateful) network.setStates(decodeStates(format, torchCase.state0));
     const ys = network.forward(decodeTransposed(format, x, "x"));
     comparison.number(`${at}loss`, loss.forward(ys, decodeTransposed(format, target, "target")), expected.loss_f64);
     network.backward(loss.backward());
     const norm = clipGradients(grads, clip);
     comparison.number(`${at}gradient norm`, norm, expected.grad_norm_f64);
     comparison.number(`${at}clipped`, Number(norm > clip), Number(expected.clipped));
-    comparison.tensor(`${at}final state`, network.getState(), decodeTensor(format, expected.final_state["h"], "final_state.h"));
+    comparison.states(`${at}final state`, network.getStates(), decodeStates(format, expected.final_state));
     optimizer.step(grads);
     network.load();
     for (const { name, value } of network.params) {

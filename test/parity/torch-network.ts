@@ -1,9 +1,10 @@
-// PyTorch's network out of our layers: a stack of recurrent layers and a linear head, with parameters under PyTorch's names. A cell that
-// comes later is one more entry of `cells`.
-import { copyTensor, zerosLike } from "../../src/kernels/tensor.ts";
+// PyTorch's network out of our layers: a stack of recurrent layers and a linear head, with parameters under PyTorch's names.
+import { zerosLike } from "../../src/kernels/tensor.ts";
 import type { FloatArray, Tensor } from "../../src/kernels/tensor.ts";
 import type { RecurrentLayer } from "../../src/nn/layer.ts";
 import { TimeAffine } from "../../src/nn/time-affine.ts";
+import { TimeGRU } from "../../src/nn/time-gru.ts";
+import { TimeLSTM } from "../../src/nn/time-lstm.ts";
 import { TimeRNN } from "../../src/nn/time-rnn.ts";
 import { decodeTensor, layerOf, transposed } from "./torch-format.ts";
 import type { NumberFormat, TorchCase } from "./torch-format.ts";
@@ -24,47 +25,56 @@ interface Cell<A extends FloatArray> {
   takeGradients(): void;
 }
 
+const gates: Readonly<Record<string, number>> = { rnn_tanh: 1, rnn_relu: 1, gru: 3, lstm: 4 };
+
+function createLayer<A extends FloatArray>(cell: string, Wx: Tensor<A>, Wh: Tensor<A>, b: Tensor<A>): RecurrentLayer<A> {
+  const stateful = true;
+  if (cell === "lstm") return new TimeLSTM(Wx, Wh, b, { stateful });
+  if (cell === "gru") return new TimeGRU(Wx, Wh, b, zerosLike(b, [Wh.shape[0]!]), { stateful });
+  return new TimeRNN(Wx, Wh, b, { stateful, activation: cell === "rnn_relu" ? "relu" : "tanh" });
+}
+
 /**
- * PyTorch has two biases where a tanh cell needs one. Both get its gradient, and an optimizer moves each by its own history, so they are
- * kept apart here, and their sum is what the layer has.
+ * PyTorch has two biases where a cell needs one, except in a GRU's n. Both get its gradient, and an optimizer moves each by its own
+ * history, so they are kept apart here, and their sum is what the layer has.
  */
-function createTanhCell<A extends FloatArray>(format: NumberFormat<A>, torchCase: TorchCase, index: number): Cell<A> {
-  const take = (kind: string): Tensor<A> => {
+function createCell<A extends FloatArray>(format: NumberFormat<A>, torchCase: TorchCase, index: number): Cell<A> {
+  const take = (kind: string): NamedParam<A> => {
     const name = `rnn.${kind}_l${index}`;
-    return transposed(format, decodeTensor(format, torchCase.params[name], name));
+    const value = transposed(format, decodeTensor(format, torchCase.params[name], name));
+    return { name, value, grad: zerosLike(value, value.shape) };
   };
-  const Wx = take("weight_ih");
-  const Wh = take("weight_hh");
-  const biases = torchCase.bias ? [take("bias_ih"), take("bias_hh")] : [];
-  const b: Tensor<A> = { shape: [torchCase.hidden_size], data: format.from(new Float64Array(torchCase.hidden_size)) };
-  const layer = new TimeRNN(Wx, Wh, b, { stateful: true });
-  const [gradWx, gradWh, gradB] = layer.grads;
-  const biasParams = biases.map((value, i) => ({
-    name: `rnn.${i === 0 ? "bias_ih" : "bias_hh"}_l${index}`,
-    value,
-    grad: zerosLike(value, value.shape),
-  }));
+  const H = torchCase.hidden_size;
+  const columns = gates[torchCase.cell]! * H;
+  const [Wx, Wh] = [take("weight_ih"), take("weight_hh")];
+  const biases = torchCase.bias ? ([take("bias_ih"), take("bias_hh")] as const) : undefined;
+  const layer = createLayer(torchCase.cell, Wx.value, Wh.value, zerosLike(Wx.value, [columns]));
+  const [, , b, bn] = layer.params;
+  const [gradWx, gradWh, gradB, gradBn] = layer.grads;
+  /** From here on PyTorch's second bias is a bias of its own. */
+  const shared = bn === undefined ? columns : 2 * H;
   return {
     layer,
-    params: [
-      { name: `rnn.weight_ih_l${index}`, value: Wx, grad: gradWx! },
-      { name: `rnn.weight_hh_l${index}`, value: Wh, grad: gradWh! },
-      ...biasParams,
-    ],
+    params: [Wx, Wh, ...(biases ?? [])],
     load() {
-      for (let j = 0; j < b.data.length; j++) b.data[j] = biases.reduce((sum, bias) => sum + bias.data[j]!, 0);
+      if (biases === undefined) return;
+      const [input, state] = biases.map(({ value }) => value.data) as [A, A];
+      for (let j = 0; j < columns; j++) b!.data[j] = input[j]! + (j < shared ? state[j]! : 0);
+      for (let j = shared; j < columns; j++) bn!.data[j - shared] = state[j]!;
     },
     takeGradients() {
-      for (const { grad } of biasParams) grad.data.set(gradB!.data);
+      Wx.grad.data.set(gradWx!.data);
+      Wh.grad.data.set(gradWh!.data);
+      if (biases === undefined) return;
+      for (const { grad } of biases) grad.data.set(gradB!.data);
+      if (gradBn !== undefined) biases[1].grad.data.set(gradBn.data, shared);
     },
   };
 }
 
-const cells: Readonly<Record<string, typeof createTanhCell>> = { rnn_tanh: createTanhCell };
-
 /** Why the network of a case cannot be built yet; undefined where it can. */
 export function networkGap({ cell }: TorchCase): string | undefined {
-  return cells[cell] === undefined ? `cell ${cell}` : undefined;
+  return gates[cell] === undefined ? `cell ${cell}` : undefined;
 }
 
 export class TorchNetwork<A extends FloatArray> {
@@ -77,7 +87,6 @@ export class TorchNetwork<A extends FloatArray> {
 
   constructor(format: NumberFormat<A>, torchCase: TorchCase) {
     this.#format = format;
-    const createCell = cells[torchCase.cell]!;
     this.#cells = Array.from({ length: torchCase.layers }, (_, index) => createCell(format, torchCase, index));
     const W = transposed(format, decodeTensor(format, torchCase.params["head.weight"], "head.weight"));
     const b = decodeTensor(format, torchCase.params["head.bias"], "head.bias");
@@ -111,23 +120,25 @@ export class TorchNetwork<A extends FloatArray> {
     return ds;
   }
 
-  /** h `(L, N, H)` */
-  setState(h: Tensor<A>): void {
-    this.#cells.forEach(({ layer }, index) => layer.setState(layerOf(this.#format, h, index)));
+  /** h and, for an LSTM, c, `(L, N, H)` each. */
+  setStates(states: readonly Tensor<A>[]): void {
+    this.#cells.forEach(({ layer }, index) => layer.setStates(states.map((state) => layerOf(this.#format, state, index))));
   }
 
-  /** `(L, N, H)` */
-  getState(): Tensor<A> {
-    return this.#stack(this.#cells.map(({ layer }) => layer.getState()!));
+  /** In the same order. */
+  getStates(): Tensor<A>[] {
+    return this.#stack(this.#cells.map(({ layer }) => layer.getStates()!));
   }
 
-  /** `(L, N, H)` */
-  get dh(): Tensor<A> {
-    return this.#stack(this.#cells.map(({ layer }) => copyTensor(layer.dh)));
+  /** The gradients by the states before the first step, in the same order. */
+  get stateGradients(): Tensor<A>[] {
+    return this.#stack(this.#cells.map(({ layer }) => layer.stateGradients));
   }
 
-  #stack(layers: readonly Tensor<A>[]): Tensor<A> {
-    const values = layers.flatMap(({ data }) => Array.from(data));
-    return { shape: [layers.length, ...layers[0]!.shape], data: this.#format.from(values) };
+  #stack(layers: readonly (readonly Tensor<A>[])[]): Tensor<A>[] {
+    return layers[0]!.map(({ shape }, index) => {
+      const values = layers.flatMap((states) => Array.from(states[index]!.data));
+      return { shape: [layers.length, ...shape], data: this.#format.from(values) };
+    });
   }
 }

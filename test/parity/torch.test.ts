@@ -21,9 +21,8 @@ function runScript(...args: string[]): { lines: string[]; status: number | null 
 void test("every fixture that can be run passes, and the others are named with what they need", async (t) => {
   const { lines, status } = runScript(fixtures);
   t.equal(status, 0);
-  t.equal(lines.at(-1), "6 passed, 0 failed, 2 skipped");
+  t.equal(lines.at(-1), "7 passed, 0 failed, 1 skipped");
   t.match(lines[0], /^pass {2}A001_rnn_tanh_L1_D1_H4_N1_T1_mse: float32 \S+ \(\S+ % of tolerance, .+\), float64 \S+ \(/);
-  t.ok(lines.includes("skip  A028_gru_L1_D1_H4_N1_T1_mse: cell gru is not there yet"));
   t.ok(lines.includes("skip  A003_rnn_tanh_L1_D3_H16_N3_T7_gaussian_nll: loss gaussian_nll is not there yet"));
 });
 
@@ -77,12 +76,10 @@ void test("one wrong value anywhere in a case is seen", async (t) => {
 const wholeSet = sharedData("torch_vectors", "set_a");
 const skip = wholeSet === undefined && "../shared/data/torch_vectors is not here; the fixtures above stand for it";
 
-void test("every rnn_tanh case of the whole set with a mean squared error passes", { skip }, async (t) => {
+void test("every case of the whole set with a mean squared error passes", { skip }, async (t) => {
   const { lines, status } = runScript(wholeSet!);
   t.equal(status, 0);
-  const passed = lines.filter((line) => line.startsWith("pass")).map((line) => line.slice(6, 10));
-  t.same(passed, ["A001", "A002", "A005", "A008", "A011", "A013", "A056", "A059"]);
-  t.equal(lines.at(-1), "8 passed, 0 failed, 62 skipped");
+  t.equal(lines.at(-1), "30 passed, 0 failed, 40 skipped");
 });
 
 void test("a case without biases keeps the layer's bias at zero, and compares no gradient of it", async (t) => {

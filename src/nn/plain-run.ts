@@ -1,0 +1,67 @@
+// What the plain runs of all cells have in common: the arrays of the contract, over float32 or, as the reference, float64. States
+// before and after the steps are one array, so that the state after a step is that before the next without a copy.
+import type { CellLayer } from "../kernels/network-weights.ts";
+import { gatesOf, hiddenOf } from "../kernels/network-weights.ts";
+import type { SequenceRun } from "../kernels/sequence-run.ts";
+import { zerosLike } from "../kernels/tensor.ts";
+import type { FloatArray } from "../kernels/tensor.ts";
+
+/** A state over the steps, `(T + 1, N, H)`: before the first, then after each. */
+export interface StateTrack<A extends FloatArray> {
+  readonly all: A;
+  /** Views of `all`: its first N rows, its last N rows, and all but its first N. */
+  readonly initial: A;
+  readonly final: A;
+  readonly after: A;
+}
+
+export abstract class PlainRun<A extends FloatArray> implements SequenceRun<A> {
+  readonly N: number;
+  readonly T: number;
+  readonly xs: A;
+  readonly hs: A;
+  readonly dhs: A;
+  readonly dxs: A;
+  abstract readonly initial: readonly A[];
+  abstract readonly final: readonly A[];
+  abstract readonly dInitial: readonly A[];
+  protected readonly h: StateTrack<A>;
+  /** `(N, H)`: the gradient on its way back through h. */
+  protected readonly dh: A;
+  /** Scratch for the sums of one row. */
+  protected readonly sums: Float64Array;
+
+  constructor(layer: CellLayer<A>, N: number, T: number) {
+    const { Wx, b } = layer;
+    const D = Wx.shape[0]!;
+    const H = hiddenOf(layer);
+    this.N = N;
+    this.T = T;
+    this.xs = zerosLike(b, [T, N, D]).data;
+    this.dxs = zerosLike(b, [T, N, D]).data;
+    this.h = createTrack(layer, N, T);
+    this.hs = this.h.after;
+    this.dhs = zerosLike(b, [T, N, H]).data;
+    this.dh = zerosLike(b, [N, H]).data;
+    this.sums = new Float64Array((gatesOf(layer) + 1) * H);
+  }
+
+  abstract forward(layer: CellLayer<A>): void;
+  abstract backward(layer: CellLayer<A>, grads: CellLayer<A>): void;
+}
+
+export function createTrack<A extends FloatArray>(layer: CellLayer<A>, N: number, T: number): StateTrack<A> {
+  const count = N * hiddenOf(layer);
+  const all = zerosLike(layer.b, [T + 1, count]).data;
+  return {
+    all,
+    initial: viewOf(all, 0, count),
+    final: viewOf(all, T * count, (T + 1) * count),
+    after: viewOf(all, count, (T + 1) * count),
+  };
+}
+
+function viewOf<A extends FloatArray>(of: A, from: number, to: number): A;
+function viewOf(of: FloatArray, from: number, to: number): FloatArray {
+  return of.subarray(from, to);
+}
