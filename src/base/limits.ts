@@ -39,6 +39,13 @@ export const limits = {
   /** A model file without its tensors' numbers: nodes, names, spec. Decoding multiplies these bytes by about a hundred. */
   modelStructureBytesMax: MIB,
 
+  // Engines
+  /** `auto` is measured once a group has stepped this many readings, and looked at this often. */
+  engineTrialAfterSteps: 1000,
+  engineTrialCheckMs: 60_000,
+  engineTrialBatchesMax: 3,
+  engineTrialMsMax: 60_000,
+
   // Intake and sink
   /** Messages received and not yet acked; at the bound the TCP stream is held back. */
   unsettledMessagesMax: 1000,

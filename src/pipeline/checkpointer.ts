@@ -42,7 +42,7 @@ export class Checkpointer {
   #journalBytes = 0;
   #writtenAtMs: number;
   #notBeforeMs = -Infinity;
-  #roomWanted = false;
+  #wanted = false;
   #msPerEvent = 0;
 
   constructor(options: CheckpointerOptions) {
@@ -61,15 +61,20 @@ export class Checkpointer {
     const now = clock.monotonicMs();
     if (this.#writing !== undefined || now < this.#notBeforeMs || commit.releasedPosition === this.#position) return false;
     const bytes = journal.bytes - this.#journalBytes;
-    if (this.#roomWanted || bytes > Math.max(limits.checkpointAfterBytes, 4 * this.#sizeBytes)) return true;
+    if (this.#wanted || bytes > Math.max(limits.checkpointAfterBytes, 4 * this.#sizeBytes)) return true;
     const replayMs = (commit.releasedPosition - this.#position) * this.#msPerEvent;
     return replayMs > limits.replayMsMax || now - this.#writtenAtMs > limits.checkpointAfterMs;
+  }
+
+  /** Makes a checkpoint due. */
+  wantOne(): void {
+    this.#wanted = true;
   }
 
   /** Gives up the reserve, so that the journal can go on in one more segment while a checkpoint makes older ones free. */
   async makeRoom(): Promise<void> {
     const { reserve, metrics } = this.#options;
-    this.#roomWanted = true;
+    this.#wanted = true;
     this.#notBeforeMs = -Infinity;
     if (!reserve.isHeld) return;
     metrics.counter("disk_reserve_given_up").add();
@@ -111,7 +116,7 @@ export class Checkpointer {
     this.#journalBytes = journalBytes;
     this.#position = position;
     this.#writtenAtMs = clock.monotonicMs();
-    this.#roomWanted = false;
+    this.#wanted = false;
     metrics.counter("checkpoints_written").add();
     await journal.recycle(checkpoints.safePosition);
     // Without a reserve everything works; it is tried again at the next checkpoint.

@@ -22,6 +22,8 @@ import { MqttCommands } from "./mqtt-commands.ts";
 import type { Outbox } from "./outbox.ts";
 import { Refusals } from "./refusals.ts";
 import type { Routes } from "./routes.ts";
+import { encodeEpochSettings } from "./settings.ts";
+import type { EpochSettings } from "./settings.ts";
 
 export interface PipelineOptions {
   readonly node: string;
@@ -46,6 +48,13 @@ export interface PipelineOptions {
   readonly onFatal: (thrown: unknown) => void;
 }
 
+/** Settings that come into force in their turn. */
+interface Announced {
+  readonly settings: EpochSettings;
+  readonly begun: () => void;
+  readonly refused: (thrown: unknown) => void;
+}
+
 interface Asked {
   readonly request: CommandRequest;
   readonly answered: (answer: Answer) => void;
@@ -64,7 +73,7 @@ export class Pipeline {
   readonly #refusals: Refusals;
   readonly #commands: Commands;
   readonly #mqttCommands: MqttCommands;
-  #queue: (Delivery | Asked)[] = [];
+  #queue: (Delivery | Asked | Announced)[] = [];
   #taken = 0;
   #scheduled = false;
   #running = false;
@@ -117,6 +126,15 @@ export class Pipeline {
     });
   }
 
+  /** Journals settings and works by them from its turn on, with a checkpoint right behind; resolves once that is durable. */
+  beginEpoch(settings: EpochSettings): Promise<void> {
+    return new Promise((begun, refused) => {
+      if (this.#failed) return refused(gone());
+      this.#queue.push({ settings, begun, refused });
+      this.#wake();
+    });
+  }
+
   /** Resolves when everything received so far is settled. With a full outbox that can take as long as the sink's broker is away. */
   drain(): Promise<void> {
     return new Promise((resolve) => {
@@ -150,7 +168,7 @@ export class Pipeline {
   #fail(thrown: unknown): void {
     if (this.#failed) return;
     this.#failed = true;
-    for (const item of this.#queue.splice(0)) if ("request" in item) item.refused(gone());
+    for (const item of this.#queue.splice(0)) if ("refused" in item) item.refused(gone());
     this.#options.onFatal(thrown);
   }
 
@@ -204,8 +222,12 @@ export class Pipeline {
     this.#ledger.push({ kind: "confirmed", mark });
   }
 
-  /** Handles one delivery or command; returns how many readings it brought. */
-  async #take(item: Delivery | Asked): Promise<number> {
+  /** Handles one delivery, command or change of settings; returns how many readings it brought. */
+  async #take(item: Delivery | Asked | Announced): Promise<number> {
+    if ("settings" in item) {
+      await this.#enterEpoch(item);
+      return 1;
+    }
     if ("request" in item) {
       const answer = await this.#commands.execute(item.request, false);
       this.#commit.whenReleased(() => item.answered(answer));
@@ -215,6 +237,20 @@ export class Pipeline {
     const readings = await this.#takeDelivery(item);
     this.#commit.whenReleased(() => item.settle());
     return readings;
+  }
+
+  /** What cannot come into force, an engine that does not open, is refused, and everything goes on as it was. */
+  async #enterEpoch({ settings, begun, refused }: Announced): Promise<void> {
+    await this.#ledger.flush();
+    const event = { kind: "epoch", settings: encodeEpochSettings(settings) } as const;
+    try {
+      await this.#options.fold.apply(event);
+    } catch (thrown) {
+      return refused(thrown);
+    }
+    this.#ledger.push(event);
+    this.#checkpointer.wantOne();
+    this.#commit.whenReleased(begun);
   }
 
   #takeDelivery(delivery: Delivery): number | Promise<number> {

@@ -11,6 +11,8 @@ const NONE = 0;
 const RESET = 1;
 const DECAY = 2;
 const END = -1;
+/** Powers of two up to more streams than there can be. */
+const BATCH_SIZES = 24;
 
 export class Stepper {
   readonly #engine: Engine;
@@ -41,6 +43,8 @@ export class Stepper {
   #batchX = new Float32Array(0);
   #batchY = new Float32Array(0);
   #nonFiniteCount = 0;
+  /** Readings stepped in batches of `2 ** i` streams or up to twice as many, by i. */
+  readonly batchSizes = new Float64Array(BATCH_SIZES);
 
   constructor(engine: Engine) {
     this.#engine = engine;
@@ -125,6 +129,7 @@ export class Stepper {
       this.#runLength[i] = 0;
       this.#batchSlots[count++] = this.#active[i]!;
     }
+    this.batchSizes[31 - Math.clz32(count)]! += count * steps;
     this.#growBatch(count * steps);
     for (let n = 0; n < count; n++) {
       let at = this.#head[this.#batchSlots[n]!]!;

@@ -13,6 +13,7 @@ import type { Entry } from "../pipeline/routes.ts";
 import type { EpochSettings, GapPolicy, GroupSettings, MissingPolicy } from "../pipeline/settings.ts";
 import type { StreamGroup } from "../pipeline/stream-group.ts";
 import type { Config, GroupConfig } from "./config-schema.ts";
+import type { EngineChoices } from "./engine-choices.ts";
 
 /** A group of the config with its model. */
 export interface ConfiguredGroup {
@@ -52,23 +53,40 @@ function missingOf({ missing }: GroupConfig, features: readonly string[]): Missi
   return features.map((name) => (typeof missing === "string" ? missing : (missing[name] ?? "hold")));
 }
 
-async function settingsOf(
-  { config, model, features }: ConfiguredGroup,
+async function openKernel(model: Model, engine: "native" | "onnx", kernel: GroupConfig["kernel"]): Promise<string> {
+  const opened = await openEngine(model, kernel === undefined ? { engine } : { engine, kernel });
+  await opened.close();
+  return opened.kernel;
+}
+
+/** What a group is stepped by from now on. */
+async function engineOf(
+  { config, model }: ConfiguredGroup,
   present: StreamGroup | undefined,
-): Promise<GroupSettings> {
-  const engine = config.engine === "onnx" ? "onnx" : "native";
+  choices: EngineChoices,
+): Promise<Pick<GroupSettings, "engine" | "kernel">> {
+  const engine = config.engine === "auto" ? (choices.get(model.version)?.engine ?? "native") : config.engine;
   // Of onnxruntime this process has one version; a native kernel is chosen anew, for the journal may come from another box.
-  let kernel = engine === "onnx" && present?.engine.name === engine ? present.engine.kernel : undefined;
-  if (kernel === undefined) {
-    const opened = await openEngine(model, { engine, ...(config.kernel === undefined ? {} : { kernel: config.kernel }) });
-    kernel = opened.kernel;
-    await opened.close();
+  if (engine === "onnx" && present?.engine.name === engine) return { engine, kernel: present.engine.kernel };
+  try {
+    return { engine, kernel: await openKernel(model, engine, config.kernel) };
+  } catch (thrown) {
+    // What was measured may have been uninstalled since.
+    if (config.engine !== "auto" || engine === "native") throw thrown;
+    return { engine: "native", kernel: await openKernel(model, "native", config.kernel) };
   }
+}
+
+async function settingsOf(
+  group: ConfiguredGroup,
+  present: StreamGroup | undefined,
+  choices: EngineChoices,
+): Promise<GroupSettings> {
+  const { config, model, features } = group;
   return {
     name: config.name,
     version: model.version,
-    engine,
-    kernel,
+    ...(await engineOf(group, present, choices)),
     gap: gapOf(config),
     missing: missingOf(config, features),
     holdReadingsMax: config.holdReadings,
@@ -84,6 +102,7 @@ export async function planEpoch(
   node: string,
   groups: readonly ConfiguredGroup[],
   present: readonly StreamGroup[],
+  choices: EngineChoices,
 ): Promise<EpochSettings> {
   const settings = present.map((group) => group.settings);
   for (const group of groups) {
@@ -96,7 +115,7 @@ export async function planEpoch(
           `names model ${shortVersion(group.model.version)}; put the old model back, or give the new one another state directory`,
       );
     }
-    const planned = await settingsOf(group, present[known]);
+    const planned = await settingsOf(group, present[known], choices);
     if (known < 0) settings.push(planned);
     else settings[known] = planned;
   }

@@ -15,7 +15,8 @@ export class ModelShelf {
     this.#directory = directory;
   }
 
-  #path(version: string): string {
+  /** Where a version lies once it is kept. */
+  fileOf(version: string): string {
     return `${this.#directory}/${version}.onnx`;
   }
 
@@ -28,7 +29,7 @@ export class ModelShelf {
   async get(version: string): Promise<Model> {
     let model = this.#known.get(version);
     if (model === undefined) {
-      model = await loadModel(this.#disk, this.#path(version));
+      model = await loadModel(this.#disk, this.fileOf(version));
       this.#known.set(version, model);
     }
     return model;
@@ -40,7 +41,7 @@ export class ModelShelf {
     const names = new Set(await this.#disk.list(this.#directory));
     for (const version of versions) {
       if (names.has(`${version}.onnx`)) continue;
-      await replaceFile(this.#disk, this.#path(version), (await this.get(version)).bytes);
+      await replaceFile(this.#disk, this.fileOf(version), (await this.get(version)).bytes);
     }
   }
 }

@@ -11,6 +11,8 @@ import { createLog } from "../base/log.ts";
 import { Metrics } from "../base/metrics.ts";
 import type { Random } from "../base/random.ts";
 import { createSystemRandom } from "../base/random.ts";
+import type { RunTrial } from "../engine/engine-trial.ts";
+import { runTrial as runEngineTrial } from "../engine/run-trial.ts";
 import { Intake } from "../mqtt/intake.ts";
 import { Sink } from "../mqtt/sink.ts";
 import type { Outbox } from "../pipeline/outbox.ts";
@@ -24,6 +26,8 @@ import type { Ports } from "./connections.ts";
 import { Control } from "./control.ts";
 import type { CommandOptions, StreamState } from "./control.ts";
 import { ControlSocket } from "./control-socket.ts";
+import { EngineChoices } from "./engine-choices.ts";
+import { EngineTrials } from "./engine-trials.ts";
 import { entriesOf, loadGroups, planEpoch } from "./groups.ts";
 import type { ConfiguredGroup } from "./groups.ts";
 import { StateDirectory } from "./state-directory.ts";
@@ -39,6 +43,8 @@ export interface Surroundings {
   readonly metrics: Metrics;
   /** The two connections to the broker. */
   readonly ports: Ports;
+  /** Measures both engines on a model file. */
+  readonly runTrial: RunTrial;
 }
 
 interface RuntimeParts {
@@ -47,6 +53,7 @@ interface RuntimeParts {
   readonly recovered: Recovered;
   readonly outbox: Outbox;
   readonly groups: readonly ConfiguredGroup[];
+  readonly choices: EngineChoices;
   /** The state lies on a flash card. */
   readonly onCard: boolean;
 }
@@ -63,6 +70,7 @@ export class Runtime {
   readonly #outbox: Outbox;
   readonly #pipeline: Pipeline;
   readonly #control: Control;
+  readonly #trials: EngineTrials;
   readonly #socket: ControlSocket;
   readonly #intake: Intake;
   readonly #sink: Sink;
@@ -115,6 +123,16 @@ export class Runtime {
       checkpointPosition: parts.recovered.checkpointPosition,
       onFatal: (thrown) => this.#end(thrown),
     });
+    this.#trials = new EngineTrials({
+      groups: new Set(config.groups.filter(({ engine }) => engine === "auto").map(({ name }) => name)),
+      fold: state.fold,
+      pipeline: this.#pipeline,
+      choices: parts.choices,
+      models: state.models,
+      clock,
+      log,
+      runTrial: around.runTrial,
+    });
     this.#control = new Control(state.fold, this.#pipeline, around.random);
     const refused = (reason: string): void =>
       this.#end(new HiddenstateError("broker_refused", `cannot use the broker: ${reason}`));
@@ -158,7 +176,8 @@ export class Runtime {
       );
       state = opened.state;
       const { recovered } = opened;
-      const planned = await planEpoch(config.node, groups, state.fold.groups);
+      const choices = await EngineChoices.load(disk, config.state);
+      const planned = await planEpoch(config.node, groups, state.fold.groups, choices);
       await state.models.keep(planned.groups.map(({ version }) => version));
       const outbox = await state.begin();
       const onCard = await disk.isFlashCard(config.state);
@@ -167,7 +186,7 @@ export class Runtime {
       // The pipeline's routes need the groups, and the journal the event that names them.
       if (isNew) await state.beginEpoch(settings);
       tellOfRecovery(log, recovered, state.fold.streamCount, clock.monotonicMs() - startedAtMs);
-      const runtime = new Runtime(config, around, { state, socket, recovered, outbox, groups, onCard });
+      const runtime = new Runtime(config, around, { state, socket, recovered, outbox, groups, choices, onCard });
       runtime.#begin();
       return runtime;
     } catch (thrown) {
@@ -183,6 +202,7 @@ export class Runtime {
     );
     this.#sink.start();
     this.#intake.start();
+    this.#trials.start();
   }
 
   status(): Status {
@@ -197,6 +217,7 @@ export class Runtime {
       intakeReady: this.#intake.isReady,
       sinkUp: this.#sink.isUp,
       metrics,
+      engineReason: (group) => this.#trials.reasonOf(group),
     });
   }
 
@@ -234,6 +255,7 @@ export class Runtime {
   async #stop(): Promise<void> {
     const { clock, log } = this.#around;
     this.#intake.stop();
+    this.#trials.stop();
     await within(clock, STOP_DRAIN_MS, this.#pipeline.drain());
     const written = await within(clock, STOP_CHECKPOINT_MS, this.#pipeline.checkpoint());
     if (!written) log.warn("no checkpoint at the stop: it would take too long; the next start replays the journal");
@@ -257,7 +279,8 @@ async function surroundingsOf(config: Config, given: Partial<Surroundings>): Pro
   const disk = given.disk ?? systemDisk;
   const log = given.log ?? createLog(config.log);
   const ports = given.ports ?? (await brokerPorts(config, { clock, random, disk, log }));
-  return { clock, random, disk, log, metrics: given.metrics ?? new Metrics(), ports };
+  const { metrics = new Metrics(), runTrial = runEngineTrial } = given;
+  return { clock, random, disk, log, metrics, ports, runTrial };
 }
 
 function tellOfRecovery(log: Log, recovered: Recovered, streams: number, ms: number): void {

@@ -2,12 +2,15 @@
 import type { Metrics, MetricsSnapshot } from "../base/metrics.ts";
 import type { Fold } from "../pipeline/fold.ts";
 import type { Outbox } from "../pipeline/outbox.ts";
+import type { StreamGroup } from "../pipeline/stream-group.ts";
 
 export interface GroupStatus {
   readonly name: string;
   readonly version: string;
   readonly engine: string;
   readonly kernel: string;
+  /** Why this engine: configured, or what was measured. */
+  readonly engineReason: string;
   readonly streams: number;
 }
 
@@ -33,6 +36,7 @@ export interface StatusParts {
   readonly intakeReady: boolean;
   readonly sinkUp: boolean;
   readonly metrics: Metrics;
+  readonly engineReason: (group: StreamGroup) => string;
 }
 
 export function statusOf(parts: StatusParts): Status {
@@ -41,12 +45,13 @@ export function statusOf(parts: StatusParts): Status {
     node,
     upSeconds,
     streams: fold.streamCount,
-    groups: fold.groups.map(({ settings, engine, columns }) => ({
-      name: settings.name,
-      version: settings.version,
-      engine: engine.name,
-      kernel: engine.kernel,
-      streams: columns.count,
+    groups: fold.groups.map((group) => ({
+      name: group.settings.name,
+      version: group.settings.version,
+      engine: group.engine.name,
+      kernel: group.engine.kernel,
+      engineReason: parts.engineReason(group),
+      streams: group.columns.count,
     })),
     releasedPosition,
     outbox: { messages: outbox.count, bytes: outbox.bytes },

@@ -13,6 +13,7 @@ import { encodeEpochSettings } from "../../src/pipeline/settings.ts";
 import { configSchema } from "../../src/runtime/config-schema.ts";
 import type { Config } from "../../src/runtime/config-schema.ts";
 import { Control } from "../../src/runtime/control.ts";
+import { EngineChoices } from "../../src/runtime/engine-choices.ts";
 import type { ConfiguredGroup } from "../../src/runtime/groups.ts";
 import { entriesOf, planEpoch } from "../../src/runtime/groups.ts";
 import { StateDirectory } from "../../src/runtime/state-directory.ts";
@@ -96,7 +97,7 @@ export class Box {
       config.durability.onDamage,
     );
     this.recovered = recovered;
-    const settings = await planEpoch(config.node, groups, state.fold.groups);
+    const settings = await planEpoch(config.node, groups, state.fold.groups, await EngineChoices.load(disk, config.state));
     await state.models.keep(settings.groups.map(({ version }) => version));
     this.outbox = await state.begin();
     const text = encodeEpochSettings(settings);

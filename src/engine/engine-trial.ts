@@ -1,0 +1,85 @@
+// Both engines held against the clock on one model, at the batch sizes that it is stepped with. It decides nothing; engine-preference.ts
+// does. It runs in a process of its own (trial-process.ts), so that a runtime that steps natively never loads onnxruntime.
+import type { Clock } from "../base/clock.ts";
+import { createRandom } from "../base/random.ts";
+import type { Engine } from "./engine.ts";
+
+/** Nanoseconds a stream-step at one batch size, medians. */
+export interface TrialFigure {
+  readonly batch: number;
+  readonly native: number;
+  readonly onnx: number;
+}
+
+export interface EngineTrial {
+  /** Of each engine, as `Engine.kernel`. */
+  readonly kernels: { readonly native: string; readonly onnx: string };
+  readonly figures: readonly TrialFigure[];
+}
+
+/** Odd, so that there is a middle. */
+const ROUNDS = 7;
+/** One reading of the clock covers at least this much work. */
+const READING_MS = 4;
+
+interface Contender {
+  readonly engine: Engine;
+  readonly calls: number;
+  readonly run: (calls: number) => Promise<void>;
+}
+
+function runner(engine: Engine, count: number): (calls: number) => Promise<void> {
+  const random = createRandom(count);
+  const slots = Int32Array.from({ length: count }, () => engine.allocate());
+  const x = Float32Array.from({ length: count * engine.spec.features.length }, () => random.normal());
+  const y = new Float32Array(count * engine.spec.outputs.length);
+  const batch = { slots, count, steps: 1, x, y };
+  return async (calls) => {
+    for (let call = 0; call < calls; call++) {
+      const stepped = engine.step(batch);
+      if (stepped !== undefined) await stepped;
+    }
+  };
+}
+
+async function timed(clock: Clock, run: () => Promise<void>): Promise<number> {
+  const from = clock.monotonicMs();
+  await run();
+  return clock.monotonicMs() - from;
+}
+
+/** Warm, and with as many calls a reading of the clock as it takes. */
+async function prepare(clock: Clock, engine: Engine, batch: number): Promise<Contender> {
+  const run = runner(engine, batch);
+  let calls = 1;
+  while ((await timed(clock, () => run(calls))) < READING_MS) calls *= 2;
+  return { engine, calls, run };
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
+}
+
+/** Times both engines in turns. They are of one model and stay open. */
+export async function tryEngines(
+  clock: Clock,
+  engines: { readonly native: Engine; readonly onnx: Engine },
+  batches: readonly number[],
+): Promise<EngineTrial> {
+  const figures: TrialFigure[] = [];
+  for (const batch of batches) {
+    const native = await prepare(clock, engines.native, batch);
+    const onnx = await prepare(clock, engines.onnx, batch);
+    const readings = { native: [] as number[], onnx: [] as number[] };
+    for (let round = 0; round < ROUNDS; round++) {
+      readings.native.push((await timed(clock, () => native.run(native.calls))) / native.calls);
+      readings.onnx.push((await timed(clock, () => onnx.run(onnx.calls))) / onnx.calls);
+    }
+    const nanoseconds = (ms: readonly number[]): number => Math.round((median(ms) * 1e6) / batch);
+    figures.push({ batch, native: nanoseconds(readings.native), onnx: nanoseconds(readings.onnx) });
+  }
+  return { kernels: { native: engines.native.kernel, onnx: engines.onnx.kernel }, figures };
+}
+
+/** Runs a trial of the model in a file somewhere. */
+export type RunTrial = (file: string, batches: readonly number[]) => Promise<EngineTrial>;
