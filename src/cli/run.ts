@@ -9,23 +9,24 @@ import { createRuntime } from "../runtime/runtime.ts";
 import { stopSignal } from "./stop-signal.ts";
 
 /** Throws `bad_config`. */
-export async function readConfig(path: string): Promise<Config> {
+export async function readConfig(path: string, options: { readonly dev?: boolean } = {}): Promise<Config> {
   let text: string;
   try {
     text = await readFile(path, "utf8");
   } catch (thrown) {
     throw new HiddenstateError("bad_config", `cannot read the config ${path}: ${reasonOf(thrown)}`, thrown);
   }
-  return parseConfig(text, resolve(path));
+  return parseConfig(text, resolve(path), options);
 }
 
 export function runCommand(): Command {
   return new Command("run")
     .description("Subscribe to the config's streams, step them and publish predictions, until SIGTERM or SIGINT.")
     .argument("<config>", "the YAML config; docs/config.md describes it")
-    .action(async (path: string) => {
+    .option("--dev", "take what only a developer's own machine should: mqtt.tls.verify: false")
+    .action(async (path: string, options: { readonly dev?: true }) => {
       const stopped = stopSignal();
-      const config = await readConfig(path);
+      const config = await readConfig(path, options);
       const runtime = await createRuntime(config);
       await Promise.race([stopped, runtime.failed]);
       await runtime.stop();

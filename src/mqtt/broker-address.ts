@@ -7,6 +7,8 @@ export interface BrokerAddress {
   readonly port: number;
   /** TLS. */
   readonly secure: boolean;
+  /** What is sent there stays on this machine. */
+  readonly isLoopback: boolean;
   /** For people: scheme, host and port only. */
   readonly display: string;
   readonly username: string | undefined;
@@ -44,12 +46,14 @@ export function parseBrokerUrl(url: string): BrokerAddress {
       `cannot use a broker's URL: "${pathname}${search}" follows the host; write ${protocol}//host:port`,
     );
   }
+  // A URL writes an IPv6 address in brackets; a socket wants it without.
+  const host = hostname.replace(/^\[(.*)\]$/, "$1");
   const portNumber = port === "" ? DEFAULT_PORTS[protocol] : Number(port);
   return {
-    // A URL writes an IPv6 address in brackets; a socket wants it without.
-    host: hostname.replace(/^\[(.*)\]$/, "$1"),
+    host,
     port: portNumber,
     secure: protocol === "mqtts:",
+    isLoopback: host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host),
     display: `${protocol}//${hostname}:${portNumber}`,
     username: username === "" ? undefined : decodeURIComponent(username),
     password: password === "" ? undefined : decodeURIComponent(password),

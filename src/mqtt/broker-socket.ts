@@ -7,21 +7,33 @@ import { connect as connectTls } from "node:tls";
 import type { BrokerAddress } from "./broker-address.ts";
 import { PacketLimiter } from "./packet-limiter.ts";
 
+/** How a TLS connection is made. All is PEM text. */
+export interface TlsOptions {
+  /** Certificates that may sign the broker's; the system's where absent. */
+  readonly ca?: string | undefined;
+  /** Ours and its key, where the broker wants to know who we are. */
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
+  /** False: anybody may pose as the broker. For a developer's own machine. */
+  readonly verify?: boolean;
+}
+
 export interface BrokerSocketOptions {
   readonly address: BrokerAddress;
-  /** PEM certificates that may sign the broker's; the system's where absent. TLS only. */
-  readonly ca: string | undefined;
+  /** For `mqtts://`. */
+  readonly tls: TlsOptions;
   readonly protocol: 4 | 5;
   readonly payloadBytesMax: number;
   /** Called whenever bytes arrive. */
   heard(): void;
 }
 
-function connect({ address: { host, port, secure }, ca }: BrokerSocketOptions): Socket {
+function connect({ address: { host, port, secure }, tls }: BrokerSocketOptions): Socket {
   if (!secure) return connectTcp({ host, port, noDelay: true });
   // RFC 6066 allows no IP address as the name asked for.
   const name = isIP(host) === 0 ? { servername: host } : {};
-  return connectTls({ host, port, ...name, ...(ca === undefined ? {} : { ca }) }).setNoDelay(true);
+  const { verify = true, ...own } = tls;
+  return connectTls({ host, port, ...name, ...own, rejectUnauthorized: verify }).setNoDelay(true);
 }
 
 export class BrokerSocket extends Duplex {

@@ -4,6 +4,7 @@ import type { IClientOptions } from "mqtt";
 import type { Clock } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
 import type { BrokerAddress } from "./broker-address.ts";
+import type { TlsOptions } from "./broker-socket.ts";
 
 export interface Will {
   readonly topic: string;
@@ -13,7 +14,7 @@ export interface Will {
 
 export interface ConnectionOptions {
   readonly address: BrokerAddress;
-  readonly ca: string | undefined;
+  readonly tls: TlsOptions;
   readonly clientId: string;
   readonly username: string | undefined;
   readonly password: string | undefined;

@@ -91,7 +91,7 @@ export class MqttJsConnection {
     this.#events = events;
     this.#socket = new BrokerSocket({
       address: options.address,
-      ca: options.ca,
+      tls: options.tls,
       protocol: options.protocol,
       payloadBytesMax: limits.payloadBytesMax,
       heard: () => this.#keepalive?.heard(),

@@ -8,6 +8,7 @@ import type { Log } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { parseBrokerUrl } from "./broker-address.ts";
 import type { BrokerAddress } from "./broker-address.ts";
+import type { TlsOptions } from "./broker-socket.ts";
 import type { Will } from "./client-options.ts";
 import { MqttJsConnection } from "./mqttjs-connection.ts";
 import type { ConnectionEnd } from "./mqttjs-connection.ts";
@@ -17,8 +18,8 @@ import { connectRefusal, SESSION_TAKEN_OVER } from "./reason-codes.ts";
 export interface MqttPortOptions {
   /** `mqtt://` or `mqtts://`, host, port; credentials may stand in it. */
   readonly url: string;
-  /** PEM certificates that may sign the broker's, for `mqtts://`; the system's where absent. */
-  readonly ca?: string;
+  /** For `mqtts://`. */
+  readonly tls?: TlsOptions;
   /** Fixed over restarts: the broker keeps the session under it. Two clients with one id throw each other out. */
   readonly clientId: string;
   readonly username?: string | undefined;
@@ -122,11 +123,11 @@ class MqttJsPort implements PacketPort {
   }
 
   #connect(): void {
-    const { clientId, clock, will, ca } = this.#options;
+    const { clientId, clock, will, tls = {} } = this.#options;
     this.#connection = new MqttJsConnection(
       {
         address: this.#address,
-        ca,
+        tls,
         clientId,
         username: this.#options.username ?? this.#address.username,
         password: this.#options.password ?? this.#address.password,

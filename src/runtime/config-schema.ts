@@ -54,8 +54,21 @@ export const configSchema = z.strictObject({
     /** Must be this runtime's alone; two clients of one id push each other out. */
     clientId: z.string().min(1).max(64).optional(),
     username: z.string().optional(),
-    /** A file whose first line is the password. */
-    passwordFile: z.string().optional(),
+    /** A file whose first line is the password, or the environment variable that holds it. */
+    passwordFile: z.string().min(1).optional(),
+    passwordEnv: z.string().min(1).optional(),
+    /** PEM files, relative to the config: who may sign the broker's certificate, and who we are. */
+    tls: z
+      .strictObject({
+        ca: z.string().min(1).optional(),
+        cert: z.string().min(1).optional(),
+        key: z.string().min(1).optional(),
+        /** False is taken only by `hiddenstate run --dev`. */
+        verify: z.boolean().default(true),
+      })
+      .optional(),
+    /** Plain MQTT to another machine: whoever is on the way reads and writes along. */
+    allowInsecure: z.boolean().default(false),
     protocol: z.union([z.literal("auto"), z.literal(4), z.literal(5)]).default("auto"),
     keepalive: duration.default(limits.keepaliveSeconds * 1000),
     /** How long the broker keeps messages for us while we are away. */

@@ -5,22 +5,15 @@ import type { Document } from "yaml";
 import { z } from "zod";
 import { HiddenstateError } from "../base/errors.ts";
 import { filtersOverlap, parseTopicPattern } from "../message/topic-pattern.ts";
+import { brokerFaults } from "./broker-faults.ts";
+import type { Fault } from "./config-fault.ts";
 import { configSchema } from "./config-schema.ts";
 import type { Config } from "./config-schema.ts";
-
-type Path = readonly PropertyKey[];
-
-interface Fault {
-  readonly path: Path;
-  readonly message: string;
-  /** Point at this key of the object at `path`, not at its value. */
-  readonly key?: string;
-}
 
 type JsonSchema = { properties?: Record<string, JsonSchema>; items?: JsonSchema; anyOf?: JsonSchema[] };
 
 /** The keys that may stand in the object at `path`. */
-function allowedKeys(path: Path): string[] {
+function allowedKeys(path: Fault["path"]): string[] {
   let schema = z.toJSONSchema(configSchema, { io: "input", unrepresentable: "any" }) as JsonSchema;
   for (const step of path) {
     const next = typeof step === "number" ? schema.items : schema.properties?.[String(step)];
@@ -50,8 +43,8 @@ function overlap(one: string, other: string): boolean {
 }
 
 /** What the schema alone cannot see. */
-function faultsBetween(config: Config): Fault[] {
-  const faults: Fault[] = [];
+function faultsBetween(config: Config, dev: boolean): Fault[] {
+  const faults = brokerFaults(config, dev);
   const names = new Set<string>();
   const patterns: { readonly name: string; readonly filters: readonly string[] }[] = [];
   for (const [index, { name, topic, range }] of config.groups.entries()) {
@@ -106,9 +99,9 @@ function describe({ path, message, key }: Fault): string {
 
 /**
  * A config out of its text; `path` is the file's, for messages and for the relative paths in it, which come back resolved. Throws
- * `bad_config` with a line `file:line:column: what is wrong` for every fault.
+ * `bad_config` with a line `file:line:column: what is wrong` for every fault. `dev` takes what only a developer's own run may do.
  */
-export function parseConfig(text: string, path: string): Config {
+export function parseConfig(text: string, path: string, { dev = false }: { readonly dev?: boolean } = {}): Config {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const fail = (faults: readonly string[]): never => {
@@ -123,16 +116,26 @@ export function parseConfig(text: string, path: string): Config {
     );
   }
   const parsed = configSchema.safeParse(document.toJS() ?? {});
-  const faults = parsed.success ? faultsBetween(parsed.data) : faultsOf(parsed.error);
+  const faults = parsed.success ? faultsBetween(parsed.data, dev) : faultsOf(parsed.error);
   if (!parsed.success || faults.length > 0) {
     return fail(faults.map((fault) => `${placeOf(document, lines, fault)}: ${describe(fault)}`));
   }
-  const folder = dirname(path);
-  const { mqtt } = parsed.data;
+  return withPathsFrom(dirname(path), parsed.data);
+}
+
+/** The config with its relative paths resolved. */
+function withPathsFrom(folder: string, config: Config): Config {
+  const from = (path: string | undefined): string | undefined => (path === undefined ? undefined : resolve(folder, path));
+  const { mqtt } = config;
+  const { tls } = mqtt;
   return {
-    ...parsed.data,
-    state: resolve(folder, parsed.data.state),
-    mqtt: mqtt.passwordFile === undefined ? mqtt : { ...mqtt, passwordFile: resolve(folder, mqtt.passwordFile) },
-    groups: parsed.data.groups.map((group) => ({ ...group, model: resolve(folder, group.model) })),
+    ...config,
+    state: resolve(folder, config.state),
+    mqtt: {
+      ...mqtt,
+      passwordFile: from(mqtt.passwordFile),
+      tls: tls && { ...tls, ca: from(tls.ca), cert: from(tls.cert), key: from(tls.key) },
+    },
+    groups: config.groups.map((group) => ({ ...group, model: resolve(folder, group.model) })),
   };
 }

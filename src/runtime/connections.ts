@@ -1,8 +1,6 @@
 // The two connections to the broker that a config asks for: one takes readings and never publishes, the other publishes.
 import type { Clock } from "../base/clock.ts";
-import { readWhole } from "../base/disk.ts";
 import type { Disk } from "../base/disk.ts";
-import { HiddenstateError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { Log } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
@@ -11,13 +9,14 @@ import { createMqttPort } from "../mqtt/mqttjs-port.ts";
 import type { PacketPort, Subscription } from "../mqtt/packet-port.ts";
 import type { Entry } from "../pipeline/routes.ts";
 import type { Config } from "./config-schema.ts";
+import { readCredentials } from "./credentials.ts";
 
 export interface Ports {
   readonly intake: PacketPort;
   readonly sink: PacketPort;
 }
 
-/** Throws `bad_config` where the password's file is absent. */
+/** Throws `bad_config` where a file that the config names is absent. */
 export async function brokerPorts(
   config: Config,
   around: { readonly clock: Clock; readonly random: Random; readonly disk: Disk; readonly log: Log },
@@ -27,8 +26,7 @@ export async function brokerPorts(
   const clientId = mqtt.clientId ?? `hiddenstate-${node}`;
   const common = {
     url: mqtt.url,
-    username: mqtt.username,
-    password: await passwordOf(config, around.disk),
+    ...(await readCredentials(config, around.disk, process.env)),
     protocol: mqtt.protocol,
     keepaliveSeconds: Math.max(1, Math.round(mqtt.keepalive / 1000)),
     clock,
@@ -44,15 +42,6 @@ export async function brokerPorts(
     }),
     sink: createMqttPort({ ...common, clientId: `${clientId}-sink`, sessionExpirySeconds: 0 }),
   };
-}
-
-async function passwordOf({ mqtt }: Config, disk: Disk): Promise<string | undefined> {
-  if (mqtt.passwordFile === undefined) return undefined;
-  const bytes = await readWhole(disk, mqtt.passwordFile);
-  if (bytes === undefined) {
-    throw new HiddenstateError("bad_config", `cannot read the broker's password: there is no file ${mqtt.passwordFile}`);
-  }
-  return Buffer.from(bytes).toString().split(/\r?\n/, 1)[0]!;
 }
 
 /** Readings as they come, layouts with what the broker has retained, and commands where they are switched on. */

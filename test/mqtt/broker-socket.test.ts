@@ -192,7 +192,7 @@ t.test("over TLS a broker is believed only where its certificate is", needsMosqu
   });
   t.teardown(() => broker.close());
   for (const host of ["127.0.0.1", "localhost"]) {
-    const { port: client, ups, packets } = openPort({ url: `mqtts://${host}:${port}`, ca: certificate, clientId: host });
+    const { port: client, ups, packets } = openPort({ url: `mqtts://${host}:${port}`, tls: { ca: certificate }, clientId: host });
     await until("up", () => ups.length === 1);
     await client.subscribe([{ filter: "a", qos: 1, retained: false }]);
     await publishTo(client, { topic: "a", payload: bytes("x") });

@@ -85,3 +85,29 @@ t.test("a fault is told with file, line and column, and what is allowed", async 
   }
   t.equal(faults(good.replace("codec: json", "codec: xml").replace("node:", "knot:")).length, 3, "all faults at once");
 });
+
+t.test("plain MQTT leaves this machine only where the config says so, and TLS is checked", async (t) => {
+  const url = (text: string, more = ""): string => good.replace("mqtt://127.0.0.1:1883", `${text}${more}`);
+  const insecure =
+    /config\.yaml:4:8: mqtt\.url: plain MQTT to another machine can be read and changed on the way; use mqtts:\/\/, or set/;
+  for (const host of ["10.0.0.7", "broker.local", "127.0.0.1.example.org", "[2001:db8::1]"]) {
+    t.match(faults(url(`mqtt://${host}`))[0], insecure, host);
+    t.strictSame(faults(url(`mqtt://${host}`, "\n  allowInsecure: true")), []);
+    t.strictSame(faults(url(`mqtts://${host}`)), []);
+  }
+  for (const host of ["localhost", "127.0.0.1", "127.8.9.10:2000", "[::1]:1883"])
+    t.strictSame(faults(url(`mqtt://${host}`)), [], host);
+  t.match(
+    faults(url("mqtt://127.0.0.1", "\n  tls: { ca: a }"))[0],
+    /5:8: mqtt\.tls: it is for mqtts:\/\/, and the URL is mqtt:\/\//,
+  );
+  t.match(faults(url("mqtts://b", "\n  tls: { cert: a }"))[0], /5:8: mqtt\.tls: cert and key go together/);
+  t.match(
+    faults(url("mqtts://b", "\n  passwordFile: a\n  passwordEnv: b"))[0],
+    /6:16: mqtt\.passwordEnv: the password comes from/,
+  );
+  const { mqtt } = parseConfig(url("mqtts://b", "\n  tls: { ca: ca.pem, cert: c, key: /k, verify: false }"), "/etc/h/c.yaml", {
+    dev: true,
+  });
+  t.strictSame(mqtt.tls, { ca: "/etc/h/ca.pem", cert: "/etc/h/c", key: "/k", verify: false });
+});

@@ -37,11 +37,18 @@ process.once("exit", () => {
   for (const child of running) child.kill("SIGKILL");
 });
 
-export function startCli(args: readonly string[], options: { readonly cwd?: string; readonly input?: string } = {}): Running {
+export interface CliOptions {
+  readonly cwd?: string;
+  readonly input?: string;
+  /** More variables of the environment. */
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+export function startCli(args: readonly string[], options: CliOptions = {}): Running {
   const { command, args: words, env } = asUser(process.execPath, [main, ...args]);
   const child = spawn(command, words, {
     cwd: options.cwd,
-    env,
+    env: { ...env, ...options.env },
     stdio: ["pipe", "pipe", "pipe"],
   });
   running.add(child);
@@ -75,9 +82,6 @@ export function startCli(args: readonly string[], options: { readonly cwd?: stri
   return { child, ended, printed };
 }
 
-export function runCli(
-  args: readonly string[],
-  options: { readonly cwd?: string; readonly input?: string } = {},
-): Promise<Ended> {
+export function runCli(args: readonly string[], options: CliOptions = {}): Promise<Ended> {
   return startCli(args, options).ended;
 }

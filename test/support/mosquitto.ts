@@ -21,6 +21,8 @@ export interface MosquittoOptions {
   readonly anonymous?: boolean;
   /** More lines for the configuration file. FOLDER stands for the broker's own folder. */
   readonly config?: readonly string[];
+  /** The whole configuration file in place of the above; PORT stands for the port. */
+  readonly text?: string;
   /** Files to put into its folder first, by name. */
   readonly files?: Readonly<Record<string, string>>;
 }
@@ -157,7 +159,8 @@ export async function startMosquitto(options: MosquittoOptions = {}): Promise<Mo
     ...(options.config ?? []).map((line) => line.replaceAll("FOLDER", folder)),
     `listener ${port} 127.0.0.1`,
   ];
-  writeFileSync(join(folder, "mosquitto.conf"), `${config.join("\n")}\n`);
+  const text = options.text?.replaceAll("FOLDER", folder).replaceAll("PORT", String(port)) ?? `${config.join("\n")}\n`;
+  writeFileSync(join(folder, "mosquitto.conf"), text);
   const mosquitto = new RunningMosquitto(program, folder, port);
   await mosquitto.restart();
   return mosquitto;
