@@ -11,6 +11,7 @@ import { EngineChoices } from "../../src/runtime/engine-choices.ts";
 import { EngineTrials } from "../../src/runtime/engine-trials.ts";
 import { box, model, offline, outputsOf, reading, turns } from "../support/one-group.ts";
 import type { Box } from "../support/box.ts";
+import { until } from "../support/until.ts";
 import { needsOnnxruntime } from "../support/onnxruntime.ts";
 
 const native = kernelVersions[fastestKernel()];
@@ -81,9 +82,9 @@ t.test("a group that leaves the choice open changes its engine at a checkpoint, 
   await feed(one, 500, 600);
   await pass(one);
   t.strictSame(asked, [[1]]);
-  t.equal(group!.engine.name, "onnx");
+  await until("onnxruntime is loaded and in force", () => group!.engine.name === "onnx");
+  await until("the checkpoint", () => one.metrics.counter("checkpoints_written").value === 1);
   t.equal(trials.reasonOf(group!), "measured: native 100 ns a reading, onnx 10 ns");
-  t.equal(one.metrics.counter("checkpoints_written").value, 1);
   await feed(one, 1100, 100);
   await pass(one);
   t.equal(asked.length, 1, "and never again");
