@@ -145,10 +145,18 @@ export class StateDirectory {
   }
 }
 
-/** The engine that an epoch names; where this processor lacks its kernel, the fastest, whose replay is held to a looser measure. */
+/**
+ * The engine that an epoch names; where this processor lacks its kernel, or onnxruntime is gone, the native engine on the fastest, whose
+ * replay is held to a looser measure.
+ */
 async function engineOf(model: Model, { engine, kernel: version }: GroupSettings): Promise<Engine> {
   const kernel = kernelOfVersion(version);
-  return openEngine(model, kernel === undefined ? { engine } : { engine, kernel });
+  try {
+    return await openEngine(model, kernel === undefined ? { engine } : { engine, kernel });
+  } catch (thrown) {
+    if (!(thrown instanceof HiddenstateError && thrown.code === "missing_package")) throw thrown;
+    return openEngine(model, { engine: "native" });
+  }
 }
 
 function damage(directory: string, what: string): HiddenstateError {
