@@ -21,8 +21,8 @@ export class AcceptedReadings {
   readonly #ref: StreamRef;
   readonly #arrived: Arrived;
   readonly #indexes: number[] = [];
-  readonly #skipped: number[] = [];
-  readonly #times: number[] = [];
+  /** By accepted reading, how many are absent before it; made when there is one. */
+  #skipped: Float64Array | undefined;
   #restarted = false;
   #firstSequence = 0;
   #firstStaged = -1;
@@ -62,16 +62,18 @@ export class AcceptedReadings {
       this.#firstStaged = staged;
       this.#firstSequence = sequence;
     }
+    if (missed > 0) {
+      this.#skipped ??= new Float64Array(readings.count);
+      this.#skipped[this.count] = missed;
+    }
     this.#indexes.push(index);
-    this.#skipped.push(missed);
-    this.#times.push(time);
     return wentBack;
   }
 
   event(weakDelivery: WeakDelivery | undefined): ReadingsEvent {
     const { group, row } = this.#ref;
     const { readings, receivedAt, clockSynced, deviceTimes, fromHeld } = this.#arrived;
-    const missing = this.#pick(readings.missing);
+    const missing = readings.missing && this.#pick(readings.missing, group.features);
     return {
       kind: "readings",
       group: group.index,
@@ -79,26 +81,25 @@ export class AcceptedReadings {
       identity: readings.identity,
       firstSequence: this.#firstSequence,
       count: this.count,
-      skipped: this.#skipped.some((count) => count > 0) ? Float64Array.from(this.#skipped) : undefined,
+      skipped: this.#skipped?.subarray(0, this.count),
       receivedAt,
       clockSynced,
       deviceTimes,
       fromHeld,
-      times: Float64Array.from(this.#times),
+      times: this.#pick(this.#arrived.times, 1),
       features: group.features,
-      values: this.#pick(readings.values),
+      values: this.#pick(readings.values, group.features),
       missing: missing?.some((flag) => flag === 1) === true ? missing : undefined,
       weakDelivery,
       outputs: new Float32Array(this.count * group.outputs),
     };
   }
 
-  /** The accepted rows of a `(count, D)` array; the array itself where all were accepted. */
-  #pick<A extends Float32Array | Uint8Array | undefined>(rows: A): A {
-    if (rows === undefined || this.count === this.#arrived.readings.count) return rows;
-    const D = this.#ref.group.features;
-    const picked = rows.slice(0, this.count * D);
-    for (const [to, index] of this.#indexes.entries()) picked.set(rows.subarray(index * D, (index + 1) * D), to * D);
+  /** The accepted rows of a `(count, width)` array; the array itself where all were accepted. */
+  #pick<A extends Float32Array | Float64Array | Uint8Array>(rows: A, width: number): A {
+    if (this.count === this.#arrived.readings.count) return rows;
+    const picked = rows.slice(0, this.count * width);
+    for (const [to, index] of this.#indexes.entries()) picked.set(rows.subarray(index * width, (index + 1) * width), to * width);
     return picked as A;
   }
 }

@@ -52,8 +52,14 @@ export function contentHash({ delivery, index }: Batch): number {
 
 function arrivedOf({ delivery, readings }: Batch): Arrived {
   const { receivedAt, clockSynced } = delivery;
-  const deviceTimes = readings.times.every((time) => time >= YEAR_2020_MS && time <= receivedAt + DAY_MS);
-  const times = deviceTimes ? readings.times.map(Math.round) : new Float64Array(readings.count).fill(receivedAt);
+  const times = new Float64Array(readings.count);
+  let deviceTimes = true;
+  for (let i = 0; i < times.length; i++) {
+    const time = readings.times[i]!;
+    if (!(time >= YEAR_2020_MS && time <= receivedAt + DAY_MS)) deviceTimes = false;
+    times[i] = Math.round(time);
+  }
+  if (!deviceTimes) times.fill(receivedAt);
   return { readings, receivedAt, clockSynced, times, deviceTimes, fromHeld: false };
 }
 
@@ -71,6 +77,9 @@ export class JudgeReadings {
   readonly #reorder: Reorder;
   readonly #metrics: Metrics;
   readonly #clock: Clock;
+  /** What is compared, filled for each reading: objects made anew would be most of the garbage. */
+  readonly #last = { boot: 0, nonce: 0, sequence: 0, receivedAt: 0 };
+  readonly #next = { boot: 0, nonce: 0, sequence: 0, receivedAt: 0 };
 
   constructor(options: JudgeOptions) {
     this.#fold = options.fold;
@@ -131,12 +140,19 @@ export class JudgeReadings {
   #verdict(ref: StreamRef | undefined, { delivery, readings }: Batch, i: number): SequenceJudgement | undefined {
     const { identity } = readings;
     if (identity === undefined) return undefined;
-    const next = { ...identity, sequence: readings.sequences[i]!, receivedAt: delivery.receivedAt };
+    const [last, next] = [this.#last, this.#next];
+    next.boot = identity.boot;
+    next.nonce = identity.nonce;
+    next.sequence = readings.sequences[i]!;
+    next.receivedAt = delivery.receivedAt;
     if (ref === undefined || ref.group.columns.steps[ref.row] === 0) return judgeSequence(undefined, next);
-    const { boot, nonce, sequence, receivedAt } = ref.group.columns;
-    const last = { boot: boot[ref.row]!, nonce: nonce[ref.row]!, sequence: sequence[ref.row]!, receivedAt: receivedAt[ref.row]! };
+    const { group, row } = ref;
+    last.boot = group.columns.boot[row]!;
+    last.nonce = group.columns.nonce[row]!;
+    last.sequence = group.columns.sequence[row]!;
+    last.receivedAt = group.columns.receivedAt[row]!;
     const judged = judgeSequence(last, next);
-    const isHeld = judged.verdict === "gap" && ref.group.held.has(ref.row, next.sequence);
+    const isHeld = judged.verdict === "gap" && group.held.has(row, next.sequence);
     return isHeld ? { verdict: "duplicate", missed: 0 } : judged;
   }
 
