@@ -3,7 +3,7 @@
 import { constants } from "node:fs";
 import { mkdir, open, readdir, realpath, rename, rm, stat, statfs } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
-import { dirname } from "node:path";
+import { dirname, resolve } from "node:path";
 import { HiddenstateError, reasonOf, systemCodeOf } from "./errors.ts";
 
 export interface DiskFile {
@@ -25,7 +25,7 @@ export interface Disk {
   open(path: string, mode: OpenMode): Promise<DiskFile>;
   /** Names in a folder, in no order; empty where the folder is absent. */
   list(path: string): Promise<string[]>;
-  /** Makes a folder and those above it; content where it exists. */
+  /** Makes a folder and those above it, durably; content where it exists. */
   makeDirectory(path: string): Promise<void>;
   rename(from: string, to: string): Promise<void>;
   /** Content where the file is absent. */
@@ -90,7 +90,11 @@ class SystemDisk implements Disk {
   }
 
   async makeDirectory(path: string): Promise<void> {
-    await mkdir(path, { recursive: true, mode: 0o700 });
+    const first = await mkdir(path, { recursive: true, mode: 0o700 });
+    if (first === undefined) return;
+    // Each new folder is an entry of the one above it.
+    for (let made = resolve(path); made.length >= resolve(first).length; made = dirname(made))
+      await this.syncDirectory(dirname(made));
   }
 
   rename(from: string, to: string): Promise<void> {

@@ -43,3 +43,12 @@ export function isDiskFull(thrown: unknown): boolean {
   const code = systemCodeOf(thrown);
   return code === "ENOSPC" || code === "EDQUOT";
 }
+
+/**
+ * What a disk threw, as one of the family: `disk_full` or `disk_failed`, "cannot <work>: <reason>". Anything that is one already, or does
+ * not come from the system, is passed on as it is.
+ */
+export function diskError(work: string, thrown: unknown): unknown {
+  if (thrown instanceof HiddenstateError || !/^E[A-Z0-9]+$/.test(systemCodeOf(thrown) ?? "")) return thrown;
+  return new HiddenstateError(isDiskFull(thrown) ? "disk_full" : "disk_failed", `cannot ${work}: ${reasonOf(thrown)}`, thrown);
+}

@@ -22,6 +22,29 @@ export interface Checkpoint {
   readonly chunks: readonly Uint8Array[];
 }
 
+/** What a header says. */
+interface CheckpointHeader {
+  readonly generation: number;
+  readonly position: number;
+  readonly chunkCount: number;
+}
+
+function encodeHeader({ generation, position, chunkCount }: CheckpointHeader): Uint8Array {
+  const header = new ByteWriter(HEADER_FIELD_BYTES + 4);
+  header.u32(MAGIC);
+  header.u32(FORMAT);
+  header.u32(generation);
+  header.f64(position);
+  header.u32(chunkCount);
+  header.u32(crc32c(header.written));
+  return header.written;
+}
+
+interface HeldCheckpoint extends CheckpointHeader {
+  /** Whether this process has seen its header reach the disk; its chunks had before the header was written. */
+  isDurable: boolean;
+}
+
 function chunkCrc(bytes: Uint8Array, generation: number, index: number): number {
   const seed = new ByteWriter(8);
   seed.u32(generation);
@@ -80,17 +103,12 @@ export class CheckpointWriter {
     this.#count++;
   }
 
-  async finish(position: number): Promise<void> {
+  async finish(position: number): Promise<HeldCheckpoint> {
     await this.#file.datasync();
-    const header = new ByteWriter(HEADER_FIELD_BYTES + 4);
-    header.u32(MAGIC);
-    header.u32(FORMAT);
-    header.u32(this.#generation);
-    header.f64(position);
-    header.u32(this.#count);
-    header.u32(crc32c(header.written));
-    await writeFully(this.#file, header.written, 0);
+    const header = { generation: this.#generation, position, chunkCount: this.#count };
+    await writeFully(this.#file, encodeHeader(header), 0);
     await this.#file.datasync();
+    return { ...header, isDurable: true };
   }
 
   close(): Promise<void> {
@@ -101,8 +119,8 @@ export class CheckpointWriter {
 export class CheckpointFiles {
   readonly #disk: Disk;
   readonly #directory: string;
-  /** By file: the checkpoint's generation and position, or undefined where it holds none. */
-  readonly #held: ({ generation: number; position: number } | undefined)[] = [undefined, undefined];
+  /** By file; undefined where it holds none. */
+  readonly #held: (HeldCheckpoint | undefined)[] = [undefined, undefined];
   #damagedCount = 0;
 
   constructor(disk: Disk, directory: string) {
@@ -128,7 +146,8 @@ export class CheckpointFiles {
       const checkpoint = decodeCheckpoint(await readWhole(this.#disk, `${this.#directory}/${name}`));
       if (checkpoint === "damaged") this.#damagedCount++;
       if (typeof checkpoint === "string") continue;
-      this.#held[index] = { generation: checkpoint.generation, position: checkpoint.position };
+      const { generation, position, chunks } = checkpoint;
+      this.#held[index] = { generation, position, chunkCount: chunks.length, isDurable: false };
       if (latest === undefined || checkpoint.generation > latest.generation) latest = checkpoint;
     }
     return latest;
@@ -142,6 +161,7 @@ export class CheckpointFiles {
     this.#held[index] = undefined;
     try {
       await this.#disk.makeDirectory(this.#directory);
+      await this.#settle(1 - index);
       const file = await this.#disk.open(`${this.#directory}/${NAMES[index]}`, "create");
       const writer = new CheckpointWriter(file, generation);
       try {
@@ -150,8 +170,7 @@ export class CheckpointFiles {
         await file.datasync();
         await this.#disk.syncDirectory(this.#directory);
         const position = await fill(writer);
-        await writer.finish(position);
-        this.#held[index] = { generation, position };
+        this.#held[index] = await writer.finish(position);
         return writer.bytes;
       } finally {
         await writer.close();
@@ -160,5 +179,19 @@ export class CheckpointFiles {
       const code = isDiskFull(thrown) ? "disk_full" : "disk_failed";
       throw new HiddenstateError(code, `cannot write a checkpoint in ${this.#directory}: ${reasonOf(thrown)}`, thrown);
     }
+  }
+
+  /** Makes sure of the checkpoint that must last while the other is written: what was read at the start may stand in the page cache only. */
+  async #settle(index: number): Promise<void> {
+    const held = this.#held[index];
+    if (held === undefined || held.isDurable) return;
+    const file = await this.#disk.open(`${this.#directory}/${NAMES[index]}`, "write");
+    try {
+      await writeFully(file, encodeHeader(held), 0);
+      await file.datasync();
+    } finally {
+      await file.close();
+    }
+    held.isDurable = true;
   }
 }

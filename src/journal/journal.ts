@@ -2,7 +2,7 @@
 // nothing; only `makeWritable` and what follows it write. A full disk can be waited for; after any other failure nothing is written
 // again.
 import { strict as assert } from "node:assert";
-import { readFully, writeFully } from "../base/disk.ts";
+import { writeFully } from "../base/disk.ts";
 import type { Disk, DiskFile } from "../base/disk.ts";
 import { HiddenstateError, isDiskFull, reasonOf } from "../base/errors.ts";
 import type { JournalEvent } from "./events.ts";
@@ -14,8 +14,9 @@ import {
   readBlock,
   SEGMENT_HEADER_BYTES,
 } from "./segment.ts";
-import type { BlockBuffer, SegmentHeader } from "./segment.ts";
-import { readStart, SpareSegments, writeZeros } from "./spare-segments.ts";
+import type { BlockBuffer, BlockPlace, SegmentHeader } from "./segment.ts";
+import { settleSegment } from "./settle-segment.ts";
+import { readStart, SpareSegments } from "./spare-segments.ts";
 
 const SEGMENT_NAME = /^segment-(\d{6})$/;
 
@@ -56,6 +57,8 @@ export class Journal {
   #tailDamaged = false;
   /** The last segment's tail cannot be continued. */
   #tailBroken = false;
+  /** Where the blocks begin in the segment read last that may never have reached the disk. */
+  #unsyncedFrom = 0;
   #failed = false;
   #isSynced = true;
   /** Everything before it is on stable storage. */
@@ -152,6 +155,7 @@ export class Journal {
     let position = segment.base;
     this.#offset = SEGMENT_HEADER_BYTES;
     this.#tailDamaged = false;
+    const unsynced: BlockPlace[] = [];
     while (position < end) {
       const place = { generation: segment.generation, offset: this.#offset, position };
       const block = readBlock(bytes, place);
@@ -159,43 +163,35 @@ export class Journal {
         this.#tailDamaged = provesDamage(bytes, place);
         break;
       }
+      unsynced.push(place);
+      while (unsynced[0]!.position < block.synced) unsynced.shift();
       for (const event of decodeBlock(block)) await visit(event, position++);
       this.#offset += block.bytes;
       this.#bytes += block.bytes;
     }
+    const first = unsynced[0]?.offset ?? SEGMENT_HEADER_BYTES;
+    this.#unsyncedFrom = first === SEGMENT_HEADER_BYTES ? 0 : first;
     return position;
   }
 
   /**
-   * Makes what was replayed durable and the journal ready to append: a process may have died between write and sync, and a torn block
-   * may stand behind the last good one.
+   * Makes what was replayed durable and the journal ready to append: a process may have died between write and sync or of a failed sync,
+   * and a torn block may stand behind the last good one.
    */
   async makeWritable(): Promise<void> {
-    const { disk, directory } = this.#options;
+    const { disk, directory, blockBytesMax } = this.#options;
+    const tail = { from: this.#unsyncedFrom, to: this.#offset, clearBytesMax: this.#tailBroken ? 0 : blockBytesMax };
     await this.#guard(async () => {
       await disk.makeDirectory(directory);
       for (const path of this.#setAside) await disk.rename(path, damagedName(path));
-      for (const segment of this.#segments) await this.#syncSegment(segment, segment === this.#segments.at(-1));
+      for (const { path } of this.#segments.slice(0, -1)) await settleSegment(disk, path);
+      const last = this.#segments.at(-1);
+      if (last !== undefined) await settleSegment(disk, last.path, tail);
       await disk.syncDirectory(directory);
       if (this.isEmpty || this.#tailBroken) await this.#rotate();
       else this.#file = await disk.open(this.#segments.at(-1)!.path, "write");
     });
     this.#spares.prepare();
-  }
-
-  async #syncSegment(segment: Segment, isLast: boolean): Promise<void> {
-    const { disk, blockBytesMax } = this.#options;
-    const file = await disk.open(segment.path, "write");
-    try {
-      if (isLast && !this.#tailBroken) {
-        const tail = new Uint8Array(blockBytesMax);
-        const read = tail.subarray(0, await readFully(file, tail, this.#offset));
-        if (read.some((byte) => byte !== 0)) await writeZeros(file, this.#offset, this.#offset + read.length);
-      }
-      await file.datasync();
-    } finally {
-      await file.close();
-    }
   }
 
   /**
@@ -236,11 +232,13 @@ export class Journal {
 
   /** Segments whose events all lie before `position` may be written over; a damaged one is kept under another name. */
   async recycle(position: number): Promise<void> {
-    while (this.#segments.length > 1 && this.#segments[1]!.base <= position) {
-      const { path, isDamaged } = this.#segments.shift()!;
-      if (isDamaged) await this.#options.disk.rename(path, damagedName(path));
-      else await this.#spares.offer(path);
-    }
+    await this.#guard(async () => {
+      while (this.#segments.length > 1 && this.#segments[1]!.base <= position) {
+        const { path, isDamaged } = this.#segments.shift()!;
+        if (isDamaged) await this.#options.disk.rename(path, damagedName(path));
+        else await this.#spares.offer(path);
+      }
+    });
   }
 
   async close(): Promise<void> {

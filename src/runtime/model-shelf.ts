@@ -2,6 +2,7 @@
 // wherever the config's file has gone meanwhile.
 import { replaceFile } from "../base/disk.ts";
 import type { Disk } from "../base/disk.ts";
+import { diskError } from "../base/errors.ts";
 import type { Model } from "../model/model.ts";
 import { loadModel } from "../onnx/load-model.ts";
 
@@ -35,13 +36,18 @@ export class ModelShelf {
     return model;
   }
 
-  /** Keeps the versions on disk. */
+  /** Keeps the versions on disk. Throws `disk_failed` or `disk_full`. */
   async keep(versions: Iterable<string>): Promise<void> {
-    await this.#disk.makeDirectory(this.#directory);
-    const names = new Set(await this.#disk.list(this.#directory));
-    for (const version of versions) {
-      if (names.has(`${version}.onnx`)) continue;
-      await replaceFile(this.#disk, this.fileOf(version), (await this.get(version)).bytes);
+    try {
+      await this.#disk.makeDirectory(this.#directory);
+      const names = new Set(await this.#disk.list(this.#directory));
+      for (const version of versions) {
+        if (!names.has(`${version}.onnx`)) await replaceFile(this.#disk, this.fileOf(version), (await this.get(version)).bytes);
+      }
+      // A process may have died between the rename and this: a name that is read need not be on the disk.
+      await this.#disk.syncDirectory(this.#directory);
+    } catch (thrown) {
+      throw diskError(`keep the models in ${this.#directory}`, thrown);
     }
   }
 }

@@ -161,7 +161,7 @@ export class Runtime {
     const around = await surroundingsOf(config, surroundings);
     const { disk, clock, log, metrics } = around;
     const groups = await loadGroups(config, disk);
-    await disk.makeDirectory(config.state);
+    await StateDirectory.make(disk, config.state);
     const socket = await ControlSocket.open(config.state, () => {
       throw new HiddenstateError("unavailable", "cannot answer yet: the runtime is starting; ask again");
     });

@@ -2,7 +2,7 @@
 // journal writable.
 import type { Clock } from "../base/clock.ts";
 import type { Disk } from "../base/disk.ts";
-import { HiddenstateError } from "../base/errors.ts";
+import { diskError, HiddenstateError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { Metrics } from "../base/metrics.ts";
 import type { Engine } from "../engine/engine.ts";
@@ -32,6 +32,13 @@ export interface StateDirectoryOptions {
   readonly reserveBytes?: number;
 }
 
+type OnDamage = "continue" | "stop";
+
+interface Opened {
+  readonly state: StateDirectory;
+  readonly recovered: Recovered;
+}
+
 export class StateDirectory {
   readonly directory: string;
   readonly models: ModelShelf;
@@ -54,6 +61,15 @@ export class StateDirectory {
     this.#engines = async (settings) => engineOf(await this.models.get(settings.version), settings);
   }
 
+  /** Makes the folder where it is absent. Throws `disk_failed` or `disk_full`. */
+  static async make(disk: Disk, directory: string): Promise<void> {
+    try {
+      await disk.makeDirectory(directory);
+    } catch (thrown) {
+      throw diskError(`make the state directory ${directory}`, thrown);
+    }
+  }
+
   private static async open(options: StateDirectoryOptions): Promise<StateDirectory> {
     const journal = await Journal.open({
       disk: options.disk,
@@ -66,13 +82,18 @@ export class StateDirectory {
 
   /**
    * Opens a directory and brings the fold to where its journal ends. `models` are known to it. Where events that were once durable are
-   * gone, it goes on with what is left, or throws `state_damaged` and changes nothing, as `onDamage` says.
+   * gone, it goes on with what is left, or throws `state_damaged` and changes nothing, as `onDamage` says. Throws `disk_failed` where
+   * something cannot be read.
    */
-  static async recover(
-    options: StateDirectoryOptions,
-    models: Iterable<Model>,
-    onDamage: "continue" | "stop",
-  ): Promise<{ readonly state: StateDirectory; readonly recovered: Recovered }> {
+  static async recover(options: StateDirectoryOptions, models: Iterable<Model>, onDamage: OnDamage): Promise<Opened> {
+    try {
+      return await StateDirectory.#recoverOrBegin(options, models, onDamage);
+    } catch (thrown) {
+      throw diskError(`open the state directory ${options.directory}`, thrown);
+    }
+  }
+
+  static async #recoverOrBegin(options: StateDirectoryOptions, models: Iterable<Model>, onDamage: OnDamage): Promise<Opened> {
     const state = await StateDirectory.open(options);
     for (const model of models) state.models.offer(model);
     try {

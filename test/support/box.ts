@@ -28,6 +28,9 @@ export interface BoxOptions {
   readonly streamsMax?: number;
   readonly commands?: boolean;
   readonly durability?: Readonly<Record<string, unknown>>;
+  /** Of the journal's files, so that a short run goes through several. */
+  readonly segmentBytes?: number;
+  readonly blockBytesMax?: number;
 }
 
 export interface Message {
@@ -82,15 +85,15 @@ export class Box {
     this.#life = new Life(this.clock, this.disk);
     const { metrics } = this;
     const { disk, clock } = this.#life;
-    await disk.makeDirectory(config.state);
+    await StateDirectory.make(disk, config.state);
     const { state, recovered } = await StateDirectory.recover(
       {
         disk,
         directory: config.state,
         clock,
         metrics,
-        segmentBytes: 64 * 1024,
-        blockBytesMax: 32 * 1024,
+        segmentBytes: this.options.segmentBytes ?? 64 * 1024,
+        blockBytesMax: this.options.blockBytesMax ?? 32 * 1024,
         reserveBytes: 80 * 1024,
       },
       groups.map(({ model }) => model),

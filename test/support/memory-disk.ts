@@ -1,5 +1,6 @@
 // A disk in memory that forgets what was not synced: writes and folder entries are pending until `datasync` and `syncDirectory`, and a
-// power cut keeps a random part of the pending ones, tears one at a byte and drops the rest.
+// power cut keeps a random part of the pending ones, tears one at a byte and drops the rest. A `datasync` that fails drops the pending
+// ones as the page cache does: they are still read, and no later `datasync` makes them durable.
 import { dirname } from "node:path";
 import type { Disk, DiskFile, OpenMode } from "../../src/base/disk.ts";
 import { grown } from "../../src/base/grown.ts";
@@ -32,8 +33,8 @@ function failure(code: string, path: string): Error {
   return Object.assign(new Error(`${code}: ${path}`), { code });
 }
 
-/** What a test may do to a call before it is carried out: throw in its place. */
-export type Interceptor = (call: string, path: string) => void;
+/** What a test may do to a call before it is carried out: throw in its place, or say how many bytes a read or write takes at most. */
+export type Interceptor = (call: string, path: string) => void | number;
 
 export class MemoryDisk implements Disk {
   /** As the running process sees it. */
@@ -62,36 +63,45 @@ export class MemoryDisk implements Disk {
     };
     return {
       read: async (into, position) => {
-        this.intercept("read", path);
-        const from = inode.now.subarray(position, position + into.length);
+        const most = this.intercept("read", path) ?? into.length;
+        const from = inode.now.subarray(position, position + Math.min(most, into.length));
         into.set(from);
         return from.length;
       },
       write: async (from, position) => {
-        this.intercept("write", path);
-        change({ bytes: from.slice(), position });
-        return from.length;
+        const most = this.intercept("write", path) ?? from.length;
+        const bytes = from.slice(0, most);
+        change({ bytes, position });
+        return bytes.length;
       },
       truncate: async (length) => {
         this.intercept("truncate", path);
         change({ length });
       },
       datasync: async () => {
+        const pending = inode.pending;
+        inode.pending = [];
         this.intercept("datasync", path);
         this.syncs++;
-        inode.durable = inode.now.slice();
-        inode.pending = [];
+        for (const made of pending) inode.durable = apply(inode.durable, made);
       },
-      size: async () => inode.now.length,
-      close: async () => {},
+      size: async () => {
+        this.intercept("size", path);
+        return inode.now.length;
+      },
+      close: async () => {
+        this.intercept("close", path);
+      },
     };
   }
 
   async list(path: string): Promise<string[]> {
+    this.intercept("list", path);
     return [...this.#entries.keys()].filter((name) => dirname(name) === path).map((name) => name.slice(path.length + 1));
   }
 
   async makeDirectory(path: string): Promise<void> {
+    this.intercept("makeDirectory", path);
     for (let folder = path; !this.#folders.has(folder); folder = dirname(folder)) this.#folders.add(folder);
   }
 
@@ -120,7 +130,8 @@ export class MemoryDisk implements Disk {
     return false;
   }
 
-  async freeBytes(): Promise<number> {
+  async freeBytes(path: string): Promise<number> {
+    this.intercept("freeBytes", path);
     return 2 ** 40;
   }
 
