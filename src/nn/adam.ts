@@ -3,6 +3,8 @@
 import type { FloatArray, Tensor } from "../kernels/tensor.ts";
 import { checkStep, checkRange, createMoments } from "./optimizer.ts";
 import type { Optimizer } from "./optimizer.ts";
+import { checkState, copyMoments, restoreMoments } from "./optimizer-state.ts";
+import type { Moments, OptimizerState } from "./optimizer-state.ts";
 
 export interface AdamOptions {
   readonly learningRate: number;
@@ -70,6 +72,24 @@ export class Adam<A extends FloatArray = Float32Array> implements Optimizer<A> {
     this.#beta1Power *= this.#beta1;
     this.#beta2Power *= this.#beta2;
     for (let index = 0; index < grads.length; index++) this.#update(index, grads[index]!.data);
+  }
+
+  getState(): OptimizerState<A> {
+    const numbers = { beta1Power: this.#beta1Power, beta2Power: this.#beta2Power };
+    return { optimizer: "Adam", learningRate: this.learningRate, numbers, moments: copyMoments(this.#moments) };
+  }
+
+  setState(state: OptimizerState<A>): void {
+    checkState("Adam", state, ["beta1Power", "beta2Power"], this.#moments);
+    restoreMoments(this.#moments, state.moments);
+    this.learningRate = state.learningRate;
+    this.#beta1Power = state.numbers["beta1Power"]!;
+    this.#beta2Power = state.numbers["beta2Power"]!;
+  }
+
+  get #moments(): Moments<A> {
+    const { firstMoments, secondMoments, secondMomentsMax } = this;
+    return { firstMoments, secondMoments, secondMomentsMax };
   }
 
   #update(index: number, grad: A): void {

@@ -37,6 +37,26 @@ export function checkSameShape(action: string, name: string, tensor: AnyTensor, 
   throw shapeError(action, name, tensor, describeShape(model.shape), remedy);
 }
 
+/**
+ * Throws `bad_argument` unless `targets` is `(N, steps, width)` for ys `(N, T, O)`; undefined `steps` stands for T. `remedy` says what they
+ * are.
+ */
+export function checkTargets(
+  action: string,
+  targets: AnyTensor,
+  ys: AnyTensor,
+  steps: number | undefined,
+  width: number,
+  remedy: string,
+): void {
+  const { shape, data } = targets;
+  const N = ys.shape[0]!;
+  const S = steps ?? ys.shape[1]!;
+  const fits = shape[0] === N && shape[1] === S && shape[2] === width;
+  if (ys.shape.length === 3 && shape.length === 3 && fits && data.length === N * S * width) return;
+  throw shapeError(action, "targets", targets, describeShape([N, S, width]), remedy);
+}
+
 /** Throws `bad_argument` unless `tensor` is a matrix of `rows` x `columns`; undefined stands for any number from 1. */
 export function checkMatrix(
   action: string,

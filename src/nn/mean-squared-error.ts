@@ -1,38 +1,33 @@
-// The mean of squared differences over all elements, with its gradient.
-import { sameShape, zerosLike } from "../kernels/tensor.ts";
+// The mean of squared differences, with its gradient.
 import type { FloatArray, Tensor } from "../kernels/tensor.ts";
-import { BackwardTurn } from "./backward-turn.ts";
 import { checkSameShape } from "./check-shape.ts";
+import { countKnown, LossGradient } from "./loss-gradient.ts";
 import type { Loss } from "./loss.ts";
 
 export class MeanSquaredError<A extends FloatArray = Float32Array> implements Loss<A> {
-  readonly #turn = new BackwardTurn("MeanSquaredError");
-  #dys: Tensor<A> | undefined;
+  readonly #gradient = new LossGradient<A>("MeanSquaredError");
 
   /**
-   * L = sum((y - target)^2) / count over two tensors of one shape, summed in double precision. A target of NaN is a missing one: it takes
-   * no part, in the count neither, and its gradient is 0; where all are missing L is 0. Memory is taken when the shape changes.
+   * L = sum((y - target)^2) / count over the known targets of two tensors of one shape, summed in double precision. With NaN where a mask
+   * is 0 it is the masked error. Memory is taken when the shape changes.
    */
   forward(ys: Tensor<A>, targets: Tensor<A>): number {
     checkSameShape("take the mean squared error", "targets", targets, ys, "pass one target for each output");
-    if (this.#dys === undefined || !sameShape(this.#dys.shape, ys.shape)) this.#dys = zerosLike(ys, ys.shape);
-    const dys = this.#dys.data;
-    let count = 0;
-    for (let i = 0; i < dys.length; i++) if (!Number.isNaN(targets.data[i]!)) count++;
+    const dys = this.#gradient.roomFor(ys);
+    const count = countKnown(targets);
     let sum = 0;
     for (let i = 0; i < dys.length; i++) {
       const target = targets.data[i]!;
       const difference = Number.isNaN(target) ? 0 : ys.data[i]! - target;
       sum += difference * difference;
-      dys[i] = (2 * difference) / Math.max(count, 1);
+      dys[i] = (2 * difference) / count;
     }
-    this.#turn.give();
-    return sum / Math.max(count, 1);
+    this.#gradient.give();
+    return sum / count;
   }
 
-  /** dL/dy of the last forward. Once for each forward: throws `unavailable` otherwise. */
+  /** dL/dy of the last forward. */
   backward(): Tensor<A> {
-    this.#turn.take();
-    return this.#dys!;
+    return this.#gradient.take();
   }
 }

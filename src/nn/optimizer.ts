@@ -3,12 +3,20 @@ import { HiddenstateError } from "../base/errors.ts";
 import { zerosLike } from "../kernels/tensor.ts";
 import type { FloatArray, Tensor } from "../kernels/tensor.ts";
 import { checkSameShape } from "./check-shape.ts";
+import type { OptimizerState } from "./optimizer-state.ts";
 
 export interface Optimizer<A extends FloatArray = Float32Array> {
   /** May be changed between steps, by a schedule. */
   learningRate: number;
   /** Changes the params in place by their gradients, which come in the params' order and are only read. */
   step(grads: readonly Tensor<A>[]): void;
+  /** A copy of what it has gathered. */
+  getState(): OptimizerState<A>;
+  /**
+   * Copies what `getState` gave over its own, after which steps go on to the same bits. Throws `bad_argument` where it came from another
+   * optimizer or other params; nothing has changed then.
+   */
+  setState(state: OptimizerState<A>): void;
 }
 
 /** Zero tensors of the params' shapes: room for a moment of each. */

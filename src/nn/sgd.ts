@@ -3,6 +3,8 @@ import { HiddenstateError } from "../base/errors.ts";
 import type { FloatArray, Tensor } from "../kernels/tensor.ts";
 import { checkStep, checkRange, createMoments } from "./optimizer.ts";
 import type { Optimizer } from "./optimizer.ts";
+import { checkState, copyMoments, restoreMoments } from "./optimizer-state.ts";
+import type { Moments, OptimizerState } from "./optimizer-state.ts";
 
 export interface SgdOptions {
   readonly learningRate: number;
@@ -51,6 +53,22 @@ export class SGD<A extends FloatArray = Float32Array> implements Optimizer<A> {
     checkStep("step SGD", this.#params, grads);
     for (let index = 0; index < grads.length; index++) this.#update(index, grads[index]!.data);
     this.#started = true;
+  }
+
+  getState(): OptimizerState<A> {
+    const { learningRate } = this;
+    return { optimizer: "SGD", learningRate, numbers: { started: Number(this.#started) }, moments: copyMoments(this.#moments) };
+  }
+
+  setState(state: OptimizerState<A>): void {
+    checkState("SGD", state, ["started"], this.#moments);
+    restoreMoments(this.#moments, state.moments);
+    this.learningRate = state.learningRate;
+    this.#started = state.numbers["started"] !== 0;
+  }
+
+  get #moments(): Moments<A> {
+    return { velocities: this.velocities };
   }
 
   #update(index: number, grad: A): void {

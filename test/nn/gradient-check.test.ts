@@ -1,10 +1,15 @@
 // The backward passes, held against central differences of the forward passes in float64, element by element.
 import { test } from "tap";
 import { createRandom } from "../../src/base/random.ts";
+import type { Random } from "../../src/base/random.ts";
 import { tensor } from "../../src/kernels/tensor.ts";
 import type { Tensor } from "../../src/kernels/tensor.ts";
+import { CrossEntropy } from "../../src/nn/cross-entropy.ts";
+import { GaussianNLL } from "../../src/nn/gaussian-nll.ts";
 import { checkGradients } from "../../src/nn/gradient-check.ts";
 import type { CheckedVariable } from "../../src/nn/gradient-check.ts";
+import { HuberLoss } from "../../src/nn/huber-loss.ts";
+import type { Loss } from "../../src/nn/loss.ts";
 import { MeanSquaredError } from "../../src/nn/mean-squared-error.ts";
 import { RNN } from "../../src/nn/rnn.ts";
 import { TimeAffine } from "../../src/nn/time-affine.ts";
@@ -116,23 +121,127 @@ void test("RNN's gradients by every parameter, input and state", async (t) => {
   }
 });
 
-void test("TimeAffine's and the mean squared error's gradients, together", async (t) => {
-  for (const [N, T, H, O] of shapes().slice(0, 8)) {
-    const random = createRandom(N + 10 * T + 100 * H + 1000 * O);
-    const params = [randomTensor64(random, [H, O]), randomTensor64(random, [O])] as const;
-    const layer = new TimeAffine(...params);
-    const loss = new MeanSquaredError<Float64Array>();
-    const xs = randomTensor64(random, [N, T, H]);
-    const targets = randomTensor64(random, [N, T, O]);
-    const run = (): number => loss.forward(layer.forward(xs), targets);
-    run();
-    const dxs = layer.backward(loss.backward());
-    const variables = named(["W", "b", "xs"], [...params, xs], [...layer.grads, dxs]);
-    const report = checkGradients(run, variables);
-    t.equal(report.count, elementsOf(variables));
-    t.ok(report.worst <= ERROR_MAX, `worst ${report.worst} at ${report.at}`);
-  }
-});
+interface LossCase {
+  readonly name: string;
+  /** Outputs of the head for `O` drawn. */
+  outputs(O: number): number;
+  loss(): Loss<Float64Array>;
+  targets(random: Random, N: number, T: number, outputs: number): Tensor64;
+  /** |difference| from the kink of the loss, for each output. */
+  sides?(ys: Tensor64, targets: Tensor64): Float64Array;
+}
+
+const HUBER_DELTA = 0.7;
+
+/** A third of the targets is missing, never the first. */
+function withMissing(targets: Tensor64, random: Random): Tensor64 {
+  for (let i = 1; i < targets.data.length; i++) if (random.next() < 1 / 3) targets.data[i] = Number.NaN;
+  return targets;
+}
+
+function classes(random: Random, shape: readonly number[], count: number): Tensor64 {
+  const drawn = randomTensor64(random, shape);
+  for (let i = 0; i < drawn.data.length; i++) drawn.data[i] = random.uint32() % count;
+  return drawn;
+}
+
+const lossCases: readonly LossCase[] = [
+  {
+    name: "mean squared error",
+    outputs: (O) => O,
+    loss: () => new MeanSquaredError(),
+    targets: (random, N, T, O) => randomTensor64(random, [N, T, O]),
+  },
+  {
+    name: "masked mean squared error",
+    outputs: (O) => O,
+    loss: () => new MeanSquaredError(),
+    targets: (random, N, T, O) => withMissing(randomTensor64(random, [N, T, O]), random),
+  },
+  {
+    name: "Huber loss",
+    outputs: (O) => O,
+    loss: () => new HuberLoss(HUBER_DELTA),
+    targets: (random, N, T, O) => withMissing(randomTensor64(random, [N, T, O], 2), random),
+    sides: (ys, targets) => ys.data.map((y, i) => Math.abs(y - targets.data[i]!) - HUBER_DELTA),
+  },
+  {
+    name: "Gaussian likelihood",
+    outputs: (O) => 2 * O,
+    loss: () => new GaussianNLL(),
+    targets: (random, N, T, O) => withMissing(randomTensor64(random, [N, T, O / 2]), random),
+  },
+  {
+    name: "cross entropy of each step",
+    outputs: (O) => O + 1,
+    loss: () => new CrossEntropy(),
+    targets: (random, N, T, O) => withMissing(classes(random, [N, T, 1], O), random),
+  },
+  {
+    name: "cross entropy of the last step",
+    outputs: (O) => O + 1,
+    loss: () => new CrossEntropy({ steps: "last" }),
+    targets: (random, N, _, O) => withMissing(classes(random, [N, 1, 1], O), random),
+  },
+];
+
+for (const lossCase of lossCases) {
+  void test(`${lossCase.name}: gradients through a head and a stack of two layers of every cell, in two carried chunks`, async (t) => {
+    let [checked, leftOut, worst] = [0, 0, 0];
+    for (const [index, [N, T, D, H]] of shapes().slice(0, 10).entries()) {
+      const cell = cellNames[index % cellNames.length]!;
+      const random = createRandom(500 + index);
+      const O = lossCase.outputs(1 + (random.uint32() % 3));
+      const lower = randomLayer(cell, randomTensor64, random, D, H);
+      const upper = randomLayer(cellNames[(index + 2) % cellNames.length]!, randomTensor64, random, H, 3);
+      const head = new TimeAffine(randomTensor64(random, [3, O]), randomTensor64(random, [O]));
+      const loss = lossCase.loss();
+      const all = [lower, upper, head];
+      for (const chunk of [1, 2]) {
+        const xs = randomTensor64(random, [N, T, D]);
+        const targets = lossCase.targets(random, N, T, O);
+        const starts = [lower, upper].map((layer) => layer.getStates());
+        let outputs: Tensor64[] = [];
+        const run = (): number => {
+          [lower, upper].forEach((layer, i) => {
+            layer.resetState();
+            if (starts[i] !== undefined) layer.setStates(starts[i]);
+          });
+          const low = lower.forward(xs);
+          const high = upper.forward(low);
+          const ys = head.forward(high);
+          outputs = [low, high, ys];
+          return loss.forward(ys, targets);
+        };
+        run();
+        const carried = [lower, upper].map((layer) => layer.getStates()!);
+        const dxs = lower.backward(upper.backward(head.backward(loss.backward())));
+        const params = all.flatMap((layer) => layer.params);
+        const grads = all.flatMap((layer) => layer.grads);
+        const states = starts.flatMap((ofLayer) => ofLayer ?? []);
+        const dStates = starts.flatMap((ofLayer, i) => (ofLayer === undefined ? [] : [lower, upper][i]!.stateGradients));
+        const names = [...params.map((_, i) => `params[${i}]`), "xs", ...states.map((_, i) => `states[${i}]`)];
+        const variables = named(names, [...params, xs, ...states], [...grads, dxs, ...dStates]);
+        const sides = (): number[] => [
+          ...outputs[0]!.data,
+          ...outputs[1]!.data,
+          ...(lossCase.sides?.(outputs[2]!, targets) ?? []),
+        ];
+        const kinked = lossCase.sides !== undefined || [index % 5, (index + 2) % 5].includes(cellNames.indexOf("relu"));
+        const report = checkGradients(run, variables, kinked ? { sides } : {});
+        const at = `${cell} N=${N} T=${T} D=${D} H=${H} chunk ${chunk}`;
+        if (report.count + report.leftOut !== elementsOf(variables)) t.fail(`${at}: not every element is checked`);
+        if (report.worst > ERROR_MAX) t.fail(`${at}: worst ${report.worst} at ${report.at}`);
+        checked += report.count;
+        leftOut += report.leftOut;
+        worst = Math.max(worst, report.worst);
+        [lower, upper].forEach((layer, i) => layer.setStates(carried[i]!));
+      }
+    }
+    t.ok(checked > 2000 && leftOut < checked / 50, `${checked} checked, ${leftOut} left out`);
+    t.ok(worst > 0 && worst <= ERROR_MAX, `worst ${worst}`);
+  });
+}
 
 void test("the check finds one gradient that is wrong by a hundred-thousandth, whichever it is", async (t) => {
   const random = createRandom(30);

@@ -7,8 +7,13 @@ import type { Tensor } from "../../src/kernels/tensor.ts";
 import { Adam } from "../../src/nn/adam.ts";
 import type { AdamOptions } from "../../src/nn/adam.ts";
 import { clipGradients } from "../../src/nn/clip-gradients.ts";
+import { Dropout } from "../../src/nn/dropout.ts";
 import { fillOrthogonal, fillUniform, fillXavier } from "../../src/nn/initializers.ts";
+import { constantRate, cosineRate, ReduceOnPlateau, stepRate, warmUp } from "../../src/nn/learning-rate.ts";
+import type { LearningRate } from "../../src/nn/learning-rate.ts";
 import { MeanSquaredError } from "../../src/nn/mean-squared-error.ts";
+import type { OptimizerState } from "../../src/nn/optimizer-state.ts";
+import type { Optimizer } from "../../src/nn/optimizer.ts";
 import { SGD } from "../../src/nn/sgd.ts";
 import type { SgdOptions } from "../../src/nn/sgd.ts";
 import { TimeAffine } from "../../src/nn/time-affine.ts";
@@ -140,6 +145,149 @@ void test("optimizers refuse what cannot be meant", async (t) => {
     ],
   ];
   for (const [call, message] of cases) t.throws(call, { code: "bad_argument", message });
+});
+
+void test("an optimizer that is given another's state goes on to the same bits", async (t) => {
+  const build: ((params: Tensor[]) => Optimizer)[] = [
+    (params) => new SGD(params, { learningRate: 0.1 }),
+    (params) => new SGD(params, { learningRate: 0.1, momentum: 0.9, dampening: 0.2 }),
+    (params) => new SGD(params, { learningRate: 0.1, momentum: 0.9, nesterov: true, weightDecay: 0.1 }),
+    (params) => new Adam(params, { learningRate: 0.01, amsgrad: true }),
+    (params) => new Adam(params, { learningRate: 0.01, weightDecay: 0.1, decayOf: "param" }),
+  ];
+  for (const [index, make] of build.entries()) {
+    const random = createRandom(60 + index);
+    const params = [randomTensor(random, [2, 3]), randomTensor(random, [3])];
+    const grads = Array.from({ length: 5 }, () => [randomTensor(random, [2, 3]), randomTensor(random, [3])]);
+    const straight = make(params);
+    straight.step(grads[0]!);
+    straight.learningRate = 0.05;
+    straight.step(grads[1]!);
+    const copies = params.map(({ shape, data }) => tensor(data.slice(), shape));
+    const resumed = make(copies);
+    const saved = straight.getState();
+    resumed.setState(structuredClone(saved));
+    t.equal(resumed.learningRate, 0.05);
+    for (const later of grads.slice(2)) {
+      straight.step(later);
+      resumed.step(later);
+    }
+    t.same(
+      copies.map(({ data }) => data),
+      params.map(({ data }) => data),
+      `optimizer ${index}`,
+    );
+    t.same(resumed.getState(), straight.getState());
+    const reset = make(params.map(({ shape, data }) => tensor(data.slice(), shape)));
+    reset.setState(saved);
+    t.same(reset.getState(), saved, "a state taken out is not moved by later steps");
+  }
+});
+
+void test("an optimizer refuses a state that is not its own, and keeps what it had", async (t) => {
+  const params = [vector(1, 2), vector(3)];
+  const adam = new Adam(params, { learningRate: 1, amsgrad: true });
+  adam.step([vector(1, 1), vector(1)]);
+  const before = adam.getState();
+  const remedy = "restore it into an optimizer of the same options over the same params";
+  const cases: [OptimizerState<Float64Array>, string][] = [
+    [new SGD(params, { learningRate: 1 }).getState(), "cannot restore Adam: the state is one of SGD; build that optimizer"],
+    [new Adam(params, { learningRate: 1 }).getState(), `cannot restore Adam: secondMomentsMax has 0 tensors, not 2; ${remedy}`],
+    [
+      new Adam([vector(1, 2), vector(3, 4)], { learningRate: 1, amsgrad: true }).getState(),
+      `cannot restore Adam: firstMoments[1] has shape (2), not (1); ${remedy}`,
+    ],
+    [
+      { ...before, numbers: { beta1Power: 0.9 } },
+      "cannot restore Adam: beta2Power is NaN; it must be at least 0 and below Infinity",
+    ],
+  ];
+  for (const [state, message] of cases) t.throws(() => adam.setState(state), { code: "bad_argument", message });
+  t.same(adam.getState(), before);
+});
+
+void test("learning rates are constant, fall in steps or along a cosine, and warm up", async (t) => {
+  const at = (rate: LearningRate, ...steps: number[]): number[] => steps.map((step) => Number(rate(step).toPrecision(12)));
+  t.same(at(constantRate(0.1), 0, 7), [0.1, 0.1]);
+  t.same(at(stepRate(0.8, 10, 0.5), 0, 9, 10, 19, 20, 30), [0.8, 0.8, 0.4, 0.4, 0.2, 0.1]);
+  t.same(at(cosineRate(1, 100, 0.2), 0, 50, 100, 1000), [1, 0.6, 0.2, 0.2]);
+  t.ok(cosineRate(1, 100)(25) > 0.85 && cosineRate(1, 100)(25) < 0.86, "(1 + cos 45 deg) / 2");
+  const warm = warmUp(4, stepRate(1, 10, 0.1));
+  t.same(at(warm, 0, 1, 2, 3, 4, 13, 14), [0.2, 0.4, 0.6, 0.8, 1, 1, 0.1]);
+  t.throws(() => cosineRate(1, 0), {
+    code: "bad_argument",
+    message: "cannot make a learning rate: steps is 0; it must be a whole number from 1",
+  });
+  t.throws(() => constantRate(-1), {
+    code: "bad_argument",
+    message: "cannot make a learning rate: rate is -1; it must be at least 0 and below Infinity",
+  });
+});
+
+void test("a plateau lowers the rate after more than `patience` losses that are no better, down to the least", async (t) => {
+  const plateau = new ReduceOnPlateau(1, { factor: 0.5, patience: 2, threshold: 0.1, least: 0.2 });
+  const rates = [10, 9.5, 9.2, 8.9, 8.9, 8.9, 8.9, Number.NaN, 9, 9, 5, 5, 5, 5].map((loss) => plateau.watch(loss));
+  t.same(rates, [1, 1, 1, 1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 0.25, 0.2]);
+  t.equal(plateau.rate, 0.2);
+
+  const straight = new ReduceOnPlateau(1, { patience: 1 });
+  straight.watch(3);
+  straight.watch(3);
+  const resumed = new ReduceOnPlateau(7, { patience: 1 });
+  resumed.setState(straight.getState());
+  t.equal(resumed.watch(3), straight.watch(3));
+  t.equal(resumed.rate, 0.1);
+  const falling = new ReduceOnPlateau(1, { patience: 0 });
+  t.same(
+    [-1, -2, -3].map((loss) => falling.watch(loss)),
+    [1, 1, 1],
+    "a loss below 0 that falls is better",
+  );
+});
+
+void test("dropout zeroes its share while training, keeps the mean, and repeats with its seed", async (t) => {
+  const xs = tensor(new Float32Array(20_000).fill(3), [4, 50, 100]);
+  const layer = new Dropout(0.25, createRandom(70));
+  const ys = layer.forward(xs).data.slice();
+  const dropped = ys.filter((value) => value === 0).length;
+  t.ok(Math.abs(dropped / 20_000 - 0.25) < 0.015, `${dropped} of 20000 dropped`);
+  t.ok(ys.every((value) => value === 0 || value === 4));
+  const dxs = layer.backward(tensor(new Float32Array(20_000).fill(1.5), xs.shape)).data;
+  t.ok(
+    dxs.every((value, i) => value === (ys[i] === 0 ? 0 : 2)),
+    "a gradient passes where its value did",
+  );
+  t.same(new Dropout(0.25, createRandom(70)).forward(xs).data, ys);
+  t.notSame(layer.forward(xs).data, ys, "the next forward drops others");
+  t.same(new Dropout(0, createRandom(71)).forward(xs).data, xs.data);
+  const spoiled = new Dropout(0.999, createRandom(72)).forward(tensor(new Float32Array(10).fill(Number.NaN), [1, 1, 10]));
+  t.ok(spoiled.data.every((value) => value === 0 || Number.isNaN(value)));
+  t.ok(spoiled.data.includes(0), "what is dropped is gone, NaN too");
+});
+
+void test("dropout passes everything as it is while evaluating, without a draw", async (t) => {
+  const random = createRandom(73);
+  const layer = new Dropout(0.5, random);
+  layer.training = false;
+  const xs = randomTensor(createRandom(74), [2, 3, 4]);
+  t.same(layer.forward(xs).data, xs.data);
+  t.same(layer.backward(xs).data, xs.data);
+  t.equal(random.uint32(), createRandom(73).uint32());
+  t.throws(() => layer.backward(xs), { code: "unavailable" });
+  layer.forward(xs);
+  t.throws(() => layer.backward(zeros([1, 3, 4])), {
+    code: "bad_argument",
+    message:
+      "cannot run Dropout backward: dys has shape (1, 3, 4), not (2, 3, 4); pass the gradient by the last forward's output",
+  });
+  t.throws(() => layer.forward(zeros([3, 4])), {
+    code: "bad_argument",
+    message: "cannot run Dropout forward: xs has shape (3, 4), not (N, T, H); pass what a recurrent layer put out",
+  });
+  t.throws(() => new Dropout(1, random), {
+    code: "bad_argument",
+    message: "cannot build Dropout: rate is 1; it must be at least 0 and below 1",
+  });
 });
 
 void test("clipping scales all gradients together to the bound, and returns the norm before", async (t) => {
