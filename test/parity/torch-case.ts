@@ -1,15 +1,14 @@
 // Runs one PyTorch case in one number format and measures how far every tensor is from PyTorch's.
 import { sameShape } from "../../src/kernels/tensor.ts";
 import type { FloatArray, Tensor } from "../../src/kernels/tensor.ts";
-import { Adam } from "../../src/nn/adam.ts";
-import { clipGradients } from "../../src/nn/clip-gradients.ts";
+import { CrossEntropy } from "../../src/nn/cross-entropy.ts";
+import { GaussianNLL } from "../../src/nn/gaussian-nll.ts";
 import type { Loss } from "../../src/nn/loss.ts";
 import { MeanSquaredError } from "../../src/nn/mean-squared-error.ts";
-import type { Optimizer } from "../../src/nn/optimizer.ts";
-import { SGD } from "../../src/nn/sgd.ts";
-import { decodeTensor, transposed } from "./torch-format.ts";
-import type { NumberFormat, TorchCase, TorchGradCase, TorchOptCase, TorchTensor, TorchTensors } from "./torch-format.ts";
+import { decodeStates, decodeTargets, decodeTensor, decodeTransposed } from "./torch-format.ts";
+import type { NumberFormat, TorchCase, TorchGradCase, TorchOptCase } from "./torch-format.ts";
 import { networkGap, TorchNetwork } from "./torch-network.ts";
+import { createOptimizer, TorchTraining } from "./torch-training.ts";
 
 /** The largest |a - b| that is no failure, for PyTorch's b; from the README beside the vectors. */
 export type Tolerance = (expected: number) => number;
@@ -62,48 +61,19 @@ class Comparison {
 }
 
 function createLoss<A extends FloatArray>(kind: string): Loss<A> | undefined {
-  return kind === "mse" ? new MeanSquaredError<A>() : undefined;
-}
-
-interface NamedOptimizer<A extends FloatArray> {
-  readonly optimizer: Optimizer<A>;
-  /** Its state under PyTorch's names: one tensor for each parameter, or none. */
-  readonly state: Readonly<Record<string, readonly Tensor<A>[]>>;
-}
-
-function createOptimizer<A extends FloatArray>(
-  torchCase: TorchOptCase,
-  params: readonly Tensor<A>[],
-): NamedOptimizer<A> | undefined {
-  const { optimizer: kind, hyper } = torchCase;
-  const value = (name: string, otherwise: number): number => Number(hyper[name] ?? otherwise);
-  const learningRate = value("lr", Number.NaN);
-  if (kind === "sgd") {
-    const optimizer = new SGD(params, {
-      learningRate,
-      momentum: value("momentum", 0),
-      dampening: value("dampening", 0),
-      nesterov: hyper["nesterov"] === true,
-      weightDecay: value("weight_decay", 0),
-    });
-    return { optimizer, state: { momentum_buffer: optimizer.velocities } };
+  switch (kind) {
+    case "mse":
+    case "mse_masked":
+      return new MeanSquaredError();
+    case "gaussian_nll":
+      return new GaussianNLL();
+    case "ce":
+      return new CrossEntropy();
+    case "ce_last":
+      return new CrossEntropy({ steps: "last" });
+    default:
+      return undefined;
   }
-  if (kind !== "adam" && kind !== "adamw") return undefined;
-  const [beta1, beta2] = Array.isArray(hyper["betas"]) ? hyper["betas"].map(Number) : [0.9, 0.999];
-  const optimizer = new Adam(params, {
-    learningRate,
-    betas: [beta1!, beta2!],
-    epsilon: value("eps", 1e-8),
-    weightDecay: value("weight_decay", kind === "adamw" ? 0.01 : 0),
-    decayOf: kind === "adamw" ? "param" : "gradient",
-    amsgrad: hyper["amsgrad"] === true,
-  });
-  const state = {
-    exp_avg: optimizer.firstMoments,
-    exp_avg_sq: optimizer.secondMoments,
-    max_exp_avg_sq: optimizer.secondMomentsMax,
-  };
-  return { optimizer, state };
 }
 
 /** What a case needs that is not there yet; undefined where it can be run. */
@@ -128,17 +98,6 @@ export function runTorchCase<A extends FloatArray>(
   return comparison.deviation;
 }
 
-/** A tensor with its first two axes brought into our order. */
-function decodeTransposed<A extends FloatArray>(format: NumberFormat<A>, from: TorchTensor | undefined, name: string): Tensor<A> {
-  return transposed(format, decodeTensor(format, from, name));
-}
-
-/** h and, where there is one, c. */
-function decodeStates<A extends FloatArray>(format: NumberFormat<A>, states: TorchTensors): Tensor<A>[] {
-  const h = decodeTensor(format, states["h"], "h of a state");
-  return states["c"] === undefined ? [h] : [h, decodeTensor(format, states["c"], "c of a state")];
-}
-
 /** Chunk after chunk with a carried state; gradients of each chunk alone. */
 function runGradCase<A extends FloatArray>(
   torchCase: TorchGradCase,
@@ -148,10 +107,11 @@ function runGradCase<A extends FloatArray>(
 ): void {
   const network = new TorchNetwork(format, torchCase);
   network.setStates(decodeStates(format, torchCase.state0));
-  torchCase.chunks.forEach(({ x, target, expect, grads }, index) => {
+  torchCase.chunks.forEach((chunk, index) => {
+    const { x, expect, grads } = chunk;
     const at = `chunk ${index + 1} `;
     const ys = network.forward(decodeTransposed(format, x, "x"));
-    comparison.number(`${at}loss`, loss.forward(ys, decodeTransposed(format, target, "target")), expect.loss_f64);
+    comparison.number(`${at}loss`, loss.forward(ys, decodeTargets(format, chunk)), expect.loss_f64);
     comparison.tensor(`${at}y`, ys, decodeTransposed(format, expect["y"], "y"));
     if (expect["rnn_out"] !== undefined) {
       comparison.tensor(`${at}rnn_out`, network.hs, decodeTransposed(format, expect["rnn_out"], "rnn_out"));
@@ -169,41 +129,58 @@ function runGradCase<A extends FloatArray>(
   });
 }
 
-/** Step after step of an optimizer; without `stateful` every step sees the first data from the first state. */
+/** After this many steps a second training is built from what the first one saved, and goes on beside it. */
+const RESUME_AFTER = 2;
+
+/** Step after step of an optimizer, and again from the third on by a training that was resumed. */
 function runOptCase<A extends FloatArray>(
   torchCase: TorchOptCase,
   format: NumberFormat<A>,
   loss: Loss<A>,
   comparison: Comparison,
 ): void {
-  const network = new TorchNetwork(format, torchCase);
-  const { optimizer, state } = createOptimizer(
-    torchCase,
-    network.params.map(({ value }) => value),
-  )!;
-  const grads = network.params.map(({ grad }) => grad);
-  const clip = torchCase.clip_grad_norm ?? Infinity;
+  const training = new TorchTraining(format, torchCase);
+  let resumed: TorchTraining<A> | undefined;
   torchCase.steps.forEach((expected, index) => {
-    const at = `step ${index + 1} `;
-    const { x, target } = torchCase.data[torchCase.stateful ? index : 0]!;
-    if (index === 0 || !torchCase.stateful) network.setStates(decodeStates(format, torchCase.state0));
-    const ys = network.forward(decodeTransposed(format, x, "x"));
-    comparison.number(`${at}loss`, loss.forward(ys, decodeTransposed(format, target, "target")), expected.loss_f64);
-    network.backward(loss.backward());
-    const norm = clipGradients(grads, clip);
-    comparison.number(`${at}gradient norm`, norm, expected.grad_norm_f64);
-    comparison.number(`${at}clipped`, Number(norm > clip), Number(expected.clipped));
-    comparison.states(`${at}final state`, network.getStates(), decodeStates(format, expected.final_state));
-    optimizer.step(grads);
-    network.load();
-    for (const { name, value } of network.params) {
-      comparison.tensor(`${at}${name}`, value, decodeTransposed(format, expected.params_after[name], name));
-    }
+    compareStep(training, index, expected, loss, comparison, "");
+    if (resumed !== undefined) compareStep(resumed, index, expected, loss, comparison, "resumed ");
+    if (index + 1 === RESUME_AFTER) resumed = new TorchTraining(format, torchCase, structuredClone(training.save()));
   });
+  compareMoments(training, comparison, "");
+  if (resumed === undefined) return;
+  compareMoments(resumed, comparison, "resumed ");
+  training.network.params.forEach(({ name, value }, index) => {
+    const differing = Array.from(resumed!.network.params[index]!.value.data).filter((bits, i) => !Object.is(bits, value.data[i]));
+    comparison.number(`resumed bits of ${name}`, differing.length, 0);
+  });
+}
+
+function compareStep<A extends FloatArray>(
+  training: TorchTraining<A>,
+  index: number,
+  expected: TorchOptCase["steps"][number],
+  loss: Loss<A>,
+  comparison: Comparison,
+  run: string,
+): void {
+  const at = `${run}step ${index + 1} `;
+  const { format, network } = training;
+  const taken = training.step(index, loss);
+  comparison.number(`${at}loss`, taken.loss, expected.loss_f64);
+  comparison.number(`${at}gradient norm`, taken.norm, expected.grad_norm_f64);
+  comparison.number(`${at}clipped`, Number(taken.clipped), Number(expected.clipped));
+  comparison.states(`${at}final state`, network.getStates(), decodeStates(format, expected.final_state));
+  for (const { name, value } of network.params) {
+    comparison.tensor(`${at}${name}`, value, decodeTransposed(format, expected.params_after[name], name));
+  }
+}
+
+function compareMoments<A extends FloatArray>(training: TorchTraining<A>, comparison: Comparison, run: string): void {
+  const { format, network, optimizer, torchCase } = training;
   network.params.forEach(({ name }, index) => {
     for (const [kind, expected] of Object.entries(torchCase.optimizer_state_after[name] ?? {})) {
       if (expected === null) continue;
-      comparison.tensor(`${kind} of ${name}`, state[kind]?.[index], decodeTransposed(format, expected, kind));
+      comparison.tensor(`${run}${kind} of ${name}`, optimizer.state[kind]?.[index], decodeTransposed(format, expected, kind));
     }
   });
 }

@@ -61,6 +61,7 @@ const caseSchema = z.discriminatedUnion("type", [gradCaseSchema, optCaseSchema])
 
 export type TorchTensor = z.output<typeof tensorSchema>;
 export type TorchTensors = z.output<typeof tensorsSchema>;
+export type TorchChunk = z.output<typeof chunkSchema>;
 export type TorchGradCase = z.output<typeof gradCaseSchema>;
 export type TorchOptCase = z.output<typeof optCaseSchema>;
 export type TorchCase = z.output<typeof caseSchema>;
@@ -86,10 +87,29 @@ export function decodeTensor<A extends FloatArray>(
   name: string,
 ): Tensor<A> {
   if (from === undefined) throw new Error(`the case has no ${name}`);
-  if (from.dtype !== "float32") throw new Error(`${name} is ${from.dtype}, not float32`);
   const bytes = Buffer.from(from.b64, "base64");
-  const values = Array.from({ length: bytes.length / 4 }, (_, i) => bytes.readFloatLE(4 * i));
+  const values = Array.from({ length: bytes.length / 4 }, (_, i) =>
+    from.dtype === "float32" ? bytes.readFloatLE(4 * i) : bytes.readInt32LE(4 * i),
+  );
   return tensor(format.from(values), from.shape);
+}
+
+/**
+ * A chunk's targets as our losses take them: values `(N, T, K)` with NaN where a mask is 0, or numbers of classes, `(N, T, 1)` out of
+ * `(T, N)` and `(N, 1, 1)` out of `(N)`.
+ */
+export function decodeTargets<A extends FloatArray>(format: NumberFormat<A>, { target, mask }: TorchChunk): Tensor<A> {
+  const decoded = decodeTensor(format, target, "target");
+  if (target.dtype === "int32") {
+    const classes = transposed(format, decoded);
+    return { shape: classes.shape.length === 1 ? [...classes.shape, 1, 1] : [...classes.shape, 1], data: classes.data };
+  }
+  const kept = mask === undefined ? undefined : decodeTensor(format, mask, "mask").data;
+  kept?.forEach((share, i) => {
+    if (share === 0) decoded.data[i] = Number.NaN;
+    else if (share !== 1) throw new Error(`the mask has ${share} at ${i}, and must have 0 or 1`);
+  });
+  return transposed(format, decoded);
 }
 
 /** The first two axes exchanged: a sequence `(T, N, D)` -> `(N, T, D)`, a weight `(H, D)` -> `(D, H)`; a vector stays. */
@@ -106,4 +126,19 @@ export function layerOf<A extends FloatArray>(format: NumberFormat<A>, from: Ten
   const shape = from.shape.slice(1);
   const count = countOf(shape);
   return tensor(format.from(from.data.subarray(layer * count, (layer + 1) * count)), shape);
+}
+
+/** A tensor with its first two axes brought into our order. */
+export function decodeTransposed<A extends FloatArray>(
+  format: NumberFormat<A>,
+  from: TorchTensor | undefined,
+  name: string,
+): Tensor<A> {
+  return transposed(format, decodeTensor(format, from, name));
+}
+
+/** h and, where there is one, c. */
+export function decodeStates<A extends FloatArray>(format: NumberFormat<A>, states: TorchTensors): Tensor<A>[] {
+  const h = decodeTensor(format, states["h"], "h of a state");
+  return states["c"] === undefined ? [h] : [h, decodeTensor(format, states["c"], "c of a state")];
 }
