@@ -87,6 +87,7 @@ function randomNetwork(cell: Cell, H: number): NetworkWeights {
     xScale: ones(D),
     layers: [layers[cell]()],
     head: { W: uniform(random, [H, O], spread), b: uniform(random, [O], spread) },
+    headKind: "regression",
     yMean: zeros(O),
     yScale: ones(O),
     residual: new Int32Array(),

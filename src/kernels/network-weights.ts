@@ -26,8 +26,14 @@ export interface LstmLayer<A extends FloatArray = Float32Array> extends LstmWeig
 export type CellLayer<A extends FloatArray = Float32Array> = RnnLayer<A> | GruLayer<A> | LstmLayer<A>;
 
 /**
- * The numbers of y = (layers((x - xMean) / xScale) W + b) * yScale + yMean, plus, where `residual` is not empty, x[residual[o]] for each
- * output o.
+ * What the head's O sums v = hW + b are. `regression`: K = O targets in standard deviations. `gaussian`: K = O / 2 targets likewise, then
+ * the logarithms of their variances. `classifier`: logits of O classes, and K = 0.
+ */
+export type HeadKind = "regression" | "gaussian" | "classifier";
+
+/**
+ * The numbers of v = layers((x - xMean) / xScale) W + b and of y `(O)`: the K means v * yScale + yMean, plus, where `residual` is not empty,
+ * x[residual[k]] for each of them; then, if gaussian, the K standard deviations exp(v / 2) * yScale. A classifier's y is softmax(v).
  */
 export interface NetworkWeights<A extends FloatArray = Float32Array> {
   /** `(D)`, in the sensors' units. */
@@ -37,10 +43,11 @@ export interface NetworkWeights<A extends FloatArray = Float32Array> {
   readonly layers: readonly CellLayer<A>[];
   /** W `(H, O)`, b `(O)`. */
   readonly head: AffineWeights<A>;
-  /** `(O)`, in the targets' units. */
+  readonly headKind: HeadKind;
+  /** `(K)`, in the targets' units. */
   readonly yMean: Tensor<A>;
   readonly yScale: Tensor<A>;
-  /** The feature that each output is a change of, `(O)`; empty where the head is not residual. */
+  /** The feature that each mean is a change of, `(K)`; empty where the head is not residual. */
   readonly residual: Int32Array;
 }
 
@@ -52,6 +59,11 @@ export function gatesOf(layer: CellLayer<FloatArray>): number {
 /** H. */
 export function hiddenOf(layer: CellLayer<FloatArray>): number {
   return layer.Wh.shape[0]!;
+}
+
+/** K: how many of O outputs are means, which have a scaling in units. */
+export function targetsOf(kind: HeadKind, O: number): number {
+  return kind === "regression" ? O : kind === "gaussian" ? O / 2 : 0;
 }
 
 /** A stream's state tensors in order: layer after layer, h and then, for an LSTM, c. Each has H values. */
@@ -69,7 +81,7 @@ function expectShape(name: string, tensor: Tensor<FloatArray>, shape: readonly n
 
 /** Throws `bad_argument` naming the first tensor that does not fit the others. */
 export function checkNetworkWeights<A extends FloatArray>(weights: NetworkWeights<A>): void {
-  const { xMean, xScale, layers, head, yMean, yScale, residual } = weights;
+  const { xMean, xScale, layers, head } = weights;
   const D = xMean.data.length;
   const O = head.b.data.length;
   if (D === 0 || O === 0 || layers.length === 0) {
@@ -90,13 +102,25 @@ export function checkNetworkWeights<A extends FloatArray>(weights: NetworkWeight
   }
   expectShape("the head's W", head.W, [width, O]);
   expectShape("the head's b", head.b, [O]);
-  expectShape("yMean", yMean, [O]);
-  expectShape("yScale", yScale, [O]);
-  if (residual.length === 0) return;
-  if (residual.length !== O) {
+  checkTargets(weights, D, O);
+}
+
+function checkTargets<A extends FloatArray>(weights: NetworkWeights<A>, D: number, O: number): void {
+  const { headKind, yMean, yScale, residual } = weights;
+  const K = targetsOf(headKind, O);
+  if (!Number.isInteger(K)) {
     throw new HiddenstateError(
       "bad_argument",
-      `cannot build a network: residual has ${residual.length} features for ${O} outputs`,
+      `cannot build a network: a gaussian head has a mean and a deviation for each target, and ${O} outputs are not pairs`,
+    );
+  }
+  expectShape("yMean", yMean, [K]);
+  expectShape("yScale", yScale, [K]);
+  if (residual.length === 0) return;
+  if (residual.length !== K) {
+    throw new HiddenstateError(
+      "bad_argument",
+      `cannot build a network: residual has ${residual.length} features for ${K} outputs`,
     );
   }
   const strange = residual.find((feature) => feature < 0 || feature >= D);

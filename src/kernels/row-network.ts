@@ -1,9 +1,10 @@
 // A whole network stepping one row in plain TypeScript: scaling, recurrent layers, head. Over Float32Array it is what runs where there is
 // no WebAssembly SIMD, over Float64Array the reference that judges the others. It keeps scratch, never a state.
 import { affine } from "./affine.ts";
+import { headOutputs } from "./head-outputs.ts";
 import { gatesOf, hiddenOf } from "./network-weights.ts";
 import type { CellLayer, NetworkWeights } from "./network-weights.ts";
-import { addResidual, restoreUnits, standardise } from "./standardise.ts";
+import { standardise } from "./standardise.ts";
 import { gruScratch, stepGru } from "./step-gru.ts";
 import { lstmScratch, stepLstm } from "./step-lstm.ts";
 import { stepRnn } from "./step-rnn.ts";
@@ -37,7 +38,7 @@ export class RowNetwork<A extends FloatArray> {
    * `yAt`, in the targets' units. `x` from `xAt` is the row that was standardised: a residual head adds to it.
    */
   stepStandardised(x: A, xAt: number, states: A, at: number, y: A, yAt: number): void {
-    const { layers, head, yMean, yScale, residual } = this.#weights;
+    const { layers, head } = this.#weights;
     let input = this.standardised;
     let inputAt = 0;
     let h = at;
@@ -49,8 +50,7 @@ export class RowNetwork<A extends FloatArray> {
       h += (layer.cell === "lstm" ? 2 : 1) * hiddenOf(layer);
     }
     affine(head, input, inputAt, y, yAt, this.#sums);
-    restoreUnits(yMean, yScale, y, yAt, y, yAt);
-    addResidual(residual, x, xAt, y, yAt);
+    headOutputs(this.#weights, x, xAt, y, yAt);
   }
 
   #stepLayer(layer: CellLayer<A>, x: A, xAt: number, states: A, h: number): void {

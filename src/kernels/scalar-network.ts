@@ -26,7 +26,7 @@ export class ScalarNetwork implements RecurrentNetwork {
     checkNetworkWeights(weights);
     this.#network = new RowNetwork(weights);
     this.#inputs = weights.xMean.data.length;
-    this.#outputs = weights.yMean.data.length;
+    this.#outputs = weights.head.b.data.length;
     this.#lent = {
       slots: new Int32Array(lentRows),
       x: new Float32Array(lentRows * this.#inputs),

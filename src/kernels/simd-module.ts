@@ -16,9 +16,10 @@ export interface SimdExports {
   stateOffset(): number;
   setWeights(input: number): void;
   setBiases(): void;
-  addHead(residual: boolean): void;
+  addHead(kind: number, residual: boolean): void;
   setHeadWeights(unit: number): void;
-  setOutput(output: number, bias: number, mean: number, scale: number, feature: number): void;
+  setBias(output: number, bias: number): void;
+  setTarget(target: number, mean: number, scale: number, feature: number): void;
   seal(rowsMax: number): void;
   /** How many slots there are now; fewer than asked for where there is no memory left. */
   reserve(slots: number): number;
@@ -31,6 +32,7 @@ export interface SimdExports {
   /** 1, or 0 where a slot does not exist. */
   readonly step: (count: number, steps: number) => number;
   tanhAll(from: number, out: number, quads: number): void;
+  expAll(from: number, out: number, quads: number): void;
   sigmoidAll(from: number, out: number, quads: number): void;
   roundsOnce(factor: number): number;
   multiplyAddRounds(rounds: number, a: number, b: number): number;

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { HiddenstateError } from "../base/errors.ts";
 import { checkNetworkWeights, gatesOf, hiddenOf, stateLengths } from "./network-weights.ts";
-import type { CellLayer, NetworkWeights } from "./network-weights.ts";
+import type { CellLayer, HeadKind, NetworkWeights } from "./network-weights.ts";
 import type { LentBuffers, RecurrentNetwork } from "./recurrent-network.ts";
 import type { SimdMemory } from "./simd-memory.ts";
 import { createSimdInstance } from "./simd-module.ts";
@@ -11,6 +11,9 @@ import type { SimdExports, SimdKernel } from "./simd-module.ts";
 
 /** Up to so many values a loop is faster than `set`, which costs 15 ns a call, and for a part of an array an object. */
 const LOOP_VALUES_MAX = 32;
+
+/** Head kinds as the assembly numbers them (network.ts there). */
+const HEAD_KINDS: readonly HeadKind[] = ["regression", "gaussian", "classifier"];
 
 /** A layer's cell as the assembly numbers it (layer.ts there). */
 function cellOf(layer: CellLayer): number {
@@ -65,7 +68,7 @@ export class SimdNetwork implements RecurrentNetwork {
     this.#step = step;
     this.#memory = memory;
     this.#inputs = weights.xMean.data.length;
-    this.#outputs = weights.yMean.data.length;
+    this.#outputs = weights.head.b.data.length;
     this.#lentRows = lentRows;
     this.#stateAt = this.#build(weights);
     this.#width = exports.arenaRowBytes() / 4;
@@ -191,7 +194,7 @@ export class SimdNetwork implements RecurrentNetwork {
   }
 
   /** Hands all numbers over and says where each state tensor starts in a row. */
-  #build({ xMean, xScale, layers, head, yMean, yScale, residual }: NetworkWeights): number[] {
+  #build({ xMean, xScale, layers, head, headKind, yMean, yScale, residual }: NetworkWeights): number[] {
     const exports = this.#exports;
     const O = this.#outputs;
     // A call takes a row of a layer's weights at most, or its biases, which for a GRU are one gate more.
@@ -215,12 +218,13 @@ export class SimdNetwork implements RecurrentNetwork {
       const at = exports.stateOffset() / 4;
       return layer.cell === "lstm" ? [at, at + 4 * Math.ceil(H / 4)] : [at];
     });
-    exports.addHead(residual.length > 0);
+    exports.addHead(HEAD_KINDS.indexOf(headKind), residual.length > 0);
     for (let unit = 0; unit < head.W.shape[0]!; unit++) {
       give(head.W.data, unit, O);
       exports.setHeadWeights(unit);
     }
-    for (let o = 0; o < O; o++) exports.setOutput(o, head.b.data[o]!, yMean.data[o]!, yScale.data[o]!, residual[o] ?? 0);
+    for (let o = 0; o < O; o++) exports.setBias(o, head.b.data[o]!);
+    for (let k = 0; k < yMean.data.length; k++) exports.setTarget(k, yMean.data[k]!, yScale.data[k]!, residual[k] ?? 0);
     exports.seal(this.#lentRows);
     return stateAt;
   }

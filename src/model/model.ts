@@ -4,7 +4,7 @@ import type { FloatArray } from "../kernels/tensor.ts";
 import type { ModelSpec } from "./spec.ts";
 
 /** A model's numbers: those of the kernels' network, without what the spec says already. */
-export type ModelWeights<A extends FloatArray = Float32Array> = Omit<NetworkWeights<A>, "residual">;
+export type ModelWeights<A extends FloatArray = Float32Array> = Omit<NetworkWeights<A>, "headKind" | "residual">;
 
 export interface Model {
   readonly spec: ModelSpec;

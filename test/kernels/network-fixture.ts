@@ -1,7 +1,7 @@
 // Random networks for the kernel tests, and the judge of them: one step of one row in float64, written with nothing but Math.
 import type { Random } from "../../src/base/random.ts";
-import { gatesOf, stateLengths } from "../../src/kernels/network-weights.ts";
-import type { CellLayer, NetworkWeights } from "../../src/kernels/network-weights.ts";
+import { gatesOf, stateLengths, targetsOf } from "../../src/kernels/network-weights.ts";
+import type { CellLayer, HeadKind, NetworkWeights } from "../../src/kernels/network-weights.ts";
 import { countOf, tensor } from "../../src/kernels/tensor.ts";
 import type { Tensor } from "../../src/kernels/tensor.ts";
 
@@ -13,6 +13,8 @@ export interface Shape {
   readonly O: number;
   readonly layers: readonly { readonly cell: CellName; readonly H: number }[];
   readonly residual: boolean;
+  /** A regression unless given; a Gaussian head takes an even O. */
+  readonly headKind?: HeadKind;
 }
 
 function uniform(random: Random, shape: readonly number[], around: number, spread: number): Tensor {
@@ -35,7 +37,9 @@ export function randomLayer(random: Random, cell: CellName, D: number, H: number
   return { cell: "gru", linearBeforeReset: cell === "gru", ...weights, bn: uniform(random, [H], 0, 0.3) };
 }
 
-export function randomNetwork(random: Random, { D, O, layers, residual }: Shape): NetworkWeights {
+export function randomNetwork(random: Random, shape: Shape): NetworkWeights {
+  const { D, O, layers, residual, headKind = "regression" } = shape;
+  const K = targetsOf(headKind, O);
   let width = D;
   const cells = layers.map(({ cell, H }) => {
     const layer = randomLayer(random, cell, width, H);
@@ -47,9 +51,10 @@ export function randomNetwork(random: Random, { D, O, layers, residual }: Shape)
     xScale: uniform(random, [D], 2, 0.5),
     layers: cells,
     head: { W: uniform(random, [width, O], 0, 1 / Math.sqrt(width)), b: uniform(random, [O], 0, 0.5) },
-    yMean: uniform(random, [O], 0, 2),
-    yScale: uniform(random, [O], 2, 0.5),
-    residual: residual ? Int32Array.from({ length: O }, () => random.uint32() % D) : new Int32Array(),
+    headKind,
+    yMean: uniform(random, [K], 0, 2),
+    yScale: uniform(random, [K], 2, 0.5),
+    residual: residual ? Int32Array.from({ length: K }, () => random.uint32() % D) : new Int32Array(),
   };
 }
 
@@ -107,7 +112,7 @@ export class ReferenceStream {
   }
 
   step(x: ArrayLike<number>): number[] {
-    const { xMean, xScale, layers, head, yMean, yScale, residual } = this.#weights;
+    const { xMean, xScale, layers, head, headKind, yMean, yScale, residual } = this.#weights;
     let row = Array.from(x, (value, i) => (value - xMean.data[i]!) / xScale.data[i]!);
     let at = 0;
     for (const layer of layers) {
@@ -117,8 +122,16 @@ export class ReferenceStream {
       row = next[0]!;
       at += count;
     }
-    return product(row, head.W, head.b.data).map(
-      (value, o) => value * yScale.data[o]! + yMean.data[o]! + (residual.length > 0 ? x[residual[o]!]! : 0),
+    const sums = product(row, head.W, head.b.data);
+    if (headKind === "classifier") {
+      const powers = sums.map((value) => Math.exp(value - Math.max(...sums)));
+      return powers.map((value) => value / powers.reduce((sum, power) => sum + power, 0));
+    }
+    const K = yMean.data.length;
+    return sums.map((value, o) =>
+      o < K
+        ? value * yScale.data[o]! + yMean.data[o]! + (residual.length > 0 ? x[residual[o]!]! : 0)
+        : Math.exp(value / 2) * yScale.data[o - K]!,
     );
   }
 }

@@ -187,15 +187,23 @@ void test("every cell stays beside float64 for 1000 carried steps, on every kern
   }
 });
 
-const shapes = fc.record({
-  D: fc.integer({ min: 1, max: 20 }),
-  O: fc.integer({ min: 1, max: 9 }),
-  layers: fc.array(fc.record({ cell: fc.constantFrom(...cellNames), H: fc.integer({ min: 1, max: 70 }) }), {
-    minLength: 1,
-    maxLength: 3,
-  }),
-  residual: fc.boolean(),
-}) satisfies fc.Arbitrary<Shape>;
+const shapes = fc
+  .record({
+    D: fc.integer({ min: 1, max: 20 }),
+    O: fc.integer({ min: 1, max: 9 }),
+    layers: fc.array(fc.record({ cell: fc.constantFrom(...cellNames), H: fc.integer({ min: 1, max: 70 }) }), {
+      minLength: 1,
+      maxLength: 3,
+    }),
+    residual: fc.boolean(),
+    headKind: fc.constantFrom("regression", "gaussian", "classifier"),
+  })
+  // A Gaussian head's outputs are pairs, and classes are no changes of a feature.
+  .map((shape) => ({
+    ...shape,
+    O: shape.headKind === "gaussian" ? 2 * shape.O : shape.O,
+    residual: shape.residual && shape.headKind !== "classifier",
+  })) satisfies fc.Arbitrary<Shape>;
 
 interface Plan {
   readonly shape: Shape;
@@ -335,6 +343,7 @@ void test("scaling is done in the sensors' and targets' units, and a residual he
       ),
       b: tensor(Float32Array.of(0.5, 0, 0, 0, 2), [O]),
     },
+    headKind: "regression",
     yMean: tensor(Float32Array.of(100, 0, 0, 0, -1), [O]),
     yScale: tensor(Float32Array.of(10, 1, 1, 1, 4), [O]),
     residual: Int32Array.of(0, 1, 2, 2, 0),

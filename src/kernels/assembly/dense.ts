@@ -1,5 +1,6 @@
 // The two ends of a step, for one stream: from the sensors' units to standard deviations, and from the last layer's state through the
 // head back to the targets' units. Scaling is what ONNX's Sub, Div, Mul and Add do, each rounded by itself in both builds.
+import { exp4 } from "./exponential";
 import { multiplyAdd } from "./multiply-add";
 
 /** out = (x - mean) / scale for `quads` quads, from a table of mean and scale quads in turn. Neither address need be aligned. */
@@ -51,6 +52,37 @@ export function headRow(h: usize, quads: i32, mask: usize, weights: usize, table
     const standard = f32x4.add(sumLanes(a, b, c, d), v128.load(table, 0));
     storeLanes(y, f32x4.add(f32x4.mul(standard, v128.load(table, 16)), v128.load(table, 32)), outputs);
   }
+}
+
+/**
+ * y = exp(y) scale, in place: from halved log-variances to standard deviations, y (count), `scales` whole quads. What y reads beyond `count`
+ * is put back nowhere.
+ */
+export function deviationRow(y: usize, scales: usize, count: i32): void {
+  for (; count > 0; count -= 4, y += 16, scales += 16) {
+    storeLanes(y, f32x4.mul(exp4(v128.load(y)), v128.load(scales)), count);
+  }
+}
+
+/**
+ * y (outputs) = softmax(logits), the greatest taken off first; `logits` are whole quads, filled up with -Infinity, and are overwritten.
+ * Lane l of the sum takes logits l, l + 4, ..., then the lanes are added.
+ */
+export function softmaxRow(logits: usize, y: usize, outputs: i32): void {
+  const end = logits + (<usize>((outputs + 3) >> 2) << 4);
+  let most = v128.load(logits);
+  for (let at = logits + 16; at < end; at += 16) most = f32x4.pmax(most, v128.load(at));
+  most = f32x4.pmax(most, v128.shuffle<f32>(most, most, 2, 3, 0, 1));
+  most = f32x4.pmax(most, v128.shuffle<f32>(most, most, 1, 0, 3, 2));
+  let sum = f32x4.splat(0);
+  for (let at = logits; at < end; at += 16) {
+    const value = exp4(f32x4.sub(v128.load(at), most));
+    v128.store(at, value);
+    sum = f32x4.add(sum, value);
+  }
+  sum = f32x4.add(sum, v128.shuffle<f32>(sum, sum, 2, 3, 0, 1));
+  sum = f32x4.add(sum, v128.shuffle<f32>(sum, sum, 1, 0, 3, 2));
+  for (let at = logits; at < end; at += 16, y += 16, outputs -= 4) storeLanes(y, f32x4.div(v128.load(at), sum), outputs);
 }
 
 /** y[o] += x[features[o]]: what a residual head's outputs are changes of. */

@@ -1,17 +1,24 @@
 // One network and the states of all streams on it: built once, layer by layer, then stepped. A stream is a slot, a row of the arena,
 // which lies last in memory so that it grows where it is. Numbers come in through `numbers`, in the order in which the caller keeps
 // them; batches through `stagedX` and out through `stagedY`.
-import { addResidual, headRow, standardiseRow } from "./dense";
+import { addResidual, deviationRow, headRow, softmaxRow, standardiseRow } from "./dense";
 import { copyQuads, createLayer, Layer, setLayerBiases, setLayerWeights, stepLayer, stepLayerOnce } from "./layer";
 import { allocate, growTo, memoryTop, SLACK } from "./memory";
 
 /** Streams that go through a layer together. A panel of weights serves them all from the first-level cache. */
 const BLOCK = 32;
 
+// Heads, as the caller numbers them: targets, then with GAUSSIAN as many log-variances; logits of classes.
+const GAUSSIAN = 1, CLASSIFIER = 2;
+
 let inputs = 0, outputs = 0;
+/** The head's kind, and how many of its outputs are means in the targets' units. */
+let head = 0, targets = 0;
 let firstLayer: Layer | null = null, lastLayer: Layer | null = null;
 /** Tables of dense.ts. */
 let inputTable: usize = 0, outputTable: usize = 0, headWeights: usize = 0, headMask: usize = 0, features: usize = 0;
+/** A Gaussian head's scales, in whole quads; a classifier's logits, likewise. */
+let deviationScales: usize = 0, logits: usize = 0;
 /** The arena: a row's bytes, how many rows, where they begin. */
 let rowBytes: usize = 0, slotCount = 0, arena: usize = 0;
 /** A block's scratch rows [x | h], its sums, and where its streams' rows are. */
@@ -54,13 +61,23 @@ export function setWeights(input: i32): void { setLayerWeights(lastLayer!, input
 export function setBiases(): void { setLayerBiases(lastLayer!, numbers); }
 
 /** Adds the head on the last layer. */
-export function addHead(residual: bool): void {
+export function addHead(kind: i32, residual: bool): void {
   const layer = lastLayer!, groups = (outputs + 3) >> 2;
+  head = kind;
+  targets = kind == CLASSIFIER ? 0 : kind == GAUSSIAN ? outputs >> 1 : outputs;
+  if (kind == GAUSSIAN) deviationScales = allocate(<usize>((targets + 3) >> 2) << 4);
+  if (kind == CLASSIFIER) logits = allocate(<usize>groups << 4);
   headWeights = allocate(<usize>(groups * layer.quads) << 6);
   outputTable = allocate(<usize>groups * 48);
   headMask = allocate(16);
   for (let lane = 0; lane < 4; lane++) store<i32>(headMask + (lane << 2), lane <= ((layer.hidden - 1) & 3) ? -1 : 0);
-  if (residual) features = allocate(<usize>outputs << 2);
+  if (residual) features = allocate(<usize>targets << 2);
+  // What is no target's keeps its value, but that a log-variance is halved; a classifier's lanes beyond its classes weigh nothing.
+  for (let output = 0; output < groups << 2; output++) {
+    const at = outputTable + <usize>(output >> 2) * 48 + (<usize>(output & 3) << 2);
+    store<f32>(at, kind == GAUSSIAN && output >= targets ? 0.5 : 1, 16);
+    if (kind == CLASSIFIER && output >= outputs) store<f32>(at, -Infinity, 0);
+  }
 }
 
 /** The head's weights of one unit: `numbers` (O). */
@@ -71,13 +88,17 @@ export function setHeadWeights(unit: i32): void {
   }
 }
 
-/** An output's bias in the head, its scaling, and the feature that it is a change of, which counts in a residual head only. */
-export function setOutput(output: i32, bias: f32, mean: f32, scale: f32, feature: i32): void {
-  const at = outputTable + <usize>(output >> 2) * 48 + (<usize>(output & 3) << 2);
-  store<f32>(at, bias, 0);
+export function setBias(output: i32, bias: f32): void {
+  store<f32>(outputTable + <usize>(output >> 2) * 48 + (<usize>(output & 3) << 2), bias);
+}
+
+/** A target's scaling, and the feature that it is a change of, which counts in a residual head only. */
+export function setTarget(target: i32, mean: f32, scale: f32, feature: i32): void {
+  const at = outputTable + <usize>(target >> 2) * 48 + (<usize>(target & 3) << 2);
   store<f32>(at, scale, 16);
   store<f32>(at, mean, 32);
-  if (features != 0) store<i32>(features + (output << 2), feature);
+  if (head == GAUSSIAN) store<f32>(deviationScales + (<usize>target << 2), scale);
+  if (features != 0) store<i32>(features + (target << 2), feature);
 }
 
 /** Ends the building: scratch, room for a batch of `rowsMax` stream-steps, and behind it the arena, which has no rows yet. */
@@ -147,8 +168,15 @@ export function step(count: i32, steps: i32): bool {
 /** From a stream's last layer to its outputs. */
 @inline
 function finish(layer: Layer, stream: usize, x: usize, y: usize): void {
+  if (head == CLASSIFIER) {
+    // Whole quads, so that the lanes beyond the classes come out too.
+    headRow(stream + layer.state, layer.quads, headMask, headWeights, outputTable, logits, (outputs + 3) & ~3);
+    softmaxRow(logits, y, outputs);
+    return;
+  }
   headRow(stream + layer.state, layer.quads, headMask, headWeights, outputTable, y, outputs);
-  if (features != 0) addResidual(y, x, features, outputs);
+  if (head == GAUSSIAN) deviationRow(y + (<usize>targets << 2), deviationScales, targets);
+  if (features != 0) addResidual(y, x, features, targets);
 }
 
 function stepOnce(stream: usize, x: usize, y: usize): void {
