@@ -8,6 +8,7 @@ import { payloadCodec } from "../message/codecs.ts";
 import { decodePrediction } from "../message/prediction.ts";
 import { parseTopicPattern } from "../message/topic-pattern.ts";
 import { TOPIC_ROOT } from "../message/topics.ts";
+import { outputFeatures } from "../model/forecast-outputs.ts";
 import type { ModelSpec } from "../model/spec.ts";
 import { createMqttPort } from "../mqtt/mqttjs-port.ts";
 import type { InboundPacket, PacketPort } from "../mqtt/packet-port.ts";
@@ -46,7 +47,7 @@ export class PredictionWatch {
     const { url, node, spec, clock, random, log } = options;
     this.#options = options;
     this.#features = spec.features.map(({ name }) => name);
-    this.#target = this.#features.indexOf(spec.outputs[0]!.feature);
+    this.#target = outputFeatures(spec)[0]!;
     this.#port = createMqttPort({ url, clientId: `${node}-watch`, sessionExpirySeconds: 0, clock, random, log });
   }
 

@@ -29,8 +29,9 @@ function verdictOf({ verdict, growth, unresolved = 0 }: ParityPart): string {
 /** The report as a person reads it. */
 function formatReport(path: string, { spec, version }: Model, kernels: readonly string[], report: ParityReport): string {
   const layers = spec.layers.map((layer) => `${layer.cell} ${layer.hidden}`).join(", ");
+  const head = spec.head.kind === "regression" ? "" : `, a ${spec.head.kind} head`;
   const lines = [
-    `${path}: ${counted(spec.features.length, "feature")}, ${counted(spec.outputs.length, "output")}, ${layers}, version ${shortVersion(version)}`,
+    `${path}: ${counted(spec.features.length, "feature")}, ${counted(spec.outputs.length, "output")}, ${layers}${head}, version ${shortVersion(version)}`,
     `${kernels.join(" against ")}, ${report.parts[0]!.steps} steps a part: the worst |a - b| / max(scale, |b|), at most ${report.tolerance}`,
   ];
   let inputs = "";

@@ -1,5 +1,6 @@
 // The page that lies beside a model file: what it forecasts, how well, on what, and how to make it again. Markdown for people; programs read
 // the spec in the model.
+import { forecastOutputs } from "../model/forecast-outputs.ts";
 import type { Score } from "./evaluate.ts";
 import type { FeatureRange } from "./fit-scaling.ts";
 import type { PartSummary, TrainingOutcome } from "./train-on-table.ts";
@@ -83,7 +84,7 @@ function featureRow({ name, unit }: { name: string; unit: string }, range: Featu
 }
 
 function portsSection({ model, ranges }: TrainingOutcome): string[] {
-  const { features, outputs, head } = model.spec;
+  const { features, head } = model.spec;
   return [
     "## What goes in, what comes out",
     "",
@@ -96,7 +97,7 @@ function portsSection({ model, ranges }: TrainingOutcome): string[] {
     ...table(
       ["output", "unit", "feature", "rows ahead"],
       1,
-      outputs.map(({ name, unit, feature, horizon }) => [name, unit, feature, String(horizon)]),
+      forecastOutputs(model.spec).map(({ name, unit, feature, horizon }) => [name, unit, feature, String(horizon)]),
     ),
     "",
     "The figures are of the training part. Beyond what was least and greatest there the model has learned nothing: the further off a reading, the",
@@ -143,9 +144,11 @@ function weightCount({ model }: TrainingOutcome): number {
 export function modelCard(outcome: TrainingOutcome, options: CardOptions): string {
   const { model } = outcome;
   const { spec } = model;
-  const targets = spec.outputs.map(({ feature }) => `\`${feature}\``).join(", ");
+  const targets = forecastOutputs(spec)
+    .map(({ feature }) => `\`${feature}\``)
+    .join(", ");
   const features = spec.features.map(({ name }) => `\`${name}\``).join(", ");
-  const { horizon } = spec.outputs[0]!;
+  const { horizon } = forecastOutputs(spec)[0]!;
   const layers = spec.layers.map(({ hidden }) => hidden).join(" and ");
   return [
     `# ${spec.name}`,

@@ -1,4 +1,5 @@
 // The two pictures of a model card: how training went, and what the model says of rows it has not seen.
+import { forecastOutputs } from "../model/forecast-outputs.ts";
 import { Persistence } from "./baselines.ts";
 import { forecastWalk } from "./evaluate.ts";
 import { ModelForecaster } from "./model-forecaster.ts";
@@ -42,31 +43,33 @@ export function predictionChart({ model, longestWalk, layout }: TrainingOutcome)
   const from = Math.max(0, Math.floor((count - WINDOW_ROWS) / 2));
   const rows = Array.from({ length: Math.min(WINDOW_ROWS, count) }, (_, index) => from + index);
   const where = key === "" ? "row of the test part" : `row of ${key} in the test part`;
-  const panels = spec.outputs.slice(0, PANELS_MAX).flatMap(({ feature, unit, horizon }, o): ChartPanel[] => {
-    const ahead = horizon === 1 ? "one row ahead" : `${horizon} rows ahead`;
-    const inUnit = unit === "" ? "" : ` (${unit})`;
-    // Everything stands at the row that it is about.
-    const x = from + horizon;
-    const truth = rows.map((row) => targets[row * O + o]!);
-    const said = rows.map((row) => forecasts[row * O + o]!);
-    const line = (name: string, tone: ChartLine["tone"], shape: ChartLine["shape"], values: number[]): ChartLine => {
-      return { name, tone, shape, x, values };
-    };
-    const errorsOf = (by: Float64Array): number[] => rows.map((row, index) => by[row * O + o]! - truth[index]!);
-    return [
-      {
-        title: `${feature}${inUnit}, ${ahead}`,
-        xName: where,
-        height: 200,
-        lines: [line("truth", "truth", "dots", truth), line("model", "model", "line", said)],
-      },
-      {
-        title: `How far off${inUnit}: forecast minus truth`,
-        xName: where,
-        height: 110,
-        lines: [line("persistence", "rule", "line", errorsOf(stays)), line("model", "model", "line", errorsOf(forecasts))],
-      },
-    ];
-  });
+  const panels = forecastOutputs(spec)
+    .slice(0, PANELS_MAX)
+    .flatMap(({ feature, unit, horizon }, o): ChartPanel[] => {
+      const ahead = horizon === 1 ? "one row ahead" : `${horizon} rows ahead`;
+      const inUnit = unit === "" ? "" : ` (${unit})`;
+      // Everything stands at the row that it is about.
+      const x = from + horizon;
+      const truth = rows.map((row) => targets[row * O + o]!);
+      const said = rows.map((row) => forecasts[row * O + o]!);
+      const line = (name: string, tone: ChartLine["tone"], shape: ChartLine["shape"], values: number[]): ChartLine => {
+        return { name, tone, shape, x, values };
+      };
+      const errorsOf = (by: Float64Array): number[] => rows.map((row, index) => by[row * O + o]! - truth[index]!);
+      return [
+        {
+          title: `${feature}${inUnit}, ${ahead}`,
+          xName: where,
+          height: 200,
+          lines: [line("truth", "truth", "dots", truth), line("model", "model", "line", said)],
+        },
+        {
+          title: `How far off${inUnit}: forecast minus truth`,
+          xName: where,
+          height: 110,
+          lines: [line("persistence", "rule", "line", errorsOf(stays)), line("model", "model", "line", errorsOf(forecasts))],
+        },
+      ];
+    });
   return drawChart(`Predictions of ${spec.name} beside what was measured`, panels);
 }

@@ -8,11 +8,13 @@ import type { Layer, RecurrentLayer } from "../nn/layer.ts";
 import type { Loss } from "../nn/loss.ts";
 import { MeanSquaredError } from "../nn/mean-squared-error.ts";
 import { TimeAffine } from "../nn/time-affine.ts";
+import { TimeGRU } from "../nn/time-gru.ts";
+import { TimeLSTM } from "../nn/time-lstm.ts";
 import { TimeRNN } from "../nn/time-rnn.ts";
 import { mapWeights } from "./map-weights.ts";
 import type { ModelWeights } from "./model.ts";
 import { namedWeights, weightShapeProblem } from "./named-weights.ts";
-import type { LayerSpec, ModelSpec } from "./spec.ts";
+import type { ModelSpec } from "./spec.ts";
 import { Standardisation } from "./standardisation.ts";
 
 export interface SequenceModelOptions {
@@ -46,7 +48,7 @@ export class SequenceModel<A extends FloatArray = Float32Array> {
     const stateful = options.stateful ?? false;
     this.spec = spec;
     this.#weights = mapWeights(checkedWeights(spec, weights), copyTensor);
-    this.#layers = spec.layers.map((layer, index) => createLayer(layer, this.#weights.layers[index]!, stateful));
+    this.#layers = this.#weights.layers.map((layer) => createLayer(layer, stateful));
     this.#head = new TimeAffine(this.#weights.head.W, this.#weights.head.b);
     this.standardisation = new Standardisation(spec, this.#weights);
     const all = [...this.#layers, this.#head];
@@ -138,11 +140,14 @@ function checkedWeights<A extends FloatArray>(spec: ModelSpec, weights: ModelWei
   return weights;
 }
 
-function createLayer<A extends FloatArray>(spec: LayerSpec, { Wx, Wh, b }: CellLayer<A>, stateful: boolean): RecurrentLayer<A> {
-  switch (spec.cell) {
-    case "rnn_tanh":
-      return new TimeRNN(Wx, Wh, b, { stateful });
-    default:
-      return spec.cell satisfies never;
+function createLayer<A extends FloatArray>(layer: CellLayer<A>, stateful: boolean): RecurrentLayer<A> {
+  const { Wx, Wh, b } = layer;
+  switch (layer.cell) {
+    case "rnn":
+      return new TimeRNN(Wx, Wh, b, { stateful, activation: layer.activation });
+    case "gru":
+      return new TimeGRU(Wx, Wh, b, layer.bn, { stateful, linearBeforeReset: layer.linearBeforeReset });
+    case "lstm":
+      return new TimeLSTM(Wx, Wh, b, { stateful });
   }
 }

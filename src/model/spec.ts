@@ -14,11 +14,11 @@ const featureSchema = z.strictObject({ name, unit: z.string().max(32).default(""
 const outputSchema = z.strictObject({
   name,
   unit: z.string().max(32).default(""),
-  /** The feature this output forecasts. */
-  feature: name,
+  /** The feature this output forecasts; classes have none. */
+  feature: name.optional(),
   /** How many steps ahead. */
-  horizon: z.int().min(1),
-  /** The feature's standard deviation on the training rows: the scale of the parity measure, in the output's unit. */
+  horizon: z.int().min(1).optional(),
+  /** The feature's standard deviation on the training rows: the scale of the parity measure, in the output's unit. 1 for a class. */
   deviation: z.number().positive(),
 });
 
@@ -29,11 +29,27 @@ const stateSchema = z.strictObject({
   output: name,
   type: z.literal("float32"),
   shape: z.array(z.int().min(1)).min(1).max(4),
-  /** |h| is at most this where the cell bounds it (tanh: 1). */
+  /** |value| is at most this where the cell bounds it: 1 for h, but for relu; none for an LSTM's c. */
   bound: z.number().positive().optional(),
 });
 
-const layerSchema = z.strictObject({ cell: z.enum(["rnn_tanh"]), hidden: z.int().min(1).max(4096) });
+const hidden = z.int().min(1).max(4096);
+const CELLS = ["rnn_tanh", "rnn_relu", "gru", "lstm"] as const;
+
+const layerSchema = z.discriminatedUnion(
+  "cell",
+  [
+    z.strictObject({ cell: z.enum(["rnn_tanh", "rnn_relu", "lstm"]), hidden }),
+    /** ONNX's linear_before_reset: true as PyTorch and cuDNN compute, false as in the paper. */
+    z.strictObject({ cell: z.literal("gru"), hidden, linearBeforeReset: z.boolean() }),
+  ],
+  { error: ({ input }) => unknownCell(input) },
+);
+
+function unknownCell(layer: unknown): string {
+  const cell = (layer as { cell?: unknown } | undefined)?.cell;
+  return `there is no cell ${JSON.stringify(cell)?.slice(0, 64) ?? ""}; the engines have ${CELLS.join(", ")}`;
+}
 
 const trainingSchema = z.strictObject({
   /** What the readings were: a file's name or `firmware-sim`. */
@@ -49,13 +65,15 @@ const trainingSchema = z.strictObject({
 export const modelSpecSchema = z.strictObject({
   format: z.literal(1),
   name,
-  task: z.literal("forecast"),
+  /** `forecast`: outputs are later values of features, in their units. `classify`: outputs are the probabilities of classes. */
+  task: z.enum(["forecast", "classify"]),
   features: z.array(featureSchema).min(1).max(limits.featuresMax),
   outputs: z.array(outputSchema).min(1).max(limits.featuresMax),
   layers: z.array(layerSchema).min(1).max(8),
   head: z.strictObject({
-    kind: z.literal("regression"),
-    /** The head predicts the change of each output's feature from the present reading. */
+    /** `gaussian`: the outputs are means and then, in the same order, standard deviations. `classifier`: probabilities. */
+    kind: z.enum(["regression", "gaussian", "classifier"]),
+    /** The head predicts the change of each output's feature from the present reading. Not a classifier's. */
     residual: z.boolean(),
   }),
   states: z.array(stateSchema).min(1).max(64),

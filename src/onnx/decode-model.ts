@@ -9,9 +9,10 @@ import { parseModelSpec, SPEC_METADATA_KEY } from "../model/spec.ts";
 import type { ModelSpec } from "../model/spec.ts";
 import { graphProblem } from "./graph-problem.ts";
 import { onnx } from "./generated/onnx.js";
-import { modelGraph, specProblem } from "./model-graph.ts";
+import { modelGraph } from "./model-graph.ts";
 import type { TensorEntry } from "./model-graph.ts";
 import { integerTensors, numbersProblem, unpackWeights } from "./model-tensors.ts";
+import { specProblem } from "./spec-problem.ts";
 import { structureBytes } from "./structure-bytes.ts";
 
 const { DataType, DataLocation } = onnx.TensorProto;

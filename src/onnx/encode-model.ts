@@ -7,9 +7,10 @@ import { weightShapeProblem } from "../model/named-weights.ts";
 import { modelSpecSchema, SPEC_METADATA_KEY } from "../model/spec.ts";
 import type { ModelSpec } from "../model/spec.ts";
 import { onnx } from "./generated/onnx.js";
-import { IR_VERSION, modelGraph, OPSET_VERSION, specProblem } from "./model-graph.ts";
+import { IR_VERSION, modelGraph, OPSET_VERSION } from "./model-graph.ts";
 import type { ModelGraph, NodeEntry, PortEntry, TensorEntry } from "./model-graph.ts";
 import { integerTensors, numbersProblem, packWeights } from "./model-tensors.ts";
+import { specProblem } from "./spec-problem.ts";
 
 const { DataType } = onnx.TensorProto;
 const { AttributeType } = onnx.AttributeProto;
@@ -29,8 +30,14 @@ function integerBytes(values: readonly number[]): Uint8Array {
 }
 
 function nodeProto(node: NodeEntry): onnx.NodeProto {
-  const attribute = Object.entries(node.integers).map(
-    ([name, i]) => new onnx.AttributeProto({ name, type: AttributeType.INT, i }),
+  const attribute = Object.entries(node.attributes).map(([name, value]) =>
+    typeof value === "number"
+      ? new onnx.AttributeProto({ name, type: AttributeType.INT, i: value })
+      : new onnx.AttributeProto({
+          name,
+          type: AttributeType.STRINGS,
+          strings: value.map((word) => new TextEncoder().encode(word)),
+        }),
   );
   // A node is named after its first output: a tool that shows the graph shows the names of docs/model-file.md.
   return new onnx.NodeProto({
@@ -82,7 +89,7 @@ export function encodeModel(spec: ModelSpec, weights: ModelWeights): Uint8Array 
   const canonical = canonicalSpec(spec);
   const problem = specProblem(spec) ?? weightShapeProblem(spec, weights);
   if (problem !== undefined) throw refusal(spec, problem);
-  const floats = packWeights(weights);
+  const floats = packWeights(spec, weights);
   const numberProblem = numbersProblem(spec, floats);
   if (numberProblem !== undefined) throw refusal(spec, numberProblem);
   const integers = integerTensors(spec);

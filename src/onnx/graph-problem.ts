@@ -12,6 +12,11 @@ function quote(name: string): string {
   return /^\w*$/.test(name) ? name : JSON.stringify(name);
 }
 
+/** A list of words, which may hold anything. */
+function words(values: readonly string[]): string {
+  return `[${values.map((value) => quote(value)).join(", ")}]`;
+}
+
 function nodeLine(
   operator: string,
   inputs: readonly string[],
@@ -22,21 +27,23 @@ function nodeLine(
   return `${operator}(${inputs.map(quote).join(", ")}) -> (${outputs.map(quote).join(", ")})${options}`;
 }
 
-function wantedNode({ operator, inputs, outputs, integers }: NodeEntry): string {
+function wantedNode({ operator, inputs, outputs, attributes }: NodeEntry): string {
   return nodeLine(
     operator,
     inputs,
     outputs,
-    Object.entries(integers).map(([name, value]) => `${name}: ${value}`),
+    Object.entries(attributes).map(([name, value]) => `${name}: ${typeof value === "number" ? value : words(value)}`),
   );
 }
 
+function foundValue({ type, i, strings }: onnx.IAttributeProto): string {
+  if (type === AttributeType.INT) return String(Number(i ?? 0));
+  if (type === AttributeType.STRINGS) return words((strings ?? []).map((bytes) => Buffer.from(bytes).toString()));
+  return AttributeType[type ?? 0]?.toLowerCase() ?? `type ${type}`;
+}
+
 function foundNode(node: onnx.INodeProto): string {
-  const attributes = (node.attribute ?? []).map((attribute) =>
-    attribute.type === AttributeType.INT
-      ? `${quote(attribute.name ?? "")}: ${Number(attribute.i ?? 0)}`
-      : `${quote(attribute.name ?? "")}: ${AttributeType[attribute.type ?? 0]?.toLowerCase()}`,
-  );
+  const attributes = (node.attribute ?? []).map((attribute) => `${quote(attribute.name ?? "")}: ${foundValue(attribute)}`);
   // ONNX's own operators have two spellings; any other domain shows before the operator's name.
   const domain = (node.domain ?? "") === "ai.onnx" ? "" : (node.domain ?? "");
   return nodeLine(quote(domain) + quote(node.opType ?? ""), node.input ?? [], node.output ?? [], attributes);

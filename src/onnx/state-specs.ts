@@ -3,12 +3,16 @@
 import type { LayerSpec, StateSpec } from "../model/spec.ts";
 
 /**
- * One state a layer, `(1, 1, H)` at N = 1: `h` (graph input `h_in`, output `h_out`), or `h1`, `h2`, ... from the bottom of a stack.
- * Bounded by 1, since the cell ends in a tanh.
+ * A layer's h and, for an LSTM, its c, `(1, 1, H)` at N = 1: `h` (graph input `h_in`, output `h_out`) and `c`, or `h1`, `c1`, `h2`, ... from the
+ * bottom of a stack. An h is bounded by 1 where the cell ends in a tanh, which relu does not; a c is not bounded.
  */
 export function stateSpecs(layers: readonly LayerSpec[]): StateSpec[] {
-  return layers.map((layer, index) => {
-    const name = layers.length === 1 ? "h" : `h${index + 1}`;
-    return { name, input: `${name}_in`, output: `${name}_out`, type: "float32", shape: [1, 1, layer.hidden], bound: 1 };
+  return layers.flatMap(({ cell, hidden }, index) => {
+    const state = (letter: string): StateSpec => {
+      const name = layers.length === 1 ? letter : `${letter}${index + 1}`;
+      return { name, input: `${name}_in`, output: `${name}_out`, type: "float32", shape: [1, 1, hidden] };
+    };
+    const h = cell === "rnn_relu" ? state("h") : { ...state("h"), bound: 1 };
+    return cell === "lstm" ? [h, state("c")] : [h];
   });
 }

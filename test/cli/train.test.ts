@@ -193,7 +193,11 @@ void t.test("the shipped model fits its simulated devices and forecasts unseen o
     model.spec.features,
     rows.features.map((name, d) => ({ name, unit: rows.units[d]! })),
   );
-  const layout = { features: rows.features.length, targets: [rows.features.indexOf(model.spec.outputs[0]!.feature)], horizon: 1 };
+  const layout = {
+    features: rows.features.length,
+    targets: [rows.features.indexOf(model.spec.outputs[0]!.feature!)],
+    horizon: 1,
+  };
   const walks = rows.streams.map((stream) => ({ series: buildSeries(stream, layout), past: undefined }));
   const said = (await evaluate(new ModelForecaster(model), walks, 1, systemClock)).outputs[0]!;
   const stays = (await evaluate(new Persistence(layout), walks, 1, systemClock)).outputs[0]!;

@@ -9,13 +9,26 @@ import type { Model } from "../../src/model/model.ts";
 import { randomModel } from "../support/random-model.ts";
 import type { RandomModelOptions } from "../support/random-model.ts";
 
-/** One feature and many, sizes odd and even, one layer and three, heads plain and residual. */
+/** One feature and many, sizes odd and even, one layer and three, every cell and head, heads plain and residual. */
 export const SUITE_MODELS: readonly RandomModelOptions[] = [
   { seed: 1, features: 1, outputs: 1, hidden: [1] },
   { seed: 2, features: 3, outputs: 2, hidden: [7], residual: true },
   { seed: 3, features: 2, outputs: 5, hidden: [32] },
   { seed: 4, features: 5, outputs: 1, hidden: [9, 16, 5], residual: true },
+  { seed: 5, features: 3, outputs: 1, hidden: [13], cells: ["gru"] },
+  { seed: 6, features: 2, outputs: 3, hidden: [10], cells: ["gru_reset_first"], head: "gaussian", residual: true },
+  { seed: 7, features: 4, outputs: 2, hidden: [11], cells: ["lstm"], residual: true },
+  { seed: 8, features: 3, outputs: 5, hidden: [16], cells: ["rnn_relu"], head: "classifier" },
+  { seed: 9, features: 2, outputs: 2, hidden: [8, 8], cells: ["lstm"], head: "gaussian" },
+  { seed: 10, features: 6, outputs: 1, hidden: [7, 12, 9, 6], cells: ["lstm", "rnn_relu", "gru", "rnn_tanh"] },
+  { seed: 11, features: 1, outputs: 4, hidden: [5, 18, 4], cells: ["gru_reset_first", "gru", "lstm"], head: "classifier" },
 ];
+
+/** Such as `3 -> gru 7 -> 2 gaussian`. */
+export function describeModel({ features, hidden = [], cells = [], head = "regression", outputs }: RandomModelOptions): string {
+  const layers = hidden.map((H, index) => `${cells[index] ?? cells.at(-1) ?? "rnn_tanh"} ${H}`);
+  return [features, ...layers, `${outputs} ${head}`].join(" -> ");
+}
 
 const ONE = Float64Array.of(1);
 
@@ -53,13 +66,9 @@ function agree(t: Test, engine: Engine, a: Float32Array, b: Float32Array, scales
   t.ok(worstDifference(a, 0, b, 0, a.length, scales) <= PARITY_TOLERANCE, message);
 }
 
-function describe(options: RandomModelOptions): string {
-  return `${options.features} -> ${options.hidden?.join(" -> ")} -> ${options.outputs}`;
-}
-
 function streams(t: Test, open: (model: Model) => Promise<Engine>): void {
   for (const options of SUITE_MODELS) {
-    t.test(`streams keep apart: ${describe(options)}`, async (t) => {
+    t.test(`streams keep apart: ${describeModel(options)}`, async (t) => {
       const model = randomModel(options);
       const engine = await open(model);
       const scales = outputScales(model.spec);
@@ -189,6 +198,35 @@ function states(t: Test, open: (model: Model) => Promise<Engine>): void {
 }
 
 function refusals(t: Test, open: (model: Model) => Promise<Engine>): void {
+  t.test("an LSTM's c is a state tensor by its own name, written, read and stepped from", async (t) => {
+    const model = randomModel({ seed: 12, features: 2, hidden: [6, 3], cells: ["lstm", "gru"] });
+    const engine = await open(model);
+    const [a, b] = [engine.allocate(), engine.allocate()];
+    const names = ["h1", "c1", "h2"];
+    const tensors = createStateTensors(model.spec.states);
+    t.strictSame(Object.keys(tensors), names);
+    for (const [index, name] of names.entries()) tensors[name]!.fill((index + 1) / 8);
+    engine.write(a, tensors);
+    const found = createStateTensors(model.spec.states);
+    engine.read(a, found);
+    t.strictSame(found, tensors);
+    tensors["c1"]!.fill(3);
+    engine.write(b, tensors);
+    const x = inputs(model, 1, 1);
+    const [ya, yb] = [await run(engine, [a], x, 1), await run(engine, [b], x, 1)];
+    t.ok(Math.abs(ya[0]! - yb[0]!) > 1e-3, "what c holds is stepped from");
+    engine.read(b, found);
+    t.ok(
+      found["c1"]!.every((value) => value > 1),
+      "and is bounded by nothing",
+    );
+    t.throws(() => engine.write(a, { h1: tensors["h1"]!, h2: tensors["h2"]! }), {
+      code: "bad_state",
+      message: "cannot write a state: its tensors are h1 of 6, h2 of 3, and the model's are h1 of 6, c1 of 6, h2 of 3",
+    });
+    await engine.close();
+  });
+
   t.test("batches and states of other shapes are refused, and nothing has changed", async (t) => {
     const model = randomModel({ features: 2, outputs: 3, hidden: [4, 5] });
     const engine = await open(model);

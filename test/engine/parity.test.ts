@@ -5,13 +5,16 @@ import { NativeEngine } from "../../src/engine/native-engine.ts";
 import { openOnnxEngine } from "../../src/engine/onnx-engine.ts";
 import { ParityJudge } from "../../src/engine/parity-judge.ts";
 import { isWithin, parityDifference, worstDifference } from "../../src/engine/parity.ts";
+import { hasKernel } from "../../src/kernels/simd-module.ts";
 import type { Model } from "../../src/model/model.ts";
 import { decodeModel } from "../../src/onnx/decode-model.ts";
 import { encodeModel } from "../../src/onnx/encode-model.ts";
 import { needsOnnxruntime } from "../support/onnxruntime.ts";
 import { randomModel, randomWeights } from "../support/random-model.ts";
 import type { RandomModelOptions } from "../support/random-model.ts";
-import { SUITE_MODELS } from "./engine.suite.ts";
+import { describeModel, SUITE_MODELS } from "./engine.suite.ts";
+
+const kernels = (["relaxed", "plain", "scalar"] as const).filter(hasKernel);
 
 t.test("the measure is relative to the scale near zero and to the value far from it", async (t) => {
   t.equal(parityDifference(0.5, 0.25, 1), 0.25);
@@ -37,24 +40,25 @@ t.test("the measure is relative to the scale near zero and to the value far from
   t.notOk(isWithin({ outputs: 0, states: Infinity }));
 });
 
-function widths({ features, hidden, outputs }: RandomModelOptions): string {
-  return `${features} -> ${hidden?.join(" -> ")} -> ${outputs}`;
-}
-
 t.test("native engine and onnxruntime are one model", needsOnnxruntime, async (t) => {
-  const wide = { seed: 6, features: 24, outputs: 4, hidden: [129], residual: true };
+  const wide: RandomModelOptions = { seed: 6, features: 24, outputs: 4, hidden: [129], residual: true };
   const worst = { outputs: 0, states: 0 };
   for (const options of [...SUITE_MODELS, wide]) {
     const model = randomModel(options);
-    const [native, onnx] = [new NativeEngine(model), await openOnnxEngine(model)];
-    const report = await compareEngines(model, native, onnx, { steps: 400 });
-    t.ok(report.passed, widths(options));
-    for (const part of report.parts) {
-      t.equal(part.verdict, "passed", `${widths(options)}, ${part.name}, ${part.inputs}`);
-      worst.outputs = Math.max(worst.outputs, part.outputs);
-      worst.states = Math.max(worst.states, part.states);
+    const onnx = await openOnnxEngine(model);
+    for (const kernel of kernels) {
+      const report = await compareEngines(model, new NativeEngine(model, { kernel }), onnx, { steps: 400 });
+      t.ok(report.passed, `${describeModel(options)}, ${kernel}`);
+      for (const part of report.parts) {
+        // Logits of a million times what the network was made for: float32 cannot say which class is the greatest.
+        const boundless = part.inputs === "extreme" && options.cells?.[0] === "rnn_relu";
+        if (boundless && part.verdict === "chaotic") continue;
+        t.equal(part.verdict, "passed", `${describeModel(options)}, ${kernel}, ${part.name}, ${part.inputs}`);
+        worst.outputs = Math.max(worst.outputs, part.outputs);
+        worst.states = Math.max(worst.states, part.states);
+      }
     }
-    await Promise.all([native.close(), onnx.close()]);
+    await onnx.close();
   }
   t.comment(`worst difference: outputs ${worst.outputs.toExponential(1)}, states ${worst.states.toExponential(1)}`);
 });

@@ -16,18 +16,24 @@ import type { ModelSpec } from "../../src/model/spec.ts";
 import { decodeModel } from "../../src/onnx/decode-model.ts";
 import { encodeModel } from "../../src/onnx/encode-model.ts";
 import { onnx } from "../../src/onnx/generated/onnx.js";
-import { modelGraph, specProblem } from "../../src/onnx/model-graph.ts";
+import { modelGraph } from "../../src/onnx/model-graph.ts";
+import { specProblem } from "../../src/onnx/spec-problem.ts";
 import { loadModel } from "../../src/onnx/load-model.ts";
-import { randomModel, randomWeights } from "../support/random-model.ts";
+import { cellNames, randomModel, randomWeights } from "../support/random-model.ts";
+import type { CellName, RandomModelOptions } from "../support/random-model.ts";
 import { sharedData } from "../support/shared-data.ts";
 
-const shapes = fc.record({
-  seed: fc.integer({ min: 1, max: 1e6 }),
-  features: fc.integer({ min: 1, max: 6 }),
-  outputs: fc.integer({ min: 1, max: 4 }),
-  hidden: fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 3 }),
-  residual: fc.boolean(),
-});
+const shapes = fc
+  .record({
+    seed: fc.integer({ min: 1, max: 1e6 }),
+    features: fc.integer({ min: 1, max: 6 }),
+    outputs: fc.integer({ min: 1, max: 4 }),
+    hidden: fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 3 }),
+    cells: fc.array(fc.constantFrom(...cellNames), { maxLength: 3 }),
+    head: fc.constantFrom("regression", "gaussian", "classifier"),
+    residual: fc.boolean(),
+  })
+  .map((options) => ({ ...options, residual: options.residual && options.head !== "classifier" }));
 
 t.test("a model that went through its file has the same spec, version and bits", async (t) => {
   fc.assert(
@@ -96,12 +102,78 @@ t.test("the graph has the names, the axes and the versions of docs/model-file.md
   );
 });
 
+/** A graph's nodes and what they have as attributes, such as `GRU{hidden_size 4, linear_before_reset 1}`. */
+function nodesOf(options: RandomModelOptions): string {
+  const { spec, weights } = randomWeights(options);
+  const { graph } = onnx.ModelProto.decode(encodeModel(spec, weights));
+  return graph!
+    .node!.map(({ opType, attribute }) => {
+      const values = attribute!.map(({ name, i, strings }) => {
+        const words = strings!.map((word) => Buffer.from(word).toString());
+        return `${name} ${words.length > 0 ? words.join(",") : Number(i)}`;
+      });
+      return values.length === 0 ? opType : `${opType}{${values.join(", ")}}`;
+    })
+    .join(" ");
+}
+
+t.test("every cell is its ONNX operator, and every head ends in units or probabilities", async (t) => {
+  t.equal(
+    nodesOf({ hidden: [4, 3], cells: ["gru", "gru_reset_first"], head: "classifier" }),
+    "Sub Div GRU{hidden_size 4, linear_before_reset 1} Squeeze GRU{hidden_size 3, linear_before_reset 0} Squeeze MatMul Add Softmax{axis 2}",
+  );
+  t.equal(
+    nodesOf({ hidden: [4, 3], cells: ["rnn_relu", "lstm"], head: "gaussian", residual: true }),
+    "Sub Div RNN{hidden_size 4, activations Relu} Squeeze LSTM{hidden_size 3} Squeeze MatMul Add Split{axis 2} " +
+      "Mul Add Gather{axis 2} Add Mul Exp Mul Concat{axis 2}",
+  );
+  const { spec } = randomWeights({ hidden: [4, 3, 2], cells: ["lstm", "rnn_relu", "gru"] });
+  t.strictSame(
+    spec.states.map(({ name, input, output, shape, bound }) => [name, input, output, shape.join(), bound]),
+    [
+      ["h1", "h1_in", "h1_out", "1,1,4", 1],
+      ["c1", "c1_in", "c1_out", "1,1,4", undefined],
+      ["h2", "h2_in", "h2_out", "1,1,3", undefined],
+      ["h3", "h3_in", "h3_out", "1,1,2", 1],
+    ],
+  );
+  t.strictSame(
+    modelGraph(spec).outputs.map(({ name }) => name),
+    ["y", "h1_out", "c1_out", "h2_out", "h3_out"],
+  );
+});
+
+t.test("gates lie in ONNX's order, and a GRU's second bias of h where ONNX keeps it", async (t) => {
+  const file = (cell: CellName): { name: (name: string) => number[]; layer: ModelWeights["layers"][number] } => {
+    const { spec, weights } = randomWeights({ features: 1, hidden: [2], cells: [cell] });
+    const { graph } = onnx.ModelProto.decode(encodeModel(spec, weights));
+    const floats = (name: string): number[] => {
+      const raw = Uint8Array.from(graph!.initializer!.find((entry) => entry.name === name)!.rawData!);
+      return Array.from(new Float32Array(raw.buffer));
+    };
+    return { name: floats, layer: weights.layers[0]! };
+  };
+  const picked = (values: Float32Array, places: readonly number[]): number[] => places.map((place) => values[place]!);
+  const gru = file("gru");
+  // Ours r, z, n; ONNX's z, r, h. With D = 1 a row of W is one number.
+  t.strictSame(gru.name("layer1_W"), picked(gru.layer.Wx.data, [2, 3, 0, 1, 4, 5]));
+  t.strictSame(gru.name("layer1_R"), picked(gru.layer.Wh.data, [2, 8, 3, 9, 0, 6, 1, 7, 4, 10, 5, 11]));
+  const bn = gru.layer.cell === "gru" ? Array.from(gru.layer.bn.data) : [];
+  t.strictSame(gru.name("layer1_B"), [...picked(gru.layer.b.data, [2, 3, 0, 1, 4, 5]), 0, 0, 0, 0, ...bn]);
+  const lstm = file("lstm");
+  // Ours i, f, g, o; ONNX's i, o, f, c.
+  t.strictSame(lstm.name("layer1_W"), picked(lstm.layer.Wx.data, [0, 1, 6, 7, 2, 3, 4, 5]));
+  t.strictSame(lstm.name("layer1_B"), [...picked(lstm.layer.b.data, [0, 1, 6, 7, 2, 3, 4, 5]), 0, 0, 0, 0, 0, 0, 0, 0]);
+});
+
 t.test("the page on the model file shows a spec that loads, and names every tensor, input and output", async (t) => {
   const page = readFileSync(new URL("../../../docs/model-file.md", import.meta.url), "utf8");
   const shown = /```json\n(.*?)```/su.exec(page)?.[1];
   t.equal(specProblem(parseModelSpec(shown!, "docs/model-file.md")), undefined);
   const { spec } = randomWeights({ features: 3, hidden: [4], residual: true });
   const graph = modelGraph(spec);
+  const gaussian = modelGraph(randomWeights({ features: 3, hidden: [4], cells: ["lstm"], head: "gaussian" }).spec);
+  for (const { name } of [...gaussian.tensors, ...gaussian.inputs, ...gaussian.outputs]) t.ok(page.includes(`\`${name}\``), name);
   for (const { name } of [...graph.tensors, ...graph.inputs, ...graph.outputs]) t.ok(page.includes(`\`${name}\``), name);
 });
 
@@ -122,22 +194,71 @@ t.test("weights that are not the spec's are not exported", async (t) => {
   fails({ yMean: tensor(new Float32Array([Number.NaN]), [1]) }, "y_mean holds NaN at place 0");
   const output = spec.outputs[0]!;
   fails({}, 'output "output0" forecasts "wind", which is no feature', { ...spec, outputs: [{ ...output, feature: "wind" }] });
-  fails({}, "the spec has 1 layers and 2 states, where each layer has one state", {
+  fails({}, "the spec has 2 states, and its layers keep 1: h", {
     ...spec,
     states: [...spec.states, { ...spec.states[0]!, name: "other" }],
   });
   const state = spec.states[0]!;
-  fails({}, 'state "h" has shape (1, 1, 5), where layer 1 keeps (1, 1, 4)', {
+  fails({}, 'state "h" has shape (1, 1, 5), where the layers keep h of (1, 1, 4)', {
     ...spec,
     states: [{ ...state, shape: [1, 1, 5] }],
   });
-  fails({}, 'state "h" must have the bound 1 of an rnn_tanh layer', { ...spec, states: [{ ...state, bound: 9 }] });
+  fails({}, 'state "h" has the bound 9, where the layers keep h with 1', { ...spec, states: [{ ...state, bound: 9 }] });
   fails({}, 'two tensors of its graph would be named "x_mean"', { ...spec, states: [{ ...state, input: "x_mean" }] });
   fails({}, 'two of the spec\'s features are named "a"', { ...spec, features: [0, 1, 2].map(() => ({ name: "a", unit: "" })) });
   fails({}, "its spec is not one: layers.0.hidden: Too big: expected number to be <=4096", {
     ...spec,
     layers: [{ cell: "rnn_tanh", hidden: 5000 }],
   });
+});
+
+t.test("a spec whose head and outputs do not go together is not exported", async (t) => {
+  const fails = (options: RandomModelOptions, change: (spec: ModelSpec) => Partial<ModelSpec>, message: string): void => {
+    const { spec, weights } = randomWeights(options);
+    t.throws(() => encodeModel({ ...spec, ...change(spec) }, weights), {
+      code: "bad_argument",
+      message: `cannot export model "random": ${message}`,
+    });
+  };
+  const classes = { outputs: 3, head: "classifier" } as const;
+  fails(classes, () => ({ task: "forecast" }), "its task is forecast, and a classifier's is classify");
+  fails(
+    classes,
+    ({ head }) => ({ head: { ...head, residual: true } }),
+    "its head is residual, and a class is no change of a reading",
+  );
+  fails(
+    classes,
+    ({ outputs }) => ({ outputs: [{ ...outputs[0]!, horizon: 1 }, ...outputs.slice(1)] }),
+    'output "class0" is a class, and has a feature or a horizon',
+  );
+  fails({}, () => ({ task: "classify" }), "its task is classify, which takes a classifier as its head");
+  fails(
+    {},
+    () => ({ outputs: [{ name: "a", unit: "", deviation: 1 }] }),
+    'output "a" lacks the feature or the horizon that it forecasts',
+  );
+  const gaussian = { outputs: 2, head: "gaussian" } as const;
+  fails(
+    gaussian,
+    ({ outputs }) => ({ outputs: outputs.slice(1) }),
+    "a gaussian head has a mean and a deviation for each target, and 3 outputs are not pairs",
+  );
+  fails(
+    gaussian,
+    ({ outputs }) => ({ outputs: [outputs[0]!, outputs[1]!, outputs[3]!, outputs[2]!] }),
+    'output "output1 deviation" is the deviation of output "output0", and forecasts something else',
+  );
+  const cells = "layers[0] is of cell gru with linear_before_reset = 0, and the spec's is gru with linear_before_reset = 1";
+  const { spec } = randomWeights({ cells: ["gru"] });
+  t.throws(() => encodeModel(spec, randomWeights({ cells: ["gru_reset_first"] }).weights), {
+    message: `cannot export model "random": ${cells}`,
+  });
+  fails(
+    { hidden: [4], cells: ["lstm"] },
+    ({ states }) => ({ states: [states[0]!, { ...states[1]!, bound: 1 }] }),
+    'state "c" has the bound 1, where the layers keep c with none',
+  );
 });
 
 t.test("a model larger than what is read back is not exported", async (t) => {
@@ -148,9 +269,11 @@ t.test("a model larger than what is read back is not exported", async (t) => {
   });
 });
 
+const REGRESSION: RandomModelOptions = { features: 3, outputs: 2, hidden: [4], residual: true };
+
 /** A good file after `change` had its way with the message. */
-function tampered(change: (proto: onnx.ModelProto, graph: onnx.IGraphProto) => void): Uint8Array {
-  const { spec, weights } = randomWeights({ features: 3, outputs: 2, hidden: [4], residual: true });
+function tampered(change: (proto: onnx.ModelProto, graph: onnx.IGraphProto) => void, options = REGRESSION): Uint8Array {
+  const { spec, weights } = randomWeights(options);
   const proto = onnx.ModelProto.decode(encodeModel(spec, weights));
   change(proto, proto.graph!);
   return onnx.ModelProto.encode(proto).finish();
@@ -246,9 +369,9 @@ const refusals: [string, Parameters<typeof tampered>[0], string | RegExp][] = [
       graph.node![2]!.attribute!.push({
         name: "activations",
         type: onnx.AttributeProto.AttributeType.STRINGS,
-        strings: [new Uint8Array([82])],
+        strings: [new TextEncoder().encode("Affine")],
       }),
-    /^node 3 is "RNN\(.*\) \{activations: strings, hidden_size: 4\}", and the spec means "RNN\(.*\) \{hidden_size: 4\}"$/,
+    /^node 3 is "RNN\(.*\) \{activations: \[Affine\], hidden_size: 4\}", and the spec means "RNN\(.*\) \{hidden_size: 4\}"$/,
   ],
   ["another domain", (_, graph) => (graph.node![1]!.domain = "org.else"), /^node 2 is "\\"org\.else\\"Div\(/],
   [
@@ -281,7 +404,7 @@ const refusals: [string, Parameters<typeof tampered>[0], string | RegExp][] = [
   [
     "another hidden size in the spec",
     (proto) => changeSpec(proto, (spec) => ({ ...spec, layers: [{ cell: "rnn_tanh", hidden: 5 }] })),
-    'state "h" has shape (1, 1, 4), where layer 1 keeps (1, 1, 5)',
+    'state "h" has shape (1, 1, 4), where the layers keep h of (1, 1, 5)',
   ],
   [
     "another feature count in the spec",
@@ -301,10 +424,59 @@ t.test("a file that is not what its spec says is refused, naming what differs", 
   const cell = tampered((proto) => changeSpec(proto, (spec) => ({ ...spec, layers: [{ cell: "mamba", hidden: 4 }] })));
   t.throws(() => decodeModel(cell, "a.onnx"), {
     code: "bad_model",
-    message: 'cannot read the spec in a.onnx: layers.0.cell: Invalid input: expected "rnn_tanh"',
+    message:
+      'cannot read the spec in a.onnx: layers.0.cell: there is no cell "mamba"; the engines have rnn_tanh, rnn_relu, gru, lstm',
   });
   const text = tampered((proto) => (proto.metadataProps[0]!.value = "{"));
   t.throws(() => decodeModel(text, "a.onnx"), { code: "bad_model", message: "cannot read the spec in a.onnx: it is not JSON" });
+});
+
+t.test("a gated cell or another head is held to its spec as strictly", async (t) => {
+  const gru = { hidden: [4], cells: ["gru"] } as const;
+  const lstm = { hidden: [3], cells: ["lstm"] } as const;
+  const gaussian = { hidden: [3], head: "gaussian" } as const;
+  const cases: [RandomModelOptions, Parameters<typeof tampered>[0], string | RegExp][] = [
+    [
+      gru,
+      (_, graph) => (graph.node![2]!.attribute![1]!.i = 0),
+      /^node 3 is "GRU\(.*\{hidden_size: 4, linear_before_reset: 0\}", and the spec means "GRU\(.*linear_before_reset: 1\}"$/u,
+    ],
+    [
+      gru,
+      (_, graph) => setNumber(graph, "layer1_B", 19, 0.5),
+      "the second half of layer1_B (ONNX's recurrence bias) is not zero for z and r; add it to the first half",
+    ],
+    [gru, (_, graph) => setNumber(graph, "layer1_B", 23, Number.NaN), "layer1_B holds NaN at place 23"],
+    [lstm, (_, graph) => graph.node![2]!.input!.push("P"), /^node 3 is "LSTM\(.*, c_in, P\) -> /u],
+    [
+      lstm,
+      (_, graph) => (tensorNamed(graph, "layer1_R").dims = [1, 3, 12]),
+      "tensor layer1_R has shape (1, 3, 12), and the spec wants (1, 12, 3)",
+    ],
+    [
+      { hidden: [4], cells: ["rnn_relu"] },
+      (_, graph) => graph.node![2]!.attribute!.pop(),
+      /^node 3 is "RNN\(.*\{hidden_size: 4\}", and the spec means "RNN\(.*\{activations: \[Relu\], hidden_size: 4\}"$/u,
+    ],
+    [gaussian, (_, graph) => setNumber(graph, "half", 0, 1), "half holds 1, and halves"],
+    [
+      gaussian,
+      (_, graph) => (graph.node!.find(({ opType }) => opType === "Exp")!.opType = "Softplus"),
+      'node 11 is "Softplus(log_deviation) -> (deviation_standard)", and the spec means "Exp(log_deviation) -> (deviation_standard)"',
+    ],
+    [
+      { outputs: 3, head: "classifier" },
+      (_, graph) => (graph.node!.at(-1)!.attribute![0]!.i = 1),
+      'node 7 is "Softmax(logits) -> (y) {axis: 1}", and the spec means "Softmax(logits) -> (y) {axis: 2}"',
+    ],
+  ];
+  for (const [options, change, reason] of cases) {
+    const message =
+      typeof reason === "string"
+        ? `cannot use model a.onnx: ${reason}`
+        : new RegExp(reason.source.replace("^", "^cannot use model a\\.onnx: "), "u");
+    t.throws(() => decodeModel(tampered(change, options), "a.onnx"), { name: "HiddenstateError", code: "bad_model", message });
+  }
 });
 
 t.test("fields that this project does not know do not hurt", async (t) => {
