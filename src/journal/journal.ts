@@ -6,25 +6,12 @@ import { writeFully } from "../base/disk.ts";
 import type { Disk, DiskFile } from "../base/disk.ts";
 import { HiddenstateError, isDiskFull, reasonOf } from "../base/errors.ts";
 import type { JournalEvent } from "./events.ts";
-import {
-  decodeBlock,
-  decodeSegmentHeader,
-  encodeSegmentHeader,
-  provesDamage,
-  readBlock,
-  SEGMENT_HEADER_BYTES,
-} from "./segment.ts";
+import { findSegmentFiles, holdsLostBlocks, readStart } from "./segment-files.ts";
+import type { Segment, SegmentFiles } from "./segment-files.ts";
+import { decodeBlock, encodeSegmentHeader, provesDamage, readBlock, SEGMENT_HEADER_BYTES } from "./segment.ts";
 import type { BlockBuffer, BlockPlace, SegmentHeader } from "./segment.ts";
 import { settleSegment } from "./settle-segment.ts";
-import { readStart, SpareSegments } from "./spare-segments.ts";
-
-const SEGMENT_NAME = /^segment-(\d{6})$/;
-
-interface Segment extends SegmentHeader {
-  readonly path: string;
-  /** Its first part is needed, and the rest is kept for whoever wants to look into it. */
-  isDamaged?: true;
-}
+import { SpareSegments } from "./spare-segments.ts";
 
 export interface JournalOptions {
   readonly disk: Disk;
@@ -44,6 +31,8 @@ export interface ReplayReport {
 
 export class Journal {
   readonly #options: JournalOptions;
+  /** As they were found. */
+  readonly #files: SegmentFiles;
   /** In the order of their use; the last is written to. */
   #segments: Segment[] = [];
   readonly #spares: SpareSegments;
@@ -66,26 +55,22 @@ export class Journal {
   #syncing: Promise<void> | undefined;
   #bytes = 0;
 
-  private constructor(options: JournalOptions) {
+  private constructor(options: JournalOptions, files: SegmentFiles) {
     this.#options = options;
+    this.#files = files;
     this.#spares = new SpareSegments(options.disk, options.directory, options.segmentBytes);
   }
 
   /** Reads which segments there are; an absent or empty folder is an empty journal. */
   static async open(options: JournalOptions): Promise<Journal> {
-    const journal = new Journal(options);
-    for (const name of (await options.disk.list(options.directory)).toSorted()) {
-      const match = SEGMENT_NAME.exec(name);
-      if (match === null) continue;
-      journal.#spares.noteNumber(Number(match[1]));
-      const path = `${options.directory}/${name}`;
-      const header = decodeSegmentHeader(await readStart(options.disk, path, SEGMENT_HEADER_BYTES));
-      if (header === "unused") journal.#spares.keep(path);
-      else if (header === "unreadable") journal.#setAside.push(path);
-      else journal.#segments.push({ ...header, path });
-    }
-    journal.#segments.sort((a, b) => a.generation - b.generation);
-    journal.#nextGeneration = (journal.#segments.at(-1)?.generation ?? 0) + 1;
+    const files = await findSegmentFiles(options.disk, options.directory, options.segmentBytes);
+    const journal = new Journal(options, files);
+    journal.#segments = files.segments;
+    journal.#setAside.push(...files.copies);
+    journal.#spares.noteNumber(files.numberMax);
+    for (const path of files.unused) journal.#spares.keep(path);
+    // Blocks that a doubtful file may hold must not be taken for those of a segment that uses it again.
+    journal.#nextGeneration = (files.segments.at(-1)?.generation ?? 0) + 1 + files.doubtful.length;
     return journal;
   }
 
@@ -142,7 +127,22 @@ export class Journal {
         this.#setAside.push(...this.#segments.splice(i + 1).map((segment) => segment.path));
       }
     }
+    if (await this.#judgeDoubtful(damaged)) damaged = true;
     return { position: this.#position, events, damaged };
+  }
+
+  /** What becomes of files without a header. Returns whether events after the last segment may be gone. */
+  async #judgeDoubtful(damaged: boolean): Promise<boolean> {
+    const { doubtful, isMeddledWith } = this.#files;
+    const generation = this.#segments.at(-1)?.generation ?? 0;
+    let lost = isMeddledWith;
+    for (const { path, isUsable } of doubtful) {
+      const isLost = await holdsLostBlocks(this.#options.disk, path, generation, this.#position);
+      if (isUsable && !isLost && !damaged) this.#spares.keep(path);
+      else this.#setAside.push(path);
+      if (isLost) lost = true;
+    }
+    return lost;
   }
 
   /** Visits the events of a segment up to position `end` or the first bad block; returns the position reached. */
@@ -151,7 +151,7 @@ export class Journal {
     end: number,
     visit: (event: JournalEvent, position: number) => Promise<void>,
   ): Promise<number> {
-    const bytes = await readStart(this.#options.disk, segment.path);
+    const { bytes } = await readStart(this.#options.disk, segment.path);
     let position = segment.base;
     this.#offset = SEGMENT_HEADER_BYTES;
     this.#tailDamaged = false;
@@ -160,7 +160,8 @@ export class Journal {
       const place = { generation: segment.generation, offset: this.#offset, position };
       const block = readBlock(bytes, place);
       if (block === undefined) {
-        this.#tailDamaged = provesDamage(bytes, place);
+        // Segments are made full-size and synced before their first use.
+        this.#tailDamaged = bytes.length < this.#options.segmentBytes || provesDamage(bytes, place);
         break;
       }
       unsynced.push(place);
@@ -179,14 +180,15 @@ export class Journal {
    * and a torn block may stand behind the last good one.
    */
   async makeWritable(): Promise<void> {
-    const { disk, directory, blockBytesMax } = this.#options;
+    const { disk, directory, segmentBytes, blockBytesMax } = this.#options;
     const tail = { from: this.#unsyncedFrom, to: this.#offset, clearBytesMax: this.#tailBroken ? 0 : blockBytesMax };
     await this.#guard(async () => {
       await disk.makeDirectory(directory);
       for (const path of this.#setAside) await disk.rename(path, damagedName(path));
-      for (const { path } of this.#segments.slice(0, -1)) await settleSegment(disk, path);
+      for (const path of this.#files.unfinished) await disk.remove(path);
+      for (const { path } of this.#segments.slice(0, -1)) await settleSegment(disk, path, segmentBytes);
       const last = this.#segments.at(-1);
-      if (last !== undefined) await settleSegment(disk, last.path, tail);
+      if (last !== undefined) await settleSegment(disk, last.path, segmentBytes, tail);
       await disk.syncDirectory(directory);
       if (this.isEmpty || this.#tailBroken) await this.#rotate();
       else this.#file = await disk.open(this.#segments.at(-1)!.path, "write");

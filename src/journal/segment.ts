@@ -153,6 +153,17 @@ export function readBlock(segment: Uint8Array, place: BlockPlace): ReadBlock | u
   return { count, bytes: blockBytes(bodyBytes), body, synced };
 }
 
+/** How far a segment's whole blocks go: the position behind the last. */
+export function segmentEnd(segment: Uint8Array, { generation, base }: SegmentHeader): number {
+  let [offset, position] = [SEGMENT_HEADER_BYTES, base];
+  for (;;) {
+    const block = readBlock(segment, { generation, offset, position });
+    if (block === undefined) return position;
+    offset += block.bytes;
+    position += block.count;
+  }
+}
+
 /**
  * Whether a whole block of the segment behind `place`, where none stands, was written when the journal was already on stable storage past
  * that place: then the block that stood there has been damaged since.

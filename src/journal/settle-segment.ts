@@ -15,10 +15,10 @@ export interface SegmentTail {
 }
 
 /**
- * Makes a segment durable. The tail is written again first: a sync that has failed leaves its bytes in the page cache marked as clean,
+ * Makes a segment durable and full-size: it may have been cut short where nothing stood. The tail is written again first: a sync that has failed leaves its bytes in the page cache marked as clean,
  * where they can be read and no later sync writes them.
  */
-export async function settleSegment(disk: Disk, path: string, tail?: SegmentTail): Promise<void> {
+export async function settleSegment(disk: Disk, path: string, segmentBytes: number, tail?: SegmentTail): Promise<void> {
   const file = await disk.open(path, "write");
   try {
     if (tail !== undefined) {
@@ -28,6 +28,7 @@ export async function settleSegment(disk: Disk, path: string, tail?: SegmentTail
       const read = behind.subarray(0, await readFully(file, behind, tail.to));
       if (read.some((byte) => byte !== 0)) await writeZeros(file, tail.to, tail.to + read.length);
     }
+    await writeZeros(file, await file.size(), segmentBytes);
     await file.datasync();
   } finally {
     await file.close();

@@ -1,6 +1,6 @@
 // Full-size segment files that hold nothing needed: made ahead, so that no block waits for one, and given back when a segment is no
 // longer needed.
-import { readFully, writeFully } from "../base/disk.ts";
+import { writeFully } from "../base/disk.ts";
 import type { Disk, DiskFile } from "../base/disk.ts";
 
 const ZEROS = new Uint8Array(256 * 1024);
@@ -8,17 +8,6 @@ const ZEROS = new Uint8Array(256 * 1024);
 export async function writeZeros(file: DiskFile, start: number, end: number): Promise<void> {
   for (let at = start; at < end; at += ZEROS.length)
     await writeFully(file, ZEROS.subarray(0, Math.min(ZEROS.length, end - at)), at);
-}
-
-/** The file's first bytes, all of them where no bound is given. */
-export async function readStart(disk: Disk, path: string, bytesMax = Infinity): Promise<Uint8Array> {
-  const file = await disk.open(path, "read");
-  try {
-    const bytes = new Uint8Array(Math.min(bytesMax, await file.size()));
-    return bytes.subarray(0, await readFully(file, bytes, 0));
-  } finally {
-    await file.close();
-  }
 }
 
 export class SpareSegments {

@@ -238,6 +238,65 @@ t.test("a segment whose header is damaged in one copy is read by the other, in b
   t.ok(disk.paths.includes(`${directory}/damaged-000001`));
 });
 
+t.test(
+  "a segment that is cut short, lost its header or has a second copy is told, and nothing is taken from what it is not",
+  async (t) => {
+    const [first, second, third] = [1, 2, 3].map((number) => `${directory}/segment-00000${number}`);
+    const written = async (): Promise<{ disk: MemoryDisk; all: string[] }> => {
+      const disk = new MemoryDisk();
+      const journal = await begun(disk);
+      const all: string[] = [];
+      for (let i = 0; i < 24; i++) {
+        const texts = [`${i}`, "x".repeat(900)];
+        all.push(...texts);
+        await append(journal, texts);
+      }
+      await journal.close();
+      t.strictSame(disk.paths, [first, second, third], "two in use and a spare one");
+      return { disk, all };
+    };
+    const cut = await written();
+    cut.disk.put(second!, cut.disk.bytes(second!).slice(0, SEGMENT_HEADER_BYTES + 3000));
+    const afterCut = await reopen(cut.disk);
+    t.ok(afterCut.damaged, "cut short");
+    t.strictSame(afterCut.texts, cut.all.slice(0, afterCut.texts.length));
+    await afterCut.journal.makeWritable();
+    t.notOk((await reopen(cut.disk)).damaged, "told once");
+
+    const emptied = await written();
+    emptied.disk.put(second!, new Uint8Array(0));
+    const afterEmptied = await reopen(emptied.disk);
+    t.ok(afterEmptied.damaged, "nothing is left of it");
+    await afterEmptied.journal.makeWritable();
+    t.notOk(emptied.disk.paths.includes(second!));
+
+    for (const fill of [0, 7]) {
+      const headless = await written();
+      headless.disk.bytes(second!).fill(fill, 0, SEGMENT_HEADER_BYTES);
+      const afterHeadless = await reopen(headless.disk);
+      t.ok(afterHeadless.damaged, "blocks behind a lost header prove that they were durable");
+      await afterHeadless.journal.makeWritable();
+      t.ok(headless.disk.paths.includes(`${directory}/damaged-000002`));
+    }
+
+    const copied = await written();
+    const stale = copied.disk.bytes(second!).slice();
+    stale.fill(0, SEGMENT_HEADER_BYTES + 2000);
+    copied.disk.put(third!, stale);
+    const afterCopied = await reopen(copied.disk);
+    t.strictSame(afterCopied.texts, copied.all, "the copy that goes furthest is read");
+    t.ok(afterCopied.damaged);
+
+    const unfinished = await written();
+    unfinished.disk.put(third!, new Uint8Array(100));
+    const afterUnfinished = await reopen(unfinished.disk);
+    t.notOk(afterUnfinished.damaged, "a process may die while it makes a spare one");
+    t.strictSame(afterUnfinished.texts, unfinished.all);
+    await afterUnfinished.journal.makeWritable();
+    t.notOk(unfinished.disk.paths.includes(third!) && unfinished.disk.bytes(third!).length === 100, "and it is not used");
+  },
+);
+
 t.test("a journal that ends before the checkpoint goes on from the checkpoint", async (t) => {
   const disk = new MemoryDisk();
   await append(await begun(disk), ["a", "b"]);

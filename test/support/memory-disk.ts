@@ -171,6 +171,16 @@ export class MemoryDisk implements Disk {
     return inode.now;
   }
 
+  /** Puts a durable file there, in the place of one that is. */
+  put(path: string, bytes: Uint8Array): void {
+    const inode = new Inode();
+    inode.durable = bytes.slice();
+    inode.now = bytes.slice();
+    this.#entries.set(path, inode);
+    this.#durableEntries.set(path, inode);
+    for (let folder = dirname(path); !this.#folders.has(folder); folder = dirname(folder)) this.#folders.add(folder);
+  }
+
   get paths(): string[] {
     return [...this.#entries.keys()].toSorted();
   }
