@@ -43,13 +43,14 @@ export { SequenceModel } from "./model/sequence-model.ts";
 export { initialWeights } from "./model/initial-weights.ts";
 export { mapWeights } from "./model/map-weights.ts";
 export type { Model, ModelWeights } from "./model/model.ts";
-export type { ModelSpec } from "./model/spec.ts";
+export type { LayerSpec, ModelSpec, OutputSpec } from "./model/spec.ts";
+export type { CellLayer, HeadKind } from "./kernels/network-weights.ts";
 export { stateSpecs } from "./onnx/state-specs.ts";
 export { encodeModel } from "./onnx/encode-model.ts";
 export { decodeModel } from "./onnx/decode-model.ts";
 export { loadModel } from "./onnx/load-model.ts";
 export { openEngine } from "./engine/open-engine.ts";
-export type { EngineChoice } from "./engine/open-engine.ts";
+export type { EngineChoice, EngineOptions } from "./engine/open-engine.ts";
 export type { Engine, Slot, StateTensors, StepBatch } from "./engine/engine.ts";
 
 // Training

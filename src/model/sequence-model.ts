@@ -1,9 +1,13 @@
 // The network of a model spec, trainable: recurrent layers and a head composed of nn layers, in the order that a model file describes.
 // It trains in standard deviations and predicts in units; it knows nothing of files, streams or time.
 import { HiddenstateError } from "../base/errors.ts";
-import type { CellLayer } from "../kernels/network-weights.ts";
+import type { Random } from "../base/random.ts";
+import type { CellLayer, HeadKind } from "../kernels/network-weights.ts";
 import { copyTensor, sameShape, zerosLike } from "../kernels/tensor.ts";
 import type { FloatArray, Tensor } from "../kernels/tensor.ts";
+import { CrossEntropy } from "../nn/cross-entropy.ts";
+import { Dropout } from "../nn/dropout.ts";
+import { GaussianNLL } from "../nn/gaussian-nll.ts";
 import type { Layer, RecurrentLayer } from "../nn/layer.ts";
 import type { Loss } from "../nn/loss.ts";
 import { MeanSquaredError } from "../nn/mean-squared-error.ts";
@@ -17,9 +21,16 @@ import { namedWeights, weightShapeProblem } from "./named-weights.ts";
 import type { ModelSpec } from "./spec.ts";
 import { Standardisation } from "./standardisation.ts";
 
-export interface SequenceModelOptions {
+export interface SequenceModelOptions<A extends FloatArray = Float32Array> {
   /** Whether states carry over from call to call (see TimeRNN). Default false. */
   readonly stateful?: boolean;
+  /**
+   * What `loss` is, in place of the head's own: the mean squared error for a regression, GaussianNLL for a Gaussian head, CrossEntropy of
+   * every step for a classifier.
+   */
+  readonly loss?: Loss<A>;
+  /** A dropout between each two layers, while training. */
+  readonly dropout?: { readonly rate: number; readonly random: Random };
 }
 
 interface PredictionBuffers<A extends FloatArray> {
@@ -39,43 +50,68 @@ export class SequenceModel<A extends FloatArray = Float32Array> {
   readonly standardisation: Standardisation<A>;
   readonly #weights: ModelWeights<A>;
   readonly #layers: readonly RecurrentLayer<A>[];
-  readonly #head: Layer<A>;
-  readonly #loss: Loss<A> = new MeanSquaredError<A>();
+  readonly #dropouts: readonly Dropout<A>[];
+  /** All of them from the bottom, the head last. */
+  readonly #way: readonly Layer<A>[];
+  readonly #loss: Loss<A>;
+  #training = true;
   #buffers: PredictionBuffers<A> | undefined;
 
   /** `weights` are copied. Throws `bad_model` where they are not of the spec's shapes. */
-  constructor(spec: ModelSpec, weights: ModelWeights<A>, options: SequenceModelOptions = {}) {
-    const stateful = options.stateful ?? false;
+  constructor(spec: ModelSpec, weights: ModelWeights<A>, options: SequenceModelOptions<A> = {}) {
+    const { stateful = false, loss = headLoss<A>(spec.head.kind), dropout } = options;
     this.spec = spec;
     this.#weights = mapWeights(checkedWeights(spec, weights), copyTensor);
     this.#layers = this.#weights.layers.map((layer) => createLayer(layer, stateful));
-    this.#head = new TimeAffine(this.#weights.head.W, this.#weights.head.b);
+    const between = dropout === undefined ? [] : this.#layers.slice(1);
+    this.#dropouts = between.map(() => new Dropout<A>(dropout!.rate, dropout!.random));
+    const layers = this.#layers.flatMap((layer, index): Layer<A>[] => {
+      const below = this.#dropouts[index - 1];
+      return below === undefined ? [layer] : [below, layer];
+    });
+    this.#way = [...layers, new TimeAffine(this.#weights.head.W, this.#weights.head.b)];
+    this.#loss = loss;
     this.standardisation = new Standardisation(spec, this.#weights);
-    const all = [...this.#layers, this.#head];
-    this.params = all.flatMap((layer) => layer.params);
-    this.grads = all.flatMap((layer) => layer.grads);
+    this.params = this.#way.flatMap((layer) => layer.params);
+    this.grads = this.#way.flatMap((layer) => layer.grads);
   }
 
-  /** Standardised xs `(N, T, D)` -> standardised ys `(N, T, O)`, the model's own tensor, overwritten by the next call. */
+  /** Whether forwards and losses drop, where there is dropout: from the start, until this is set to false. `predict` never does. */
+  get training(): boolean {
+    return this.#training;
+  }
+
+  set training(training: boolean) {
+    this.#training = training;
+    for (const dropout of this.#dropouts) dropout.training = training;
+  }
+
+  /**
+   * Standardised xs `(N, T, D)` -> what the head puts out `(N, T, O)`, the model's own tensor, overwritten by the next call: standardised
+   * targets, for a Gaussian head followed by logarithms of variances, or logits.
+   */
   forward(xs: Tensor<A>): Tensor<A> {
     let hs = xs;
-    for (let i = 0; i < this.#layers.length; i++) hs = this.#layers[i]!.forward(hs);
-    return this.#head.forward(hs);
+    for (let i = 0; i < this.#way.length; i++) hs = this.#way[i]!.forward(hs);
+    return hs;
   }
 
-  /** A forward, and its mean squared error against standardised targets `(N, T, O)`. A backward may follow. */
+  /** A forward, and its loss against targets: standardised ones `(N, T, K)`, or numbers of classes `(N, T, 1)`. A backward may follow. */
   loss(xs: Tensor<A>, targets: Tensor<A>): number {
     return this.#loss.forward(this.forward(xs), targets);
   }
 
   /** The gradients of the last loss: writes `grads`, returns the one by xs `(N, T, D)`. Throws `unavailable` unless a loss came before. */
   backward(): Tensor<A> {
-    let ds = this.#head.backward(this.#loss.backward());
-    for (let i = this.#layers.length - 1; i >= 0; i--) ds = this.#layers[i]!.backward(ds);
+    let ds = this.#loss.backward();
+    for (let i = this.#way.length - 1; i >= 0; i--) ds = this.#way[i]!.backward(ds);
     return ds;
   }
 
-  /** Readings in the sensors' units `(N, T, D)` -> outputs in the targets' units `(N, T, O)`, the model's own tensor, as `forward`. */
+  /**
+   * Readings in the sensors' units `(N, T, D)` -> the outputs of the model file `(N, T, O)`, in the targets' units or probabilities; the
+   * model's own tensor, as `forward`. Nothing is dropped.
+   */
   predict(readings: Tensor<A>): Tensor<A> {
     if (this.#buffers === undefined || !sameShape(this.#buffers.xs.shape, readings.shape)) {
       const outputs = [...readings.shape.slice(0, -1), this.spec.outputs.length];
@@ -83,7 +119,9 @@ export class SequenceModel<A extends FloatArray = Float32Array> {
     }
     const { xs, outputs } = this.#buffers;
     this.standardisation.inputs(readings, xs);
+    for (const dropout of this.#dropouts) dropout.training = false;
     this.standardisation.outputs(this.forward(xs), readings, outputs);
+    for (const dropout of this.#dropouts) dropout.training = this.#training;
     return outputs;
   }
 
@@ -138,6 +176,17 @@ function checkedWeights<A extends FloatArray>(spec: ModelSpec, weights: ModelWei
   const problem = weightShapeProblem(spec, weights);
   if (problem !== undefined) throw new HiddenstateError("bad_model", `cannot build model ${spec.name}: ${problem}`);
   return weights;
+}
+
+function headLoss<A extends FloatArray>(kind: HeadKind): Loss<A> {
+  switch (kind) {
+    case "regression":
+      return new MeanSquaredError<A>();
+    case "gaussian":
+      return new GaussianNLL<A>();
+    case "classifier":
+      return new CrossEntropy<A>();
+  }
 }
 
 function createLayer<A extends FloatArray>(layer: CellLayer<A>, stateful: boolean): RecurrentLayer<A> {

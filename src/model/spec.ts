@@ -48,7 +48,7 @@ const layerSchema = z.discriminatedUnion(
 
 function unknownCell(layer: unknown): string {
   const cell = (layer as { cell?: unknown } | undefined)?.cell;
-  return `there is no cell ${JSON.stringify(cell)?.slice(0, 64) ?? ""}; the engines have ${CELLS.join(", ")}`;
+  return `there is no cell ${JSON.stringify(cell)?.slice(0, 64)}; export the model with one of ${CELLS.join(", ")}`;
 }
 
 const trainingSchema = z.strictObject({

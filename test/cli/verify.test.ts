@@ -94,6 +94,19 @@ t.test("the shipped model passes on every kernel", needsOnnxruntime, async (t) =
   }
 });
 
+t.test("it covers gated cells, stacks and heads, on every kernel", needsOnnxruntime, async (t) => {
+  const stacked = join(folder, "stacked.onnx");
+  const cells = ["lstm", "gru", "gru_reset_first"] as const;
+  await writeFile(stacked, randomModel({ seed: 5, features: 3, outputs: 2, hidden: [9, 6, 4], cells, head: "gaussian" }).bytes);
+  for (const kernel of ["relaxed", "plain", "scalar"] as const) {
+    if (!hasKernel(kernel)) continue;
+    const { passed, text } = await verify(false, stacked, kernel);
+    t.ok(passed, text);
+    t.ok(text.startsWith(`${stacked}: 3 features, 4 outputs, lstm 9, gru 6, gru 4, a gaussian head, version `), text);
+    t.equal(text.match(/ passed$/gmu)?.length, 8);
+  }
+});
+
 t.test("a file that is no model is one error, and nothing is printed", async (t) => {
   const html = join(folder, "page.onnx");
   await writeFile(html, "<!doctype html>");

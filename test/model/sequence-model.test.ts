@@ -3,7 +3,9 @@
 import assert from "node:assert/strict";
 import { test } from "tap";
 import { createRandom } from "../../src/base/random.ts";
+import { createStateTensors } from "../../src/engine/engine.ts";
 import { NativeEngine } from "../../src/engine/native-engine.ts";
+import { outputScales, PARITY_TOLERANCE, worstDifference } from "../../src/engine/parity.ts";
 import { copyTensor, tensor, toFloat64, zeros } from "../../src/kernels/tensor.ts";
 import type { Tensor } from "../../src/kernels/tensor.ts";
 import { initialWeights } from "../../src/model/initial-weights.ts";
@@ -12,9 +14,12 @@ import { namedWeights } from "../../src/model/named-weights.ts";
 import { SequenceModel } from "../../src/model/sequence-model.ts";
 import { Adam } from "../../src/nn/adam.ts";
 import { checkGradients } from "../../src/nn/gradient-check.ts";
+import { HuberLoss } from "../../src/nn/huber-loss.ts";
 import { TimeAffine } from "../../src/nn/time-affine.ts";
 import { TimeRNN } from "../../src/nn/time-rnn.ts";
 import { randomModel, randomWeights } from "../support/random-model.ts";
+import { describeModel, SUITE_MODELS } from "../engine/engine.suite.ts";
+import type { RandomModelOptions } from "../support/random-model.ts";
 import { randomTensor, randomTensor64 } from "../support/random-tensors.ts";
 
 /** Readings as the random models' sensors give them: a pressure first. */
@@ -79,20 +84,27 @@ void test("it predicts, in units, the very bits that the native engine steps to 
   }
 });
 
+const GRADIENT_CASES: readonly { N: number; T: number; options: RandomModelOptions; huber?: number }[] = [
+  { N: 1, T: 1, options: { hidden: [1] } },
+  { N: 2, T: 5, options: { hidden: [4, 3] } },
+  { N: 1, T: 8, options: { hidden: [3, 2, 4] } },
+  { N: 2, T: 4, options: { hidden: [4, 3], cells: ["gru", "lstm"], head: "gaussian" } },
+  { N: 2, T: 5, options: { hidden: [3, 2, 3], cells: ["lstm", "gru_reset_first", "rnn_tanh"], head: "classifier" } },
+  { N: 3, T: 3, options: { hidden: [3], cells: ["gru_reset_first"] }, huber: 0.4 },
+];
+
 void test("every gradient of a stack is confirmed by central differences, in two carried chunks", async (t) => {
-  for (const [N, T, hidden] of [
-    [1, 1, [1]],
-    [2, 5, [4, 3]],
-    [1, 8, [3, 2, 4]],
-  ] as const) {
-    const { spec, weights } = randomWeights({ features: 2, outputs: 2, hidden, seed: N + T });
-    const model = new SequenceModel(spec, mapWeights(weights, toFloat64), { stateful: true });
+  for (const { N, T, options, huber } of GRADIENT_CASES) {
+    const { spec, weights } = randomWeights({ features: 2, outputs: 2, seed: N + T, ...options });
+    const loss = huber === undefined ? {} : { loss: new HuberLoss<Float64Array>(huber) };
+    const model = new SequenceModel(spec, mapWeights(weights, toFloat64), { stateful: true, ...loss });
     const random = createRandom(3);
-    model.setState(hidden.map((H) => randomTensor64(random, [N, H])));
+    model.setState(spec.states.map(({ shape }) => randomTensor64(random, [N, shape[2]!])));
     for (const chunk of [1, 2]) {
       const states = model.getState()!;
       const xs = randomTensor64(random, [N, T, 2]);
-      const targets = randomTensor64(random, [N, T, 2]);
+      const classes = { shape: [N, T, 1], data: Float64Array.from({ length: N * T }, () => random.uint32() % 2) };
+      const targets = options.head === "classifier" ? classes : randomTensor64(random, [N, T, 2]);
       model.loss(xs, targets);
       const carried = model.getState()!;
       const dxs = model.backward();
@@ -106,22 +118,132 @@ void test("every gradient of a stack is confirmed by central differences, in two
       ]);
       const elements = [xs, ...model.params, ...states].reduce((sum, { data }) => sum + data.length, 0);
       t.equal(report.count, elements);
-      t.ok(report.worst <= 1e-6, `N=${N} T=${T} H=${hidden.join()} chunk ${chunk}: worst ${report.worst} at ${report.at}`);
+      t.ok(
+        report.worst <= 1e-6,
+        `${JSON.stringify(options)}, N=${N} T=${T}, chunk ${chunk}: worst ${report.worst} at ${report.at}`,
+      );
       model.setState(carried);
     }
   }
 });
 
-void test("float32 predicts what its float64 twin predicts, by the parity measure", async (t) => {
-  const { spec, weights } = randomWeights({ features: 2, outputs: 2, hidden: [16], residual: true });
-  const readings = readingsOf(weights, 2, 100, 4);
-  const single = new SequenceModel(spec, weights).predict(readings);
-  const double = new SequenceModel(spec, mapWeights(weights, toFloat64)).predict(toFloat64(readings));
-  const worst = double.data.reduce((most, b, i) => {
-    const scale = weights.yScale.data[i % 2]!;
-    return Math.max(most, Math.abs(single.data[i]! - b) / Math.max(scale, Math.abs(b)));
-  }, 0);
-  t.ok(worst <= 1e-5, `worst ${worst}`);
+void test("float32 predicts what its float64 twin and the engines do, by the parity measure, whatever the cells and head", async (t) => {
+  for (const options of SUITE_MODELS) {
+    const file = randomModel(options);
+    const { spec, weights } = file;
+    const [N, T, D, O] = [2, 100, spec.features.length, spec.outputs.length];
+    const readings = readingsOf(weights, N, T, 4);
+    const single = new SequenceModel(spec, weights).predict(readings);
+    const double = new SequenceModel(spec, mapWeights(weights, toFloat64)).predict(toFloat64(readings));
+    const scales = outputScales(spec);
+    const twin = worstDifference(single.data, 0, double.data, 0, N * T * O, scales);
+    t.ok(twin <= PARITY_TOLERANCE, `${describeModel(options)}: ${twin} from its twin`);
+    const engine = new NativeEngine(file);
+    for (let n = 0; n < N; n++) {
+      const y = new Float32Array(T * O);
+      const x = readings.data.subarray(n * T * D, (n + 1) * T * D);
+      engine.step({ slots: Int32Array.of(engine.allocate()), count: 1, steps: T, x, y });
+      const apart = worstDifference(single.data, n * T * O, y, 0, T * O, scales);
+      t.ok(apart <= PARITY_TOLERANCE, `${describeModel(options)}: ${apart} from the engine`);
+    }
+  }
+});
+
+void test("states go in and out a tensor each, in the order of the spec and of the engine", async (t) => {
+  const file = randomModel({ features: 2, hidden: [4, 3], cells: ["lstm", "gru"] });
+  const model = new SequenceModel(file.spec, file.weights, { stateful: true });
+  const random = createRandom(2);
+  const states = file.spec.states.map(({ shape }) => randomTensor(random, [1, shape[2]!]));
+  model.setState(states);
+  t.same(model.getState(), states);
+  const engine = new NativeEngine(file, { kernel: "scalar" });
+  const slot = engine.allocate();
+  engine.write(slot, Object.fromEntries(file.spec.states.map(({ name }, index) => [name, states[index]!.data])));
+  const readings = readingsOf(file.weights, 1, 3, 1);
+  const y = new Float32Array(3);
+  engine.step({ slots: Int32Array.of(slot), count: 1, steps: 3, x: readings.data, y });
+  t.same(model.predict(readings).data, y);
+  const after = createStateTensors(file.spec.states);
+  engine.read(slot, after);
+  t.same(Object.keys(after), ["h1", "c1", "h2"]);
+  t.same(
+    model.getState()!.map(({ data }) => data),
+    Object.values(after),
+  );
+  t.throws(() => model.setState(states.slice(1)), {
+    code: "bad_argument",
+    message: /there are 2 states, and it has 3; pass h of/u,
+  });
+});
+
+void test("dropout lies between layers while training, and never in a prediction", async (t) => {
+  const { spec, weights } = randomWeights({ features: 2, outputs: 2, hidden: [6, 5, 4], cells: ["gru"] });
+  const plain = new SequenceModel(spec, weights);
+  const dropping = new SequenceModel(spec, weights, { dropout: { rate: 0.5, random: createRandom(5) } });
+  const xs = randomTensor(createRandom(1), [2, 6, 2]);
+  const whole = Float32Array.from(plain.forward(xs).data);
+  const dropped = Float32Array.from(dropping.forward(xs).data);
+  t.notSame(dropped, whole);
+  t.notSame(Float32Array.from(dropping.forward(xs).data), dropped, "each forward drops others");
+  const readings = readingsOf(weights, 2, 6, 3);
+  t.same(dropping.predict(readings).data, plain.predict(readings).data);
+  t.ok(dropping.training);
+  t.notSame(Float32Array.from(dropping.forward(xs).data), whole, "after a prediction it drops again");
+  dropping.training = false;
+  t.same(dropping.forward(xs).data, whole);
+  const targets = randomTensor(createRandom(2), [2, 6, 2]);
+  t.equal(dropping.loss(xs, targets), plain.loss(xs, targets));
+  t.same(dropping.backward().data, plain.backward().data);
+  const one = randomWeights({ hidden: [3] });
+  const single = new SequenceModel(one.spec, one.weights, { dropout: { rate: 0.9, random: createRandom(1) } });
+  t.same(single.forward(xs).data, new SequenceModel(one.spec, one.weights).forward(xs).data, "one layer has no between");
+});
+
+void test("a Gaussian head learns how far off its means are, and a classifier which class it is", async (t) => {
+  const random = createRandom(8);
+  const options = { features: 1, outputs: 1, hidden: [6], cells: ["lstm"] } as const;
+  const train = (model: SequenceModel, draw: () => { xs: Tensor; targets: Tensor }): void => {
+    const adam = new Adam(model.params, { learningRate: 0.02 });
+    for (let round = 0; round < 300; round++) {
+      const { xs, targets } = draw();
+      model.loss(xs, targets);
+      model.backward();
+      adam.step(model.grads);
+    }
+  };
+  const values = (count: number, value: () => number): Float32Array => Float32Array.from({ length: count }, value);
+  const gaussian = randomWeights({ ...options, head: "gaussian" });
+  const forecaster = new SequenceModel(gaussian.spec, gaussian.weights);
+  train(forecaster, () => {
+    const xs = tensor(
+      values(64, () => random.normal()),
+      [8, 8, 1],
+    );
+    return {
+      xs,
+      targets: tensor(
+        xs.data.map((x) => 0.5 * x + 0.25 * random.normal()),
+        [8, 8, 1],
+      ),
+    };
+  });
+  const [mu, s] = forecaster.forward(tensor(Float32Array.of(0.8, 0.8, 0.8), [1, 3, 1])).data.subarray(4);
+  t.ok(Math.abs(mu! - 0.4) < 0.15, `mean ${mu}`);
+  t.ok(Math.abs(Math.exp(s! / 2) - 0.25) < 0.1, `deviation ${Math.exp(s! / 2)}`);
+  const classes = randomWeights({ ...options, outputs: 3, head: "classifier" });
+  const classifier = new SequenceModel(classes.spec, classes.weights);
+  const classOf = (x: number): number => (x < -0.5 ? 0 : x < 0.5 ? 1 : 2);
+  train(classifier, () => {
+    const xs = tensor(
+      values(64, () => 2 * random.normal()),
+      [8, 8, 1],
+    );
+    return { xs, targets: tensor(xs.data.map(classOf), [8, 8, 1]) };
+  });
+  const { xMean, xScale } = classes.weights;
+  const readings = Float32Array.of(-2, 0, 2).map((x) => xMean.data[0]! + xScale.data[0]! * x);
+  const probabilities = classifier.predict(tensor(readings, [3, 1, 1])).data;
+  for (let k = 0; k < 3; k++) t.ok(probabilities[k * 3 + k]! > 0.8, `class ${k}: ${probabilities[k * 3 + k]}`);
 });
 
 void test("with a residual head an output is a change of its feature's present reading", async (t) => {
@@ -245,6 +367,20 @@ void test("initial weights repeat with their seed, within PyTorch's bounds, and 
       if (data.length > 8) t.ok(Math.max(...data) > bound / 2 && Math.min(...data) < -bound / 2, `${name} fills its range`);
     }
   }
+});
+
+void test("every cell's weights start as PyTorch's, and an LSTM's forget gates open", async (t) => {
+  const { spec, weights: scaling } = randomWeights({ features: 3, hidden: [16, 25, 9], cells: ["lstm", "gru", "rnn_relu"] });
+  const drawn = initialWeights(spec, scaling, createRandom(9));
+  t.same(
+    namedWeights(drawn).map(([name, { shape }]) => `${name} ${shape.join("x")}`),
+    namedWeights(scaling).map(([name, { shape }]) => `${name} ${shape.join("x")}`),
+  );
+  const [lstm, gru] = drawn.layers;
+  // Gates i, f, g, o of 16 units.
+  t.ok(lstm!.b.data.every((value, j) => Math.abs(value - (j >= 16 && j < 32 ? 1 : 0)) <= 1 / 4));
+  t.ok(gru?.cell === "gru" && gru.bn.data.every((value) => value !== 0 && Math.abs(value) <= 1 / 5));
+  t.ok(Math.max(...gru!.Wh.data) > 1 / 6 && Math.max(...gru!.Wh.data) <= 1 / 5);
 });
 
 void test("it trains in chunks, and its best weights can be kept", async (t) => {

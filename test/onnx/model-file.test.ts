@@ -425,7 +425,7 @@ t.test("a file that is not what its spec says is refused, naming what differs", 
   t.throws(() => decodeModel(cell, "a.onnx"), {
     code: "bad_model",
     message:
-      'cannot read the spec in a.onnx: layers.0.cell: there is no cell "mamba"; the engines have rnn_tanh, rnn_relu, gru, lstm',
+      'cannot read the spec in a.onnx: layers.0.cell: there is no cell "mamba"; export the model with one of rnn_tanh, rnn_relu, gru, lstm',
   });
   const text = tampered((proto) => (proto.metadataProps[0]!.value = "{"));
   t.throws(() => decodeModel(text, "a.onnx"), { code: "bad_model", message: "cannot read the spec in a.onnx: it is not JSON" });
