@@ -55,7 +55,8 @@ export type { Engine, Slot, StateTensors, StepBatch } from "./engine/engine.ts";
 
 // Training
 export { trainOnTable } from "./learn/train-on-table.ts";
-export type { TrainOnTableOptions, TrainingOutcome } from "./learn/train-on-table.ts";
+export type { TrainingOutcome } from "./learn/train-on-table.ts";
+export type { TrainOnTableOptions } from "./learn/train-on-table-options.ts";
 export { defaultTrainingSettings } from "./learn/training-settings.ts";
 export type { TrainingSettings } from "./learn/training-settings.ts";
 export { parseCsv } from "./message/csv-table.ts";

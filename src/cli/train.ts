@@ -1,15 +1,17 @@
 // `hiddenstate train`: a model from the rows of a CSV file, with its card and what it is worth beside simple rules.
 import { access, chmod, constants, mkdir } from "node:fs/promises";
 import { basename, dirname } from "node:path";
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { systemClock } from "../base/clock.ts";
 import { systemDisk } from "../base/disk.ts";
 import { HiddenstateError, reasonOf } from "../base/errors.ts";
-import { figure } from "../learn/model-card.ts";
+import { CELL_NAMES, figure } from "../learn/model-card.ts";
 import { trainOnTable } from "../learn/train-on-table.ts";
 import type { TrainingOutcome } from "../learn/train-on-table.ts";
 import { saveTraining, trainingPaths } from "../learn/training-files.ts";
-import { defaultTrainingSettings } from "../learn/training-settings.ts";
+import { defaultTrainingSettings, trainingCells } from "../learn/training-settings.ts";
+import type { TrainingCell, TrainingSettings } from "../learn/training-settings.ts";
+import { forecastOutputs } from "../model/forecast-outputs.ts";
 import { shortVersion } from "../model/model.ts";
 import { duration, numberIn, numbers, words } from "./option-values.ts";
 import { addFormatOptions, readTable } from "./read-table.ts";
@@ -26,7 +28,13 @@ interface TrainOptions extends TableOptions {
   readonly split: readonly number[];
   readonly period?: number;
   readonly maxPause?: number;
+  readonly cell: TrainingCell;
   readonly hidden: readonly number[];
+  readonly layers?: number;
+  readonly head: TrainingSettings["head"];
+  readonly loss: TrainingSettings["loss"];
+  readonly dropout: number;
+  readonly compare?: true;
   readonly residual: boolean;
   readonly seed: number;
   readonly epochs: number;
@@ -53,22 +61,26 @@ function moment(time: number): string {
 }
 
 /** The table at the end: every forecaster's errors on the test part, output by output. */
-export function formatScores({ model, scores, parts }: TrainingOutcome): string {
-  const width = Math.max(...scores.map(({ forecaster }) => forecaster.length)) + 2;
+export function formatScores({ model, settings, scores, ladder, parts }: TrainingOutcome): string {
+  const others = ladder.filter(({ cell }) => cell !== settings.cell);
+  const named = [
+    ...scores.map((score) => ({ name: score.forecaster, score })),
+    ...others.map(({ cell, score }) => ({ name: CELL_NAMES[cell], score })),
+  ];
+  const width = Math.max(...named.map(({ name }) => name.length)) + 2;
   const lines: string[] = [];
-  model.spec.outputs.forEach(({ name, unit }, o) => {
+  forecastOutputs(model.spec).forEach(({ name, unit }, o) => {
     const { count, rmse } = scores[0]!.outputs[o]!;
     lines.push(
       `${name}${unit === "" ? "" : ` in ${unit}`}: ${count} forecasts of rows it had not seen, ${moment(parts.test.firstTime)} to ${moment(parts.test.lastTime)} UTC`,
       `  ${"".padEnd(width)}${"RMSE".padStart(10)}${"MAE".padStart(10)}`,
     );
-    for (const { forecaster, outputs } of scores) {
-      const { rmse: error, mae } = outputs[o]!;
+    for (const { name: forecaster, score } of named) {
+      const { rmse: error, mae } = score.outputs[o]!;
       lines.push(`  ${forecaster.padEnd(width)}${figure(error).padStart(10)}${figure(mae).padStart(10)}`);
     }
-    const better = scores.slice(1).filter(({ outputs }) => outputs[o]!.rmse <= rmse);
-    if (better.length > 0)
-      lines.push(`  The model does no better than ${better.map(({ forecaster }) => forecaster).join(" and ")}.`);
+    const better = named.slice(1).filter(({ score }) => score.outputs[o]!.rmse <= rmse);
+    if (better.length > 0) lines.push(`  The model does no better than ${better.map((one) => one.name).join(" and ")}.`);
     lines.push("");
   });
   return lines.join("\n");
@@ -85,10 +97,11 @@ function describeEnd({ training }: TrainingOutcome): string {
 }
 
 function summaryOf(outcome: TrainingOutcome, files: readonly string[]): string {
-  const { model, training, parts, scores } = outcome;
+  const { model, training, parts, scores, ladder } = outcome;
   const { version, spec } = model;
   const { end, bestEpoch } = training;
-  const summary = { version, outputs: spec.outputs.map(({ name }) => name), scores, parts, end, bestEpoch };
+  const outputs = forecastOutputs(spec).map(({ name }) => name);
+  const summary = { version, outputs, scores, ladder, parts, end, bestEpoch };
   return `${JSON.stringify({ ...summary, epochs: training.epochs.length, files })}\n`;
 }
 
@@ -103,10 +116,22 @@ async function prepareFolder(path: string): Promise<void> {
   }
 }
 
-function settingsOf(options: TrainOptions): typeof defaultTrainingSettings {
+/** The hidden size of each layer: the sizes as they are named, or one size for all. */
+function hiddenOf({ hidden, layers }: TrainOptions): readonly number[] {
+  if (layers === undefined || hidden.length === layers) return hidden;
+  if (hidden.length === 1) return Array.from({ length: layers }, () => hidden[0]!);
+  const reason = `--hidden names ${hidden.length} sizes for ${layers} layers; name one for each, or one for all`;
+  throw new HiddenstateError("bad_argument", `cannot train: ${reason}`);
+}
+
+function settingsOf(options: TrainOptions): TrainingSettings {
   return {
     ...defaultTrainingSettings,
-    hidden: options.hidden,
+    cell: options.cell,
+    hidden: hiddenOf(options),
+    head: options.head,
+    loss: options.loss,
+    dropout: options.dropout,
     residual: options.residual,
     seed: options.seed,
     epochsMax: options.epochs,
@@ -149,6 +174,12 @@ async function runTraining(file: string, options: TrainOptions): Promise<void> {
     period: options.period,
     pauseMsMax: options.maxPause,
     settings: settingsOf(options),
+    compare: options.compare,
+    onNetwork: (cell) => {
+      if (options.compare !== true) return;
+      lines.note(`${CELL_NAMES[cell]}:`);
+      lines.restart();
+    },
     clock: systemClock,
     signal: stopping.signal,
     onProgress: (progress) => lines.show(progress),
@@ -191,13 +222,43 @@ function addMeasuringOptions(command: Command): void {
 }
 
 function addTrainingOptions(command: Command): void {
-  const { hidden, seed, epochsMax, patience, chunkSteps, lanes, learningRate, weightDecay, gradientNormMax } =
-    defaultTrainingSettings;
+  const {
+    cell,
+    hidden,
+    head,
+    loss,
+    dropout,
+    seed,
+    epochsMax,
+    patience,
+    chunkSteps,
+    lanes,
+    learningRate,
+    weightDecay,
+    gradientNormMax,
+  } = defaultTrainingSettings;
   command
     .optionsGroup("How it is trained:")
     .option("--hidden <sizes>", "hidden size of each recurrent layer: 32, or 32,16", numbers(numberIn(1, 4096, true)), [
       ...hidden,
     ])
+    .addOption(new Option("--cell <cell>", "of the recurrent layers").choices(trainingCells).default(cell))
+    .option("--layers <n>", "how many recurrent layers, all of one hidden size", numberIn(1, 8, true))
+    .addOption(
+      new Option("--head <kind>", "gaussian: also how sure a forecast is").choices(["regression", "gaussian"]).default(head),
+    )
+    .addOption(
+      new Option("--loss <loss>", "huber: a large error costs its length, not its square")
+        .choices(["mse", "huber"])
+        .default(loss),
+    )
+    .option(
+      "--dropout <part>",
+      "of the values between layers, left out at random while training",
+      numberIn(0, 0.99, false),
+      dropout,
+    )
+    .option("--compare", "train a tanh RNN, a GRU and an LSTM on the same rows, and put all into the table and the card")
     .option("--no-residual", "forecast the value itself, not its change from the present reading")
     .option("--seed <n>", "another seed starts from other weights", numberIn(0, 2 ** 32 - 1, true), seed)
     .option("--epochs <n>", "passes over the training rows at most", numberIn(1, 100_000, true), epochsMax)

@@ -36,7 +36,7 @@ export class TrainingLines {
   readonly #stream: LineStream;
   readonly #clock: Clock;
   readonly #epochsMax: number;
-  readonly #startedAtMs: number;
+  #startedAtMs: number;
   #drawnAtMs = Number.NEGATIVE_INFINITY;
   #isOpen = false;
 
@@ -67,6 +67,11 @@ export class TrainingLines {
     const line = `${progressBar(done / this.#epochsMax, BAR_CELLS)} ${epoch}${loss}${left}`;
     this.#stream.write(`\r${line.slice(0, (this.#stream.columns ?? COLUMNS_WITHOUT_TERMINAL) - 1)}\u001b[K`);
     this.#isOpen = true;
+  }
+
+  /** Another training begins: the time left is its own. */
+  restart(): void {
+    this.#startedAtMs = this.#clock.monotonicMs();
   }
 
   /** Says something on a line of its own. */

@@ -2,9 +2,11 @@
 // the spec in the model.
 import { forecastOutputs } from "../model/forecast-outputs.ts";
 import type { Score } from "./evaluate.ts";
+import { countWeights } from "./fit-network.ts";
 import type { FeatureRange } from "./fit-scaling.ts";
 import type { PartSummary, TrainingOutcome } from "./train-on-table.ts";
 import type { TrainingEnd } from "./train-model.ts";
+import type { TrainingCell, TrainingSettings } from "./training-settings.ts";
 
 export interface CardOptions {
   /** File names of the model and its pictures, which lie in the card's folder. */
@@ -14,6 +16,14 @@ export interface CardOptions {
   /** What makes the model again, as one types it. */
   readonly command: string;
 }
+
+/** As the field calls them. */
+export const CELL_NAMES: Readonly<Record<TrainingCell, string>> = {
+  rnn_tanh: "tanh RNN",
+  rnn_relu: "ReLU RNN",
+  gru: "GRU",
+  lstm: "LSTM",
+};
 
 const ENDS: Readonly<Record<TrainingEnd, string>> = {
   settled: "ended when the validation loss fell no more",
@@ -59,8 +69,8 @@ function scoreRows(scores: readonly Score[], output: number): string[][] {
 }
 
 function scoreSection({ model, scores, parts }: TrainingOutcome, { predictionFile }: CardOptions): string[] {
-  const { outputs, name } = model.spec;
-  const lines = outputs.flatMap(({ name: output, unit }, o) => [
+  const { name } = model.spec;
+  const lines = forecastOutputs(model.spec).flatMap(({ name: output, unit }, o) => [
     `**${output}**${unit === "" ? "" : ` in ${unit}`}, ${whole(scores[0]!.outputs[o]!.count)} forecasts:`,
     "",
     ...table(["forecaster", "RMSE", "MAE", "RMSE / persistence"], 3, scoreRows(scores, o)),
@@ -75,6 +85,30 @@ function scoreSection({ model, scores, parts }: TrainingOutcome, { predictionFil
     "fitted on the training part. Both may look back before the test part, the model may not.",
     "",
     `![Predictions of ${name} beside what was measured](${predictionFile})`,
+    "",
+  ];
+}
+
+function errors({ outputs }: Score): string[] {
+  return outputs.map(({ rmse }) => figure(rmse));
+}
+
+/** From what costs nothing to what costs most: RMSE of each output on the same rows. */
+function ladderSection({ model, scores, ladder }: TrainingOutcome): string[] {
+  if (ladder.length === 0) return [];
+  const rules = scores.slice(1).map((score) => [score.forecaster, "", "", ...errors(score)]);
+  const networks = ladder.map(({ cell, weights, epochs, score }) => {
+    const name = `${CELL_NAMES[cell]}${score === scores[0] ? " (this model)" : ""}`;
+    return [name, whole(weights), whole(epochs), ...errors(score)];
+  });
+  const outputs = forecastOutputs(model.spec).map(({ name }) => `RMSE ${name}`);
+  return [
+    "## Beside other cells",
+    "",
+    ...table(["forecaster", "weights", "epochs", ...outputs], 2 + outputs.length, [...rules, ...networks]),
+    "",
+    "All were trained on the same rows with the same settings and measured on the same test rows. Take the first that is good enough: what stands",
+    "further up costs less to step.",
     "",
   ];
 }
@@ -97,7 +131,7 @@ function portsSection({ model, ranges }: TrainingOutcome): string[] {
     ...table(
       ["output", "unit", "feature", "rows ahead"],
       1,
-      forecastOutputs(model.spec).map(({ name, unit, feature, horizon }) => [name, unit, feature, String(horizon)]),
+      model.spec.outputs.map(({ name, unit, feature, horizon }) => [name, unit, feature ?? "", String(horizon ?? "")]),
     ),
     "",
     "The figures are of the training part. Beyond what was least and greatest there the model has learned nothing: the further off a reading, the",
@@ -110,6 +144,11 @@ function portsSection({ model, ranges }: TrainingOutcome): string[] {
 
 function partRow(name: string, { rows, streams, firstTime, lastTime }: PartSummary): string[] {
   return [name, moment(firstTime), moment(lastTime), whole(rows), whole(streams)];
+}
+
+function headOf({ head, loss, dropout }: TrainingSettings): string {
+  const kind = head === "gaussian" ? "Gaussian head trained on its likelihood" : `loss ${loss === "huber" ? "Huber" : "MSE"}`;
+  return dropout === 0 ? kind : `${kind}, dropout ${dropout}`;
 }
 
 function trainingSection({ model, training, settings, parts }: TrainingOutcome, options: CardOptions): string[] {
@@ -127,22 +166,16 @@ function trainingSection({ model, training, settings, parts }: TrainingOutcome, 
     ]),
     "",
     `Training ${ENDS[end]}, after ${epochs.length} epochs; the weights are ${kept}. Seed ${settings.seed}, chunks of ${settings.chunkSteps} steps in up to ${settings.lanes} lanes,`,
-    `learning rate ${settings.learningRate}, weight decay ${settings.weightDecay}, gradients no longer than ${settings.gradientNormMax}, averaging ${settings.averaging}, patience ${settings.patience}.`,
+    `${headOf(settings)}, learning rate ${settings.learningRate}, weight decay ${settings.weightDecay}, gradients no longer than ${settings.gradientNormMax}, averaging ${settings.averaging}, patience ${settings.patience}.`,
     "",
   ];
   const picture = [`![Training and validation loss of ${model.spec.name}](${options.lossFile})`, ""];
   return [...lines, ...(epochs.length === 0 ? [] : picture), "Again:", "", "```", options.command, "```", ""];
 }
 
-function weightCount({ model }: TrainingOutcome): number {
-  const { layers, head } = model.weights;
-  const tensors = [...layers.flatMap(({ Wx, Wh, b }) => [Wx, Wh, b]), head.W, head.b];
-  return tensors.reduce((sum, { data }) => sum + data.length, 0);
-}
-
 /** The card's text. The same outcome and options give the same text: it holds no date and no duration. */
 export function modelCard(outcome: TrainingOutcome, options: CardOptions): string {
-  const { model } = outcome;
+  const { model, settings } = outcome;
   const { spec } = model;
   const targets = forecastOutputs(spec)
     .map(({ feature }) => `\`${feature}\``)
@@ -153,11 +186,12 @@ export function modelCard(outcome: TrainingOutcome, options: CardOptions): strin
   return [
     `# ${spec.name}`,
     "",
-    `Forecasts ${targets} ${horizon === 1 ? "one row" : `${horizon} rows`} ahead from ${features}: a recurrent network (tanh, hidden size ${layers}) of`,
-    `${whole(weightCount(outcome))} weights, ${whole(model.bytes.length)} bytes. The file is \`${options.modelFile}\`; its version, the SHA-256 of its bytes, is`,
+    `Forecasts ${targets} ${horizon === 1 ? "one row" : `${horizon} rows`} ahead from ${features}: a recurrent network (${CELL_NAMES[settings.cell]}, hidden size ${layers}) of`,
+    `${whole(countWeights(model.weights))} weights, ${whole(model.bytes.length)} bytes. The file is \`${options.modelFile}\`; its version, the SHA-256 of its bytes, is`,
     `\`${model.version}\`.`,
     "",
     ...scoreSection(outcome, options),
+    ...ladderSection(outcome),
     ...portsSection(outcome),
     ...trainingSection(outcome, options),
   ].join("\n");

@@ -3,20 +3,25 @@
 // them, are the same wherever the command is run.
 import { NativeEngine } from "../engine/native-engine.ts";
 import type { Slot } from "../engine/engine.ts";
+import { forecastOutputs } from "../model/forecast-outputs.ts";
 import type { Model } from "../model/model.ts";
 import type { Forecaster, Walk } from "./forecaster.ts";
 
 export class ModelForecaster implements Forecaster {
-  readonly name = "model";
+  readonly name: string;
   readonly #engine: NativeEngine;
   readonly #blank: Slot;
   readonly #slot: Slot;
   readonly #slots: Int32Array;
   readonly #x: Float32Array;
   readonly #y: Float32Array;
+  readonly #forecasts: number;
   #walk: Walk | undefined;
 
-  constructor(model: Model) {
+  /** Forecasts are the outputs that are values: of a Gaussian head the means. */
+  constructor(model: Model, name = "model") {
+    this.name = name;
+    this.#forecasts = forecastOutputs(model.spec).length;
     this.#engine = new NativeEngine(model, { kernel: "scalar" });
     this.#blank = this.#engine.allocate();
     this.#slot = this.#engine.allocate();
@@ -34,6 +39,6 @@ export class ModelForecaster implements Forecaster {
     const D = this.#x.length;
     this.#x.set(this.#walk!.series.inputs.subarray(row * D, (row + 1) * D));
     this.#engine.step({ slots: this.#slots, count: 1, steps: 1, x: this.#x, y: this.#y });
-    into.set(this.#y);
+    for (let k = 0; k < this.#forecasts; k++) into[k] = this.#y[k]!;
   }
 }

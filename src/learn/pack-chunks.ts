@@ -2,6 +2,7 @@
 // chunks of T steps. A piece begins at a chunk's first step, from a blank state; what is left of its last chunk stands empty.
 import { zeros } from "../kernels/tensor.ts";
 import type { Tensor } from "../kernels/tensor.ts";
+import { forecastOutputs } from "../model/forecast-outputs.ts";
 import type { SequenceModel } from "../model/sequence-model.ts";
 import type { Series } from "./series.ts";
 
@@ -90,7 +91,7 @@ export function packChunks(series: readonly Series[], model: SequenceModel, opti
   const lanes = fillLanes(piecesOf(series, options), options);
   const [N, T] = [lanes.length, options.steps];
   const D = model.spec.features.length;
-  const O = model.spec.outputs.length;
+  const O = forecastOutputs(model.spec).length;
   const blank = model.getWeights().xMean.data;
   const queues = lanes.map(({ pieces }) => ({ pieces, index: 0, at: pieces[0]!.from }));
   const count = Math.max(...lanes.map(({ chunks }) => chunks));

@@ -15,10 +15,13 @@ const BIAS_BOUND = 0.1;
 /** The head and the upper layers' input weights start as `initialWeights` has them. `scaling` is taken as it is, not copied. */
 export function startingWeights(spec: ModelSpec, scaling: ModelScaling, random: Random): ModelWeights {
   const weights = initialWeights(spec, scaling, random.fork());
-  for (const { Wh, b } of weights.layers) {
+  for (const { cell, Wh, b } of weights.layers) {
+    // Gates remember by themselves, and start as they are.
+    if (cell !== "rnn") continue;
     fillOrthogonal(Wh, random.fork(), RECURRENT_GAIN);
     fillUniform(b, BIAS_BOUND, random.fork());
   }
-  fillUniform(weights.layers[0]!.Wx, INPUT_BOUND / Math.sqrt(spec.features.length), random.fork());
+  const [first] = weights.layers;
+  if (first!.cell === "rnn") fillUniform(first!.Wx, INPUT_BOUND / Math.sqrt(spec.features.length), random.fork());
   return weights;
 }

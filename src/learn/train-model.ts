@@ -10,6 +10,8 @@ import { SequenceModel } from "../model/sequence-model.ts";
 import type { ModelSpec } from "../model/spec.ts";
 import { Adam } from "../nn/adam.ts";
 import { clipGradients } from "../nn/clip-gradients.ts";
+import { HuberLoss } from "../nn/huber-loss.ts";
+import type { Loss } from "../nn/loss.ts";
 import { packChunks } from "./pack-chunks.ts";
 import type { Chunk } from "./pack-chunks.ts";
 import type { Series } from "./series.ts";
@@ -17,7 +19,10 @@ import { startingWeights } from "./starting-weights.ts";
 import type { TrainingSettings } from "./training-settings.ts";
 import { WeightAverage } from "./weight-average.ts";
 
-/** Losses are mean squared errors in standard deviations of what the head says: with a residual head, 1 is about what persistence does. */
+/**
+ * Losses are of what the head says, in standard deviations: mean squared errors, of which with a residual head 1 is about what persistence
+ * does, or Huber's; of a Gaussian head the mean negative log-likelihood without its constant, of which 0.5 is about what persistence does.
+ */
 export interface Epoch {
   /** Over the pass, while the weights were changing. */
   readonly trainLoss: number;
@@ -90,14 +95,15 @@ class Trainer {
     const { spec, scaling, settings } = options;
     const random = createRandom(settings.seed);
     const weights = startingWeights(spec, scaling, random.fork());
-    this.#model = new SequenceModel(spec, weights, { stateful: true });
-    this.#judge = new SequenceModel(spec, weights, { stateful: true });
-    const { learningRate, weightDecay, averaging, chunkSteps: steps, lanes: lanesMax } = settings;
+    this.#cuts = random.fork();
+    const { learningRate, weightDecay, averaging, chunkSteps: steps, lanes: lanesMax, dropout: rate } = settings;
+    const dropout = rate > 0 ? { dropout: { rate, random: random.fork() } } : {};
+    this.#model = new SequenceModel(spec, weights, { stateful: true, ...lossOf(settings), ...dropout });
+    this.#judge = new SequenceModel(spec, weights, { stateful: true, ...lossOf(settings) });
     this.#optimizer = new Adam(this.#model.params, { learningRate, weightDecay, decayOf: "param" });
     this.#average = new WeightAverage(this.#model.params, averaging);
     const rows = options.train.reduce((sum, { count }) => sum + count, 0);
     this.#lanes = Math.min(lanesMax, Math.max(1, Math.floor(rows / (CHUNKS_PER_LANE_MIN * steps))));
-    this.#cuts = random.fork();
     this.#validation = packChunks(options.validation, this.#model, { lanes: lanesMax, steps });
     this.#best = weights;
     this.#turnAtMs = options.clock.monotonicMs();
@@ -204,6 +210,11 @@ class Trainer {
         `(it is ${this.#options.settings.learningRate}), or look for values that are no measurements and name them as missing`,
     );
   }
+}
+
+/** The head's own loss, unless another was asked for. */
+function lossOf({ loss }: TrainingSettings): { readonly loss?: Loss } {
+  return loss === "huber" ? { loss: new HuberLoss() } : {};
 }
 
 /** Blank states for the lanes in which a piece begins. */

@@ -2,54 +2,29 @@
 // rows that nothing before has seen. It touches no disk; the same table and options give the same bytes.
 import type { Clock } from "../base/clock.ts";
 import { HiddenstateError } from "../base/errors.ts";
-import { createRandom } from "../base/random.ts";
 import { sliceStream } from "../message/reading-table.ts";
 import type { ReadingTable, TableStream } from "../message/reading-table.ts";
-import type { Model, ModelWeights } from "../model/model.ts";
+import type { Model } from "../model/model.ts";
+import { forecastOutputs } from "../model/forecast-outputs.ts";
 import type { ModelSpec } from "../model/spec.ts";
-import { decodeModel } from "../onnx/decode-model.ts";
-import { encodeModel } from "../onnx/encode-model.ts";
-import { stateSpecs } from "../onnx/state-specs.ts";
 import { Autoregression, Persistence, SeasonalNaive } from "./baselines.ts";
 import type { RowLayout } from "./baselines.ts";
 import { evaluate } from "./evaluate.ts";
 import type { Score } from "./evaluate.ts";
-import { featureRanges, fitScaling } from "./fit-scaling.ts";
+import { featureRanges } from "./fit-scaling.ts";
 import type { FeatureRange } from "./fit-scaling.ts";
 import type { Forecaster, Walk } from "./forecaster.ts";
+import { countWeights, fitNetwork, modelOf } from "./fit-network.ts";
+import type { Fit, Problem } from "./fit-network.ts";
 import { ModelForecaster } from "./model-forecaster.ts";
 import { buildSeries, countTargets } from "./series.ts";
 import type { Series } from "./series.ts";
 import { splitByTime } from "./split-by-time.ts";
 import type { Split, TableParts } from "./split-by-time.ts";
-import { startingWeights } from "./starting-weights.ts";
-import { trainModel } from "./train-model.ts";
-import type { Training, TrainingProgress } from "./train-model.ts";
+import type { Training } from "./train-model.ts";
+import type { TrainOnTableOptions } from "./train-on-table-options.ts";
 import { checkTrainingSettings } from "./training-settings.ts";
-import type { TrainingSettings } from "./training-settings.ts";
-
-export interface TrainOnTableOptions {
-  readonly table: ReadingTable;
-  /** The model's name, and what the rows were: a file's name or `firmware-sim`. Both go into the model file. */
-  readonly name: string;
-  readonly source: string;
-  /** Of the table's features, in their order; missing ones are empty. */
-  readonly units?: readonly string[] | undefined;
-  /** The features to forecast: an output each. */
-  readonly targets: readonly string[];
-  /** How many rows ahead. */
-  readonly horizon: number;
-  readonly split: Split;
-  /** Rows of a season; without it there is no seasonal-naive to compare with. */
-  readonly period?: number | undefined;
-  /** A forecast across a longer pause between two rows does not count. */
-  readonly pauseMsMax?: number | undefined;
-  readonly settings: TrainingSettings;
-  readonly clock: Clock;
-  /** Ends training with the best so far; evaluation still follows. */
-  readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: ((progress: TrainingProgress) => void) | undefined;
-}
+import type { TrainingCell, TrainingSettings } from "./training-settings.ts";
 
 export interface PartSummary {
   readonly rows: number;
@@ -61,6 +36,15 @@ export interface PartSummary {
   readonly lastTime: number;
 }
 
+/** A network of the ladder. */
+export interface Rung {
+  readonly cell: TrainingCell;
+  /** Numbers that were trained. */
+  readonly weights: number;
+  readonly epochs: number;
+  readonly score: Score;
+}
+
 export interface TrainingOutcome {
   readonly model: Model;
   readonly training: Training;
@@ -69,6 +53,8 @@ export interface TrainingOutcome {
   readonly parts: { readonly train: PartSummary; readonly validation: PartSummary; readonly test: PartSummary };
   /** On the test part: the model, then the rules. */
   readonly scores: readonly Score[];
+  /** The networks that were compared, the model among them, from the simplest cell up; none without `compare`. */
+  readonly ladder: readonly Rung[];
   /** The test part's stream with the most to forecast, for a picture. */
   readonly longestWalk: Walk;
   readonly layout: RowLayout;
@@ -79,6 +65,8 @@ const AUTOREGRESSION_ORDER = 6;
 /** Values to forecast that each part has at least, for each output. */
 const TARGETS_MIN = { train: 50, validation: 10, test: 10 } as const;
 const HORIZON_MAX = 10_000;
+/** What `compare` holds beside each other, from the simplest up. */
+const COMPARED_CELLS: readonly TrainingCell[] = ["rnn_tanh", "gru", "lstm"];
 
 type PartName = keyof TableParts;
 type PartSeries = Readonly<Record<PartName, readonly Series[]>>;
@@ -139,25 +127,6 @@ function summaryOf(table: ReadingTable, series: readonly Series[]): PartSummary 
   return { rows, targets, streams: table.streams.length, firstTime, lastTime };
 }
 
-function specOf(options: TrainOnTableOptions, layout: RowLayout, ranges: readonly FeatureRange[]): ModelSpec {
-  const { table, name, units, targets, horizon, settings } = options;
-  const layers = settings.hidden.map((hidden) => ({ cell: "rnn_tanh" as const, hidden }));
-  const unitOf = (place: number): string => units?.[place] ?? "";
-  return {
-    format: 1,
-    name,
-    task: "forecast",
-    features: table.features.map((feature, place) => ({ name: feature, unit: unitOf(place) })),
-    outputs: targets.map((feature, o) => {
-      const place = layout.targets[o]!;
-      return { name: `${feature}+${horizon}`, unit: unitOf(place), feature, horizon, deviation: ranges[place]!.deviation };
-    }),
-    layers,
-    head: { kind: "regression", residual: settings.residual },
-    states: stateSpecs(layers),
-  };
-}
-
 /** The test part's walks; the rules may look back on the rows of the same stream that lie before. */
 function testWalks(table: ReadingTable, test: readonly Series[], build: BuildSeries): Walk[] {
   const streams = new Map(table.streams.map((stream) => [stream.key, stream]));
@@ -169,7 +138,7 @@ function testWalks(table: ReadingTable, test: readonly Series[], build: BuildSer
 }
 
 function rmseByOutput(spec: ModelSpec, { outputs }: Score): Record<string, number> {
-  return Object.fromEntries(spec.outputs.map(({ name }, o) => [name, outputs[o]!.rmse]));
+  return Object.fromEntries(forecastOutputs(spec).map(({ name }, o) => [name, outputs[o]!.rmse]));
 }
 
 async function scoreAll(
@@ -183,12 +152,27 @@ async function scoreAll(
   return scores;
 }
 
+/** Trains the cells that the model is not made of, on the same rows from the same settings, and measures all of them on the same walks. */
+async function climbLadder(problem: Problem, fit: Fit, own: Score, walks: readonly Walk[]): Promise<Rung[]> {
+  const { clock, settings, signal, targets, onNetwork } = problem.options;
+  const rungs: Rung[] = [];
+  for (const cell of COMPARED_CELLS) {
+    const isOwn = cell === settings.cell;
+    if (!isOwn && signal?.aborted === true) continue;
+    if (!isOwn) onNetwork?.(cell);
+    const { model, training } = isOwn ? fit : await fitNetwork(problem, { ...settings, cell });
+    const score = isOwn ? own : await evaluate(new ModelForecaster(model, cell), walks, targets.length, clock);
+    rungs.push({ cell, weights: countWeights(model.weights), epochs: training.epochs.length, score });
+  }
+  return rungs;
+}
+
 /**
  * Throws `bad_argument` where the options or the rows cannot make a model, with what is needed; `unavailable` where training diverges in
  * its first pass. A signal ends training early, and what it had by then is evaluated and returned.
  */
 export async function trainOnTable(options: TrainOnTableOptions): Promise<TrainingOutcome> {
-  const { table, targets, split, period, pauseMsMax, settings, clock, signal, onProgress } = options;
+  const { table, targets, split, period, pauseMsMax, settings, clock } = options;
   const layout = checkOptions(options);
   const build: BuildSeries = (stream) => buildSeries(stream, { ...layout, pauseMsMax });
   const parts = splitByTime(table, split);
@@ -200,22 +184,21 @@ export async function trainOnTable(options: TrainOnTableOptions): Promise<Traini
   };
   checkCounts(series, layout, targets, split);
   const ranges = featureRanges(parts.train);
-  const scaling = fitScaling(ranges, series.train, layout.targets, settings.residual);
-  const spec = specOf(options, layout, ranges);
-  // What no model file can hold (a name too long) is refused now and not when hours have gone into it.
-  encodeModel(spec, startingWeights(spec, scaling, createRandom(settings.seed)));
   const { train, validation } = series;
-  const training = await trainModel({ spec, scaling, train, validation, settings, clock, signal, onProgress });
+  const problem: Problem = { options, layout, ranges, train, validation };
+  options.onNetwork?.(settings.cell);
+  const fit = await fitNetwork(problem, settings);
   const walks = testWalks(table, series.test, build);
   const rules = [new Persistence(layout), new Autoregression(layout, AUTOREGRESSION_ORDER, train)];
   const seasonal = period === undefined ? [] : [new SeasonalNaive(layout, period)];
-  const trained = modelOf(spec, training.weights);
-  const scores = await scoreAll([new ModelForecaster(trained), ...rules, ...seasonal], walks, targets.length, clock);
+  const scores = await scoreAll([new ModelForecaster(fit.model), ...rules, ...seasonal], walks, targets.length, clock);
+  const ladder = options.compare === true ? await climbLadder(problem, fit, scores[0]!, walks) : [];
   const summaries = {
     train: summaryOf(parts.train, train),
     validation: summaryOf(parts.validation, validation),
     test: summaryOf(parts.test, series.test),
   };
+  const { spec, training } = fit;
   const provenance: ModelSpec["training"] = {
     source: options.source,
     seed: settings.seed,
@@ -231,12 +214,8 @@ export async function trainOnTable(options: TrainOnTableOptions): Promise<Traini
     ranges,
     parts: summaries,
     scores,
+    ladder,
     longestWalk: walks.reduce((most, one) => (countTargets(one.series) > countTargets(most.series) ? one : most)),
     layout,
   };
-}
-
-/** The model that a runtime would load: its weights have been through the file. */
-function modelOf(spec: ModelSpec, weights: ModelWeights): Model {
-  return decodeModel(encodeModel(spec, weights), spec.name);
 }

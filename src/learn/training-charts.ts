@@ -36,7 +36,7 @@ export function lossChart({ model, training }: TrainingOutcome): string {
 /** Of a stretch in the middle of the test part's longest stream: each output beside the truth, and how far off it was beside persistence. */
 export function predictionChart({ model, longestWalk, layout }: TrainingOutcome): string {
   const { spec } = model;
-  const O = spec.outputs.length;
+  const O = forecastOutputs(spec).length;
   const { count, targets, key } = longestWalk.series;
   const forecasts = forecastWalk(new ModelForecaster(model), longestWalk, O);
   const stays = forecastWalk(new Persistence(layout), longestWalk, O);

@@ -1,9 +1,20 @@
 // How a model is trained, with the defaults that `hiddenstate train` uses. docs/training.md says what they were chosen on.
 import { HiddenstateError } from "../base/errors.ts";
 
+export const trainingCells = ["rnn_tanh", "rnn_relu", "gru", "lstm"] as const;
+export type TrainingCell = (typeof trainingCells)[number];
+
 export interface TrainingSettings {
+  /** Of every recurrent layer. A GRU is PyTorch's, with the reset gate behind the product. */
+  readonly cell: TrainingCell;
   /** Hidden size of each recurrent layer, from the first up. */
   readonly hidden: readonly number[];
+  /** `gaussian`: the head gives a mean and a standard deviation of each target, and is trained on their likelihood. */
+  readonly head: "regression" | "gaussian";
+  /** What errors cost a regression head: their square, or past one standard deviation their length. */
+  readonly loss: "mse" | "huber";
+  /** The part of the values between recurrent layers that is left out at random while training. */
+  readonly dropout: number;
   /** Whether the head forecasts the change from the present reading instead of the value. */
   readonly residual: boolean;
   /** Passes over the training rows at most. */
@@ -25,7 +36,11 @@ export interface TrainingSettings {
 }
 
 export const defaultTrainingSettings: TrainingSettings = {
+  cell: "rnn_tanh",
   hidden: [32],
+  head: "regression",
+  loss: "mse",
+  dropout: 0,
   residual: true,
   epochsMax: 200,
   patience: 30,
@@ -54,9 +69,13 @@ function checkWhole(name: string, value: number, max: number): void {
 
 /** Throws `bad_argument` naming the setting. */
 export function checkTrainingSettings(settings: TrainingSettings): void {
-  const { hidden, learningRate, weightDecay, gradientNormMax, averaging, seed } = settings;
+  const { hidden, head, loss, dropout, learningRate, weightDecay, gradientNormMax, averaging, seed } = settings;
   if (hidden.length < 1 || hidden.length > LAYERS_MAX) refuse("the number of layers", hidden.length, `1 to ${LAYERS_MAX}`);
   for (const size of hidden) checkWhole("a hidden size", size, HIDDEN_MAX);
+  if (!(dropout >= 0 && dropout < 1)) refuse("the dropout", dropout, "a number from 0, below 1,");
+  if (dropout > 0 && hidden.length === 1)
+    refuse("the dropout", dropout, "0, for a single layer has nothing above it to drop values to,");
+  if (head === "gaussian" && loss !== "mse") refuse("the loss", loss, "none, for a Gaussian head is trained on its likelihood,");
   checkWhole("the number of epochs", settings.epochsMax, EPOCHS_MAX);
   checkWhole("the patience", settings.patience, EPOCHS_MAX);
   checkWhole("the chunk length", settings.chunkSteps, CHUNK_STEPS_MAX);

@@ -11,9 +11,11 @@ import { trainModel } from "../../src/learn/train-model.ts";
 import type { TrainModelOptions, TrainingProgress } from "../../src/learn/train-model.ts";
 import { lossChart, predictionChart } from "../../src/learn/training-charts.ts";
 import { trainOnTable } from "../../src/learn/train-on-table.ts";
-import type { TrainingOutcome, TrainOnTableOptions } from "../../src/learn/train-on-table.ts";
+import type { TrainingOutcome } from "../../src/learn/train-on-table.ts";
+import type { TrainOnTableOptions } from "../../src/learn/train-on-table-options.ts";
 import { saveTraining, trainingPaths } from "../../src/learn/training-files.ts";
-import { defaultTrainingSettings } from "../../src/learn/training-settings.ts";
+import { NativeEngine } from "../../src/engine/native-engine.ts";
+import { defaultTrainingSettings, trainingCells } from "../../src/learn/training-settings.ts";
 import type { TrainingSettings } from "../../src/learn/training-settings.ts";
 import type { ReadingTable } from "../../src/message/reading-table.ts";
 import { SequenceModel } from "../../src/model/sequence-model.ts";
@@ -341,7 +343,7 @@ void t.test("the card says what it forecasts, how well, on what and how to make 
   const card = modelCard(outcome, cardOptions);
   t.ok(
     card.startsWith(
-      "# mill\n\nForecasts `height | <b>` one row ahead from `height | <b>`, `speed`: a recurrent network (tanh, hidden size 8)",
+      "# mill\n\nForecasts `height | <b>` one row ahead from `height | <b>`, `speed`: a recurrent network (tanh RNN, hidden size 8)",
     ),
   );
   for (const part of [
@@ -409,4 +411,89 @@ void t.test("model, card and pictures are written side by side, the model last",
     message: "cannot write /models/line-3/mill.onnx and what lies beside it: EIO: no",
   });
   t.same(disk.bytes(paths.model), outcome.model.bytes, "the model that was there is whole");
+});
+
+void t.test("every cell and head learns, and the file holds what was asked for", async (t) => {
+  const table = sineTable(1200, 8, 2);
+  const settings = { ...defaultTrainingSettings, hidden: [8, 6], epochsMax: 12, dropout: 0.1 };
+  for (const cell of trainingCells) {
+    for (const head of ["regression", "gaussian"] as const) {
+      const outcome = await train(table, {
+        settings: { ...settings, cell, head, loss: head === "regression" ? "huber" : "mse" },
+      });
+      const { spec } = outcome.model;
+      t.same(
+        spec.layers.map((layer) => [layer.cell, layer.hidden]),
+        [
+          [cell, 8],
+          [cell, 6],
+        ],
+      );
+      t.equal(spec.head.kind, head);
+      t.same(
+        spec.outputs.map(({ name }) => name),
+        head === "gaussian" ? ["height+1", "height+1 deviation"] : ["height+1"],
+      );
+      const [model, persistence] = [rmseOf(outcome, "model"), rmseOf(outcome, "persistence")];
+      t.ok(model < 0.9 * persistence, `${cell}, ${head}: ${model} beside ${persistence}`);
+      t.match(
+        modelCard(outcome, cardOptions),
+        head === "gaussian" ? "Gaussian head trained on its likelihood, dropout 0.1" : "loss Huber, dropout 0.1",
+      );
+    }
+  }
+});
+
+void t.test("a Gaussian head says how far off it may be", async (t) => {
+  const table = withValues(sineTable(3000, 9, 1, ["height"]), (value, row) => value + 3 * Math.sin(row * row * 1.7));
+  const settings: TrainingSettings = { ...defaultTrainingSettings, hidden: [12], head: "gaussian", epochsMax: 40 };
+  const { model, longestWalk } = await train(table, { settings });
+  const engine = new NativeEngine(model, { kernel: "scalar" });
+  const slots = Int32Array.of(engine.allocate());
+  const y = new Float32Array(2);
+  const { inputs, targets, count } = longestWalk.series;
+  let within = 0;
+  let known = 0;
+  for (let row = 0; row < count; row++) {
+    engine.step({ slots, count: 1, steps: 1, x: inputs.subarray(row, row + 1), y });
+    if (Number.isNaN(targets[row]!)) continue;
+    known++;
+    if (Math.abs(targets[row]! - y[0]!) < 1.96 * y[1]!) within++;
+  }
+  t.ok(within / known > 0.88 && within / known < 0.995, `${within} of ${known} lie within 1.96 deviations`);
+});
+
+void t.test("cells are compared on the same rows, from the simplest up", async (t) => {
+  const seen: string[] = [];
+  const settings: TrainingSettings = { ...quick, cell: "gru" };
+  const outcome = await train(sineTable(600, 10), { settings, compare: true, onNetwork: (cell) => seen.push(cell) });
+  t.same(seen, ["gru", "rnn_tanh", "lstm"]);
+  t.same(
+    outcome.ladder.map(({ cell, epochs, score }) => [cell, epochs, score.outputs[0]!.count]),
+    [
+      ["rnn_tanh", 6, 119],
+      ["gru", 6, 119],
+      ["lstm", 6, 119],
+    ],
+  );
+  // 2 features, 8 units: G (2 + 8 + 1) 8, a GRU's second bias, and the head's 9.
+  t.same(
+    outcome.ladder.map(({ weights }) => weights),
+    [97, 281, 361],
+  );
+  t.equal(outcome.ladder[1]!.score, outcome.scores[0], "the model's own rung is the model");
+  const card = modelCard(outcome, cardOptions);
+  t.match(card, /\| tanh RNN \| 97 \| 6 \| [\d.]+ \|\n\| GRU \(this model\) \| 281 \| 6 \| [\d.]+ \|\n\| LSTM \| 361 \| 6 \|/);
+  const alone = await train(sineTable(600, 10), { settings });
+  t.same(alone.model.bytes, outcome.model.bytes, "and comparing changes nothing about the model");
+  t.same(alone.ladder, []);
+  t.notMatch(modelCard(alone, cardOptions), "Beside other cells");
+});
+
+void t.test("settings that contradict each other are refused", async (t) => {
+  const refused = (changes: Partial<TrainingSettings>, message: RegExp): Promise<unknown> =>
+    t.rejects(train(sineTable(400, 2), { settings: { ...quick, ...changes } }), { code: "bad_argument", message });
+  await refused({ dropout: 0.2 }, /the dropout is 0\.2; 0, for a single layer/);
+  await refused({ hidden: [4, 4], dropout: 1 }, /the dropout is 1; a number from 0, below 1, is expected/);
+  await refused({ head: "gaussian", loss: "huber" }, /the loss is huber; none, for a Gaussian head is trained on its likelihood/);
 });
