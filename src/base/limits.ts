@@ -6,6 +6,8 @@ const MIB = 1024 * KIB;
 export const limits = {
   // Streams
   streamsMax: 10_000,
+  /** What a config may raise it to. */
+  streamRowsMax: 1_000_000,
   /** A stream without a reading for this long is forgotten. */
   streamExpiryMs: 30 * 24 * 3_600_000,
   streamExpiryCheckMs: 3_600_000,

@@ -125,6 +125,14 @@ function decodeProtobuf(payload: Uint8Array, outputNames: readonly string[] | un
  */
 export function decodePrediction(format: PredictionFormat, payload: Uint8Array, outputNames?: readonly string[]): Prediction {
   const prediction = format === "protobuf" ? decodeProtobuf(payload, outputNames) : decodePredictionJson(payload);
+  const { firstSequence, sequences, times } = prediction;
+  if (
+    sequences.some(
+      (sequence, i) => !Number.isSafeInteger(sequence) || sequence < (i === 0 ? firstSequence : sequences[i - 1]! + 1),
+    )
+  )
+    refuseShape("its sequence numbers do not rise, or are over 2^53");
+  if (!times.every(Number.isSafeInteger)) refuseShape("its times are over 2^53");
   const outputCount = prediction.outputs.length / prediction.count;
   if (prediction.outputNames.length !== outputCount) {
     throw new HiddenstateError(

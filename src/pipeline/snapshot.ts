@@ -5,7 +5,8 @@
 import type { Clock } from "../base/clock.ts";
 import { sleep } from "../base/clock.ts";
 import { ByteReader, ByteWriter } from "../base/bytes.ts";
-import { HiddenstateError } from "../base/errors.ts";
+import { HiddenstateError, reasonOf } from "../base/errors.ts";
+import type { ErrorCode } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { CheckpointWriter } from "../journal/checkpoint-file.ts";
 import type { Fold } from "./fold.ts";
@@ -17,6 +18,8 @@ import type { StreamGroup } from "./stream-group.ts";
 const HEAD = 1;
 const ROWS = 2;
 const OUTBOX = 3;
+/** Errors of a restored snapshot that say nothing about its bytes. */
+const OF_OTHERS: ReadonlySet<ErrorCode> = new Set(["foreign_state", "bad_model", "missing_package", "disk_failed"]);
 /** Rows encoded between two looks at the clock. */
 const ROWS_PER_LOOK = 16;
 const CHUNK_BYTES = 256 * 1024;
@@ -147,8 +150,21 @@ export class Snapshot {
   }
 }
 
-/** Brings a snapshot's chunks into an empty fold; returns the messages not yet confirmed. */
+/**
+ * Brings a snapshot's chunks into an empty fold; returns the messages not yet confirmed. Throws `foreign_state` for a newer version's and
+ * `state_damaged` for chunks that no snapshot wrote.
+ */
 export async function restoreSnapshot(chunks: readonly Uint8Array[], fold: Fold): Promise<PlacedMessage[]> {
+  try {
+    return await restoreChunks(chunks, fold);
+  } catch (thrown) {
+    if (thrown instanceof HiddenstateError && OF_OTHERS.has(thrown.code)) throw thrown;
+    // Their CRCs are right, so it is no accident of the disk; whatever the mistake is, a fold half made is of no use.
+    throw new HiddenstateError("state_damaged", `cannot read the checkpoint: ${reasonOf(thrown)}`, thrown);
+  }
+}
+
+async function restoreChunks(chunks: readonly Uint8Array[], fold: Fold): Promise<PlacedMessage[]> {
   let messages: PlacedMessage[] = [];
   for (const chunk of chunks) {
     const from = new ByteReader(chunk);
@@ -166,6 +182,8 @@ export async function restoreSnapshot(chunks: readonly Uint8Array[], fold: Fold)
 }
 
 function restoreRow(from: ByteReader, fold: Fold): void {
-  const group = fold.groups[from.varint()]!;
+  const index = from.varint();
+  const group = fold.groups[index];
+  if (group === undefined) throw new HiddenstateError("bad_payload", `there is no group ${index}`);
   fold.register(group, group.decodeRow(from));
 }

@@ -3,6 +3,8 @@
 import type { Engine, StateTensors } from "../engine/engine.ts";
 import { createStateTensors } from "../engine/engine.ts";
 import type { ByteReader, ByteWriter } from "../base/bytes.ts";
+import { HiddenstateError } from "../base/errors.ts";
+import { limits } from "../base/limits.ts";
 import { decodeStateTensors, encodeStateTensors } from "../journal/event-codec.ts";
 import type { Identity } from "../message/reading.ts";
 import type { Model } from "../model/model.ts";
@@ -179,6 +181,8 @@ export class StreamGroup {
   /** Adds the stream that `encodeRow` wrote; returns its row. */
   decodeRow(from: ByteReader): number {
     const row = from.varint();
+    // Rows up to it come into being with it.
+    if (row >= limits.streamRowsMax) throw new HiddenstateError("bad_payload", `row ${row} is over ${limits.streamRowsMax}`);
     this.add(row, from.text());
     this.columns.decodeRow(from, row);
     // Its wait begins anew: the monotonic clock of the process that held it is gone.

@@ -86,7 +86,7 @@ export const configSchema = z.strictObject({
   commands: z.strictObject({ mqtt: z.boolean().default(false) }).prefault({}),
   streams: z
     .strictObject({
-      max: z.int().min(1).max(1_000_000).default(limits.streamsMax),
+      max: z.int().min(1).max(limits.streamRowsMax).default(limits.streamsMax),
       expireAfter: duration.default(limits.streamExpiryMs),
     })
     .prefault({}),

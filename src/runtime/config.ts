@@ -1,9 +1,9 @@
 // Reads a config: YAML, checked, with every fault told by file, line and column and by what is allowed there.
 import { dirname, resolve } from "node:path";
-import { LineCounter, isMap, parseDocument } from "yaml";
+import { LineCounter, isMap, parseDocument, visit } from "yaml";
 import type { Document } from "yaml";
 import { z } from "zod";
-import { HiddenstateError } from "../base/errors.ts";
+import { HiddenstateError, reasonOf } from "../base/errors.ts";
 import { filtersOverlap, parseTopicPattern } from "../message/topic-pattern.ts";
 import { brokerFaults } from "./broker-faults.ts";
 import type { Fault } from "./config-fault.ts";
@@ -12,9 +12,13 @@ import type { Config } from "./config-schema.ts";
 
 type JsonSchema = { properties?: Record<string, JsonSchema>; items?: JsonSchema; anyOf?: JsonSchema[] };
 
+let jsonSchema: JsonSchema | undefined;
+
 /** The keys that may stand in the object at `path`. */
 function allowedKeys(path: Fault["path"]): string[] {
-  let schema = z.toJSONSchema(configSchema, { io: "input", unrepresentable: "any" }) as JsonSchema;
+  // Made when a config has its first fault, and once: it takes milliseconds.
+  jsonSchema ??= z.toJSONSchema(configSchema, { io: "input", unrepresentable: "any" }) as JsonSchema;
+  let schema = jsonSchema;
   for (const step of path) {
     const next = typeof step === "number" ? schema.items : schema.properties?.[String(step)];
     if (next === undefined) return [];
@@ -97,13 +101,31 @@ function describe({ path, message, key }: Fault): string {
   return place === "" || key !== undefined ? message : `${place}: ${message}`;
 }
 
+/** The document's values, with its aliases followed. */
+function valuesOf(document: Document.Parsed, lines: LineCounter, fail: (faults: readonly string[]) => never): unknown {
+  const unknown: string[] = [];
+  visit(document, {
+    Alias: (_, alias) => {
+      if (alias.resolve(document) !== undefined) return;
+      const { line, col } = lines.linePos(alias.range?.[0] ?? 0);
+      unknown.push(`${line}:${col}: there is no anchor &${alias.source} before this`);
+    },
+  });
+  if (unknown.length > 0) fail(unknown);
+  try {
+    return document.toJS();
+  } catch (thrown) {
+    return fail([`1:1: ${reasonOf(thrown)}`]);
+  }
+}
+
 /**
  * A config out of its text; `path` is the file's, for messages and for the relative paths in it, which come back resolved. Throws
  * `bad_config` with a line `file:line:column: what is wrong` for every fault. `dev` takes what only a developer's own run may do.
  */
 export function parseConfig(text: string, path: string, { dev = false }: { readonly dev?: boolean } = {}): Config {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: "error" });
   const fail = (faults: readonly string[]): never => {
     throw new HiddenstateError("bad_config", faults.map((fault) => `${path}:${fault}`).join("\n"));
   };
@@ -115,7 +137,7 @@ export function parseConfig(text: string, path: string, { dev = false }: { reado
       }),
     );
   }
-  const parsed = configSchema.safeParse(document.toJS() ?? {});
+  const parsed = configSchema.safeParse(valuesOf(document, lines, fail) ?? {});
   const faults = parsed.success ? faultsBetween(parsed.data, dev) : faultsOf(parsed.error);
   if (!parsed.success || faults.length > 0) {
     return fail(faults.map((fault) => `${placeOf(document, lines, fault)}: ${describe(fault)}`));

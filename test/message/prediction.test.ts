@@ -203,3 +203,17 @@ t.test("a float32 is written in the fewest digits that read back as the same flo
       t.fail(`${value} could be shorter than ${short}`);
   }
 });
+
+t.test("sequence numbers that do not rise, and numbers that add up to more than 2^53, are no prediction", async (t) => {
+  const valid = { stream: "a", version: "v", engine: "native", count: 2, outputs: [1, 2], firstTimeMs: 1, timeStepMs: [1] };
+  t.throws(() => decodePrediction("protobuf", raw({ ...valid, firstSequence: Number.MAX_SAFE_INTEGER })), {
+    code: "bad_payload",
+    message: "cannot decode payload: its sequence numbers do not rise, or are over 2^53",
+  });
+  t.throws(() => decodePrediction("protobuf", raw({ ...valid, firstTimeMs: Number.MAX_SAFE_INTEGER })), {
+    message: "cannot decode payload: its times are over 2^53",
+  });
+  const json = JSON.parse(Buffer.from(encodePrediction("json", example)).toString()) as Record<string, unknown>;
+  const backwards = Buffer.from(JSON.stringify({ ...json, sequences: [120, 125, 121] }));
+  t.throws(() => decodePrediction("json", backwards), { code: "bad_payload", message: /do not rise/ });
+});

@@ -22,6 +22,12 @@ function faults(text: string): string[] {
   return [];
 }
 
+t.test("an alias without its anchor, and aliases that multiply, are faults of the config", async (t) => {
+  t.strictSame(faults(`${good}streams: *nobody\n`), ["/etc/h/config.yaml:11:10: there is no anchor &nobody before this"]);
+  const levels = Array.from({ length: 9 }, (_, i) => `  l${i + 1}: &l${i + 1} [${Array(9).fill(`*l${i}`).join(", ")}]`);
+  t.match(faults(`bomb:\n  l0: &l0 [1]\n${levels.join("\n")}\n${good}`), [/^\/etc\/h\/config\.yaml:1:1: Excessive alias count/]);
+});
+
 t.test("a config comes back with defaults and resolved paths", async (t) => {
   t.match(parseConfig(good, "/etc/h/config.yaml"), {
     state: "/etc/h/state",

@@ -46,6 +46,10 @@ export interface CorruptReport {
 
 type Files = Map<string, Uint8Array>;
 
+function isStateFile(path: string): boolean {
+  return /\/(segment-\d+|checkpoint-[ab])$/.test(path);
+}
+
 /** A place to damage: mostly where something stands. */
 function placeIn(bytes: Uint8Array, random: Random): number {
   const chance = random.next();
@@ -74,7 +78,7 @@ class Damage {
   }
 
   #path(): string {
-    return this.#one([...this.files.keys()].filter((path) => /\/(segment-\d+|checkpoint-[ab])$/.test(path)));
+    return this.#one([...this.files.keys()].filter(isStateFile));
   }
 
   /** A copy of the file to write to. */
@@ -156,6 +160,7 @@ class Damage {
   }
 
   make(kind: DamageKind): void {
+    if (![...this.files.keys()].some(isStateFile)) return;
     switch (kind) {
       case "flip":
       case "garbage":
