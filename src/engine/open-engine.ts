@@ -1,6 +1,7 @@
 // Which engine steps a model. Callers above name a choice, never a class.
 import type { NetworkOptions } from "../kernels/open-network.ts";
 import type { Model } from "../model/model.ts";
+import { nativeProblem } from "../model/native-problem.ts";
 import type { Engine } from "./engine.ts";
 import { NativeEngine } from "./native-engine.ts";
 import { openOnnxEngine } from "./onnx-engine.ts";
@@ -11,11 +12,16 @@ export interface EngineOptions extends Pick<NetworkOptions, "kernel"> {
   readonly engine: EngineChoice;
 }
 
+/** What `auto` means before anything was measured: the native engine where it takes the model. */
+export function defaultEngine({ spec }: Model): "native" | "onnx" {
+  return nativeProblem(spec) === undefined ? "native" : "onnx";
+}
+
 /**
- * An engine for a model; `kernel` is the native engine's. `auto` is the native engine: it takes every model that `decodeModel` lets
- * through. Throws `missing_package` where `onnx` is asked for and onnxruntime-node is not installed, and `unavailable` where the kernel
- * does not run here.
+ * An engine for a model; `kernel` is the native engine's. Throws `bad_model` where `native` is asked for and does not take the model,
+ * `missing_package` where onnx is needed and onnxruntime-node is not installed, and `unavailable` where the kernel does not run here.
  */
 export async function openEngine(model: Model, { engine, kernel }: EngineOptions): Promise<Engine> {
-  return engine === "onnx" ? openOnnxEngine(model) : new NativeEngine(model, kernel === undefined ? {} : { kernel });
+  const name = engine === "auto" ? defaultEngine(model) : engine;
+  return name === "onnx" ? openOnnxEngine(model) : new NativeEngine(model, kernel === undefined ? {} : { kernel });
 }

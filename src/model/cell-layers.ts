@@ -8,7 +8,10 @@ export function gateCount({ cell }: LayerSpec): number {
   return cell === "lstm" ? 4 : cell === "gru" ? 3 : 1;
 }
 
-/** The kernels' layer of a spec's over D inputs, its tensors by `make`, which is asked for Wx, Wh, b and a GRU's bn in this order. */
+/**
+ * The kernels' layer of a spec's that `nativeProblem` has no complaint about (of another, the same tensors) over D inputs, its tensors
+ * by `make`, which is asked for Wx, Wh, b and a GRU's bn in this order.
+ */
 export function createCellLayer<A extends FloatArray>(
   spec: LayerSpec,
   D: number,
@@ -22,6 +25,8 @@ export function createCellLayer<A extends FloatArray>(
       return { cell: "rnn", activation: "tanh", ...tensors };
     case "rnn_relu":
       return { cell: "rnn", activation: "relu", ...tensors };
+    case "rnn":
+      return { cell: "rnn", activation: spec.activations[0] === "Relu" ? "relu" : "tanh", ...tensors };
     case "gru":
       return { cell: "gru", linearBeforeReset: spec.linearBeforeReset, ...tensors, bn: make("bn", [H]) };
     case "lstm":

@@ -34,14 +34,36 @@ const stateSchema = z.strictObject({
 });
 
 const hidden = z.int().min(1).max(4096);
-const CELLS = ["rnn_tanh", "rnn_relu", "gru", "lstm"] as const;
+const CELLS = ["rnn_tanh", "rnn_relu", "rnn", "gru", "lstm"] as const;
+
+/** ONNX's, with their default parameters. Which of them the native engine has: native-problem.ts. */
+const activation = z.enum([
+  "Affine",
+  "Elu",
+  "HardSigmoid",
+  "LeakyRelu",
+  "Relu",
+  "ScaledTanh",
+  "Sigmoid",
+  "Softplus",
+  "Softsign",
+  "Tanh",
+  "ThresholdedRelu",
+]);
 
 const layerSchema = z.discriminatedUnion(
   "cell",
   [
-    z.strictObject({ cell: z.enum(["rnn_tanh", "rnn_relu", "lstm"]), hidden }),
+    z.strictObject({ cell: z.enum(["rnn_tanh", "rnn_relu"]), hidden }),
+    z.strictObject({ cell: z.literal("rnn"), hidden, activations: z.tuple([activation]) }),
+    z.strictObject({ cell: z.literal("lstm"), hidden, activations: z.tuple([activation, activation, activation]).optional() }),
     /** ONNX's linear_before_reset: true as PyTorch and cuDNN compute, false as in the paper. */
-    z.strictObject({ cell: z.literal("gru"), hidden, linearBeforeReset: z.boolean() }),
+    z.strictObject({
+      cell: z.literal("gru"),
+      hidden,
+      linearBeforeReset: z.boolean(),
+      activations: z.tuple([activation, activation]).optional(),
+    }),
   ],
   { error: ({ input }) => unknownCell(input) },
 );

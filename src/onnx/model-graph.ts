@@ -74,21 +74,19 @@ function tensorsOf(spec: ModelSpec): TensorEntry[] {
   return tensors;
 }
 
-const OPERATORS = { rnn_tanh: "RNN", rnn_relu: "RNN", gru: "GRU", lstm: "LSTM" } as const;
+const OPERATORS = { rnn_tanh: "RNN", rnn_relu: "RNN", rnn: "RNN", gru: "GRU", lstm: "LSTM" } as const;
 
 function stateCount({ cell }: LayerSpec): number {
   return cell === "lstm" ? 2 : 1;
 }
 
 function layerAttributes(layer: LayerSpec): NodeEntry["attributes"] {
-  switch (layer.cell) {
-    case "rnn_relu":
-      return { hidden_size: layer.hidden, activations: ["Relu"] };
-    case "gru":
-      return { hidden_size: layer.hidden, linear_before_reset: layer.linearBeforeReset ? 1 : 0 };
-    default:
-      return { hidden_size: layer.hidden };
-  }
+  const activations = "activations" in layer ? layer.activations : layer.cell === "rnn_relu" ? ["Relu"] : undefined;
+  return {
+    hidden_size: layer.hidden,
+    ...(layer.cell === "gru" ? { linear_before_reset: layer.linearBeforeReset ? 1 : 0 } : {}),
+    ...(activations === undefined ? {} : { activations }),
+  };
 }
 
 /** The recurrent layers' nodes, and the name of what the last one puts out, `(T, N, H)`. */

@@ -2,7 +2,7 @@
 // place in the epoch for as long as the state directory lives.
 import { HiddenstateError } from "../base/errors.ts";
 import type { Disk } from "../base/disk.ts";
-import { openEngine } from "../engine/open-engine.ts";
+import { defaultEngine, openEngine } from "../engine/open-engine.ts";
 import { payloadCodec } from "../message/codecs.ts";
 import { parseTopicPattern } from "../message/topic-pattern.ts";
 import { shortVersion } from "../model/model.ts";
@@ -65,14 +65,14 @@ async function engineOf(
   present: StreamGroup | undefined,
   choices: EngineChoices,
 ): Promise<Pick<GroupSettings, "engine" | "kernel">> {
-  const engine = config.engine === "auto" ? (choices.get(model.version)?.engine ?? "native") : config.engine;
+  const engine = config.engine === "auto" ? (choices.get(model.version)?.engine ?? defaultEngine(model)) : config.engine;
   // Of onnxruntime this process has one version; a native kernel is chosen anew, for the journal may come from another box.
   if (engine === "onnx" && present?.engine.name === engine) return { engine, kernel: present.engine.kernel };
   try {
     return { engine, kernel: await openKernel(model, engine, config.kernel) };
   } catch (thrown) {
     // What was measured may have been uninstalled since.
-    if (config.engine !== "auto" || engine === "native") throw thrown;
+    if (config.engine !== "auto" || defaultEngine(model) === engine) throw thrown;
     return { engine: "native", kernel: await openKernel(model, "native", config.kernel) };
   }
 }

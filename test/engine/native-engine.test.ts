@@ -2,7 +2,7 @@ import t from "tap";
 import { createRandom } from "../../src/base/random.ts";
 import { createStateTensors } from "../../src/engine/engine.ts";
 import { kernelOfVersion, NativeEngine } from "../../src/engine/native-engine.ts";
-import { openEngine } from "../../src/engine/open-engine.ts";
+import { defaultEngine, openEngine } from "../../src/engine/open-engine.ts";
 import { parityInputs } from "../../src/engine/parity-inputs.ts";
 import { fastestKernel } from "../../src/kernels/open-network.ts";
 import { kernelVersions } from "../../src/kernels/recurrent-network.ts";
@@ -11,7 +11,7 @@ import { swapLeadingAxes } from "../../src/kernels/swap-leading-axes.ts";
 import { zeros } from "../../src/kernels/tensor.ts";
 import type { Model } from "../../src/model/model.ts";
 import { SequenceModel } from "../../src/model/sequence-model.ts";
-import { randomModel } from "../support/random-model.ts";
+import { hardSigmoidModel, randomModel } from "../support/random-model.ts";
 import { engineSuite, SUITE_MODELS } from "./engine.suite.ts";
 
 for (const kernel of ["relaxed", "plain", "scalar"] as const) {
@@ -105,3 +105,21 @@ t.test("a step takes no memory", async (t) => {
   const bytes = bytesPerStep(randomModel({ features: 2, hidden: [5, 4], residual: true }), 3);
   t.ok(bytes < 8, `${bytes} bytes a step`);
 });
+
+t.test(
+  "activations that the kernels do not have are refused by their node, with what to do, before anything is stepped",
+  async (t) => {
+    const model = hardSigmoidModel();
+    const refusal = {
+      name: "HiddenstateError",
+      code: "bad_model",
+      message:
+        'cannot use model "random" natively: node layer1_Y is GRU with the activations HardSigmoid, Tanh, and the native engine has it ' +
+        "with Sigmoid, Tanh; set engine: onnx",
+    };
+    await t.rejects(openEngine(model, { engine: "native" }), refusal);
+    t.throws(() => new SequenceModel(model.spec, model.weights), refusal);
+    t.equal(defaultEngine(model), "onnx");
+    t.equal(defaultEngine(randomModel({ cells: ["gru"] })), "native");
+  },
+);

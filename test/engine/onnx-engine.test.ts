@@ -4,7 +4,7 @@ import { createStateTensors } from "../../src/engine/engine.ts";
 import { OnnxEngine, openOnnxEngine } from "../../src/engine/onnx-engine.ts";
 import { openEngine } from "../../src/engine/open-engine.ts";
 import { needsOnnxruntime } from "../support/onnxruntime.ts";
-import { randomModel } from "../support/random-model.ts";
+import { hardSigmoidModel, randomModel } from "../support/random-model.ts";
 import { engineSuite } from "./engine.suite.ts";
 
 t.test("the onnx engine keeps the contract", needsOnnxruntime, async (t) => engineSuite(t, (model) => openOnnxEngine(model)));
@@ -89,4 +89,31 @@ t.test("a model that onnxruntime refuses is a bad model", needsOnnxruntime, asyn
     code: "bad_model",
     message: /^cannot use model "random": onnxruntime refuses it: /u,
   });
+});
+
+t.test("it steps activations that the native engine does not have, and auto chooses it for them", needsOnnxruntime, async (t) => {
+  const model = hardSigmoidModel();
+  const engine = await openEngine(model, { engine: "auto" });
+  t.equal(engine.name, "onnx");
+  const slot = engine.allocate();
+  const x = Float32Array.of(101_327, 101_322, 101_324);
+  const y = new Float32Array(3);
+  await engine.step({ slots: Int32Array.of(slot), count: 1, steps: 3, x, y });
+  // The same by hand: gates r, z, n of one unit.
+  const { xMean, xScale, layers, head, yMean, yScale } = model.weights;
+  const layer = layers[0]!;
+  const bn = layer.cell === "gru" ? layer.bn.data[0]! : Number.NaN;
+  const hard = (value: number): number => Math.min(1, Math.max(0, 0.2 * value + 0.5));
+  let h = 0;
+  for (const [step, reading] of x.entries()) {
+    const scaled = (reading - xMean.data[0]!) / xScale.data[0]!;
+    const fromX = (gate: number): number => scaled * layer.Wx.data[gate]! + layer.b.data[gate]!;
+    const fromH = (gate: number): number => h * layer.Wh.data[gate]!;
+    const [r, z] = [hard(fromX(0) + fromH(0)), hard(fromX(1) + fromH(1))];
+    const n = Math.tanh(fromX(2) + r * (fromH(2) + bn));
+    h = (1 - z) * n + z * h;
+    const expected = (h * head.W.data[0]! + head.b.data[0]!) * yScale.data[0]! + yMean.data[0]!;
+    t.ok(Math.abs(y[step]! - expected) < 1e-5 * Math.abs(expected), `step ${step}: ${y[step]} and ${expected}`);
+  }
+  await engine.close();
 });

@@ -11,13 +11,15 @@ import { limits } from "../../src/base/limits.ts";
 import { createRandom } from "../../src/base/random.ts";
 import { tensor, zeros } from "../../src/kernels/tensor.ts";
 import type { ModelWeights } from "../../src/model/model.ts";
+import { nativeProblem } from "../../src/model/native-problem.ts";
 import { parseModelSpec, SPEC_METADATA_KEY } from "../../src/model/spec.ts";
-import type { ModelSpec } from "../../src/model/spec.ts";
+import type { LayerSpec, ModelSpec } from "../../src/model/spec.ts";
 import { decodeModel } from "../../src/onnx/decode-model.ts";
 import { encodeModel } from "../../src/onnx/encode-model.ts";
 import { onnx } from "../../src/onnx/generated/onnx.js";
 import { modelGraph } from "../../src/onnx/model-graph.ts";
 import { specProblem } from "../../src/onnx/spec-problem.ts";
+import { stateSpecs } from "../../src/onnx/state-specs.ts";
 import { loadModel } from "../../src/onnx/load-model.ts";
 import { cellNames, randomModel, randomWeights } from "../support/random-model.ts";
 import type { CellName, RandomModelOptions } from "../support/random-model.ts";
@@ -141,6 +143,42 @@ t.test("every cell is its ONNX operator, and every head ends in units or probabi
     modelGraph(spec).outputs.map(({ name }) => name),
     ["y", "h1_out", "c1_out", "h2_out", "h3_out"],
   );
+});
+
+t.test("activations that a spec names are the graph's, and a state is bounded where they are known to bound it", async (t) => {
+  const { spec, weights } = randomWeights({ features: 2, hidden: [3, 4, 2], cells: ["rnn_tanh", "gru", "lstm"] });
+  const layers: LayerSpec[] = [
+    { cell: "rnn", hidden: 3, activations: ["Softsign"] },
+    { cell: "gru", hidden: 4, linearBeforeReset: true, activations: ["Sigmoid", "Tanh"] },
+    { cell: "lstm", hidden: 2, activations: ["HardSigmoid", "Tanh", "Softsign"] },
+  ];
+  const named: ModelSpec = { ...spec, layers, states: stateSpecs(layers) };
+  t.strictSame(
+    named.states.map(({ name, bound }) => [name, bound]),
+    [
+      ["h1", undefined],
+      ["h2", 1],
+      ["h3", undefined],
+      ["c3", undefined],
+    ],
+  );
+  const model = decodeModel(encodeModel(named, weights), "a.onnx");
+  t.strictSame(model.spec, named);
+  t.strictSame(model.weights, weights);
+  t.strictSame(
+    modelGraph(named).nodes.flatMap(({ attributes }) => ("activations" in attributes ? [attributes["activations"]] : [])),
+    layers.map((layer) => ("activations" in layer ? layer.activations : [])),
+  );
+  t.equal(
+    nativeProblem(named),
+    "node layer1_Y is RNN with the activations Softsign, and the native engine has it with Tanh or Relu",
+  );
+  t.equal(nativeProblem({ ...named, layers: [layers[1]!] }), undefined);
+  const wrong = {
+    ...named,
+    layers: [{ cell: "gru", hidden: 3, linearBeforeReset: true, activations: ["Tanh"] }],
+  } as unknown as ModelSpec;
+  t.throws(() => encodeModel(wrong, weights), { code: "bad_argument", message: /its spec is not one: layers\.0\.activations/u });
 });
 
 t.test("gates lie in ONNX's order, and a GRU's second bias of h where ONNX keeps it", async (t) => {
@@ -425,7 +463,7 @@ t.test("a file that is not what its spec says is refused, naming what differs", 
   t.throws(() => decodeModel(cell, "a.onnx"), {
     code: "bad_model",
     message:
-      'cannot read the spec in a.onnx: layers.0.cell: there is no cell "mamba"; export the model with one of rnn_tanh, rnn_relu, gru, lstm',
+      'cannot read the spec in a.onnx: layers.0.cell: there is no cell "mamba"; export the model with one of rnn_tanh, rnn_relu, rnn, gru, lstm',
   });
   const text = tampered((proto) => (proto.metadataProps[0]!.value = "{"));
   t.throws(() => decodeModel(text, "a.onnx"), { code: "bad_model", message: "cannot read the spec in a.onnx: it is not JSON" });

@@ -99,3 +99,10 @@ export function randomModel(options: RandomModelOptions): Model {
   const { spec, weights } = randomWeights(options);
   return decodeModel(encodeModel(spec, weights), "random.onnx");
 }
+
+/** A network that the native engine does not have: a GRU whose gates are hard sigmoids. */
+export function hardSigmoidModel(): Model {
+  const { spec, weights } = randomWeights({ seed: 4, features: 1, hidden: [1], cells: ["gru"] });
+  const layers: LayerSpec[] = [{ cell: "gru", hidden: 1, linearBeforeReset: true, activations: ["HardSigmoid", "Tanh"] }];
+  return decodeModel(encodeModel({ ...spec, layers, states: stateSpecs(layers) }, weights), "hard.onnx");
+}
