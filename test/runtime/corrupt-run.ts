@@ -309,7 +309,10 @@ export async function runCorruptions({ count, seed, write = () => {} }: CorruptO
     } catch (thrown) {
       wrong = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
     }
-    if (wrong !== undefined) report.wrong.push(`case ${report.cases} (${damage.done.join("; ")}): ${wrong}`);
+    if (wrong !== undefined) {
+      report.wrong.push(`case ${report.cases} (${damage.done.join("; ")}): ${wrong}`);
+      write(report.wrong.at(-1)!);
+    }
     if (report.cases % 10_000 === 9999) write(`${report.cases + 1} cases, ${report.wrong.length} wrong`);
   }
   return report;
