@@ -1,5 +1,5 @@
-// Kills a runtime under load, again and again, while states are reset and set, and holds what is left against a fold of our own: every
-// state and every prediction must be what an uninterrupted run would have given, bit for bit.
+// Kills a runtime under load, its broker, both, or stops it for a while, again and again, while states are reset and set, and holds what
+// is left against a fold of our own: every state and every prediction must be what an uninterrupted run would have given, bit for bit.
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
@@ -8,40 +8,45 @@ import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import mqtt from "mqtt";
-import type { MqttClient } from "mqtt";
 import { createRandom } from "../../src/base/random.ts";
 import type { Random } from "../../src/base/random.ts";
-import { NativeEngine } from "../../src/engine/native-engine.ts";
-import { payloadCodec } from "../../src/message/codecs.ts";
-import { decodePrediction } from "../../src/message/prediction.ts";
-import { commandTopic, predictionTopic } from "../../src/message/topics.ts";
-import type { Model } from "../../src/model/model.ts";
 import { ControlClient } from "../../src/runtime/control-socket.ts";
 import type { Status } from "../../src/runtime/status.ts";
 import { asUser } from "../support/cli.ts";
 import { startMosquitto } from "../support/mosquitto.ts";
+import type { Mosquitto } from "../support/mosquitto.ts";
 import { randomModel } from "../support/random-model.ts";
+import { Load } from "./kill-load.ts";
 
 const main = resolve(dirname(fileURLToPath(import.meta.url)), "../../src/cli/main.js");
 const NODE = "killed";
-const START_MS_MAX = 20_000;
+const START_MS_MAX = 30_000;
 const SETTLE_MS_MAX = 60_000;
+
+/** `stop`: SIGSTOP for a while; `stopBroker`: the broker is killed while the runtime stands still. */
+export const faultKinds = ["runtime", "broker", "stop", "both", "stopBroker"] as const;
+export type FaultKind = (typeof faultKinds)[number];
+/** Of a hundred rounds. */
+const SHARES: Readonly<Record<FaultKind, number>> = { runtime: 60, broker: 12, stop: 12, both: 8, stopBroker: 8 };
 
 export interface KillOptions {
   readonly rounds: number;
   readonly devices: number;
   readonly seed: number;
+  /** The longest that the runtime is stopped. */
+  readonly stopMsMax: number;
   readonly write?: (line: string) => void;
 }
 
 export interface KillReport {
-  readonly kills: number;
+  readonly rounds: Readonly<Record<FaultKind, number>>;
   readonly messages: number;
   readonly readings: number;
   readonly commands: number;
-  /** Readings of the script whose prediction never came. */
+  /** Readings whose prediction never came. */
   readonly missingOutputs: number;
+  /** Predictions that the runtime may have published to a broker that confirmed them and was killed: not ours, and not missing. */
+  readonly lostByBroker: number;
   /** Predictions that came more than once, and how many of those came with other bytes. */
   readonly repeatedOutputs: number;
   readonly differingRepeats: number;
@@ -50,134 +55,6 @@ export interface KillReport {
   readonly wrongStates: number;
   /** Streams stepped more or less often than they have readings. */
   readonly wrongSteps: number;
-}
-
-/** One device as the script knows it: its own fold, stepped in the order of publishing. */
-class Twin {
-  readonly name: string;
-  readonly #engine: NativeEngine;
-  readonly #slot: number;
-  sequence = 0;
-
-  constructor(name: string, engine: NativeEngine) {
-    this.name = name;
-    this.#engine = engine;
-    this.#slot = engine.allocate();
-  }
-
-  step(x: Float32Array): number {
-    const y = new Float32Array(1);
-    this.#engine.step({ slots: Int32Array.of(this.#slot), count: 1, steps: 1, x, y });
-    this.sequence++;
-    return y[0]!;
-  }
-
-  get state(): Float32Array {
-    const h = new Float32Array(this.#engine.spec.states[0]!.shape.reduce((n, length) => n * length, 1));
-    this.#engine.read(this.#slot, { h });
-    return h;
-  }
-
-  set state(h: Float32Array) {
-    this.#engine.write(this.#slot, { h });
-  }
-}
-
-class Load {
-  readonly expected = new Map<string, number>();
-  readonly twins: Twin[];
-  readonly #client: MqttClient;
-  readonly #random: Random;
-  readonly #model: Model;
-  messages = 0;
-  readings = 0;
-  commands = 0;
-  #unconfirmed = 0;
-
-  constructor(client: MqttClient, random: Random, model: Model, devices: number) {
-    this.#client = client;
-    this.#random = random;
-    this.#model = model;
-    const engine = new NativeEngine(model);
-    this.twins = Array.from({ length: devices }, (_, index) => new Twin(`press-${index}`, engine));
-  }
-
-  #publish(topic: string, payload: Uint8Array): void {
-    this.#unconfirmed++;
-    this.#client.publish(topic, Buffer.from(payload), { qos: 1 }, (error) => {
-      if (error) throw error;
-      this.#unconfirmed--;
-    });
-  }
-
-  async confirmed(): Promise<void> {
-    while (this.#unconfirmed > 0) await sleep(10);
-  }
-
-  /** One message of a random device, or now and then a command to it. */
-  next(): void {
-    const twin = this.twins[this.#random.uint32() % this.twins.length]!;
-    if (twin.sequence > 0 && this.#random.next() < 0.04) return this.#command(twin);
-    const count = 1 + (this.#random.uint32() % 4);
-    const values = Float32Array.from({ length: count * 2 }, (_, i) =>
-      i % 2 === 0 ? 101_325 + 5 * this.#random.normal() : this.#random.normal(),
-    );
-    const first = twin.sequence;
-    for (let i = 0; i < count; i++) {
-      const y = twin.step(values.slice(2 * i, 2 * i + 2));
-      this.expected.set(`${twin.name}/${first + i}`, y);
-    }
-    const sequences = Float64Array.from({ length: count }, (_, i) => first + i);
-    const readings = {
-      part: undefined,
-      identity: { boot: 1, nonce: 77 },
-      count,
-      sequences,
-      times: new Float64Array(count).fill(Number.NaN),
-      values,
-      missing: undefined,
-    };
-    this.#publish(
-      `plant/${twin.name}/readings`,
-      payloadCodec("protobuf").encode(
-        readings,
-        this.#model.spec.features.map(({ name }) => name),
-      ),
-    );
-    this.messages++;
-    this.readings += count;
-  }
-
-  #command(twin: Twin): void {
-    const isReset = this.#random.next() < 0.5;
-    const state = Float32Array.from(twin.state, (value) => (isReset ? 0 : Math.fround(value * 0.5)));
-    twin.state = state;
-    const command = { transaction: `t${this.commands++}`, expires: Date.now() + 600_000, stream: twin.name };
-    const payload = JSON.stringify(isReset ? command : { ...command, state: { h: Array.from(state) } });
-    this.#publish(commandTopic(NODE, isReset ? "reset" : "set"), Buffer.from(payload));
-  }
-}
-
-/** The predictions that come, by device and sequence number. */
-class Outputs {
-  readonly got = new Map<string, number>();
-  readonly #payloads = new Map<string, string>();
-  repeated = 0;
-  differing = 0;
-
-  take(payload: Uint8Array): void {
-    const prediction = decodePrediction("protobuf", payload);
-    const id = `${prediction.stream}/${prediction.firstSequence}`;
-    const bytes = Buffer.from(payload).toString("base64");
-    const known = this.#payloads.get(id);
-    if (known !== undefined) {
-      this.repeated++;
-      if (known !== bytes) this.differing++;
-    }
-    this.#payloads.set(id, bytes);
-    for (let i = 0; i < prediction.count; i++)
-      this.got.set(`${prediction.stream}/${prediction.sequences[i]}`, prediction.outputs[i]!);
-  }
 }
 
 async function startRuntime(config: string, state: string): Promise<ChildProcess> {
@@ -194,52 +71,28 @@ async function startRuntime(config: string, state: string): Promise<ChildProcess
   }
 }
 
-/** Waits until readings can come in: a broker keeps none for a session that was never there. */
+/** Waits until readings can come in and predictions go out. */
 async function takesReadings(state: string): Promise<void> {
   const client = await ControlClient.connect(state);
-  const ask = (): Promise<unknown> => client!.request("status", {}).catch(() => undefined);
-  while (((await ask()) as Status | undefined)?.broker.intake !== true) await sleep(20);
+  const until = Date.now() + START_MS_MAX;
+  for (;;) {
+    const status = (await client!.request("status", {}).catch(() => undefined)) as Status | undefined;
+    if (status?.broker.intake === true && status.broker.sink) break;
+    if (Date.now() > until) throw new Error("the runtime does not come to work");
+    await sleep(20);
+  }
   client!.close();
 }
 
-async function kill(child: ChildProcess, signal: "SIGKILL" | "SIGTERM"): Promise<void> {
+async function end(child: ChildProcess, signal: "SIGKILL" | "SIGTERM"): Promise<void> {
   const ended = once(child, "exit");
   child.kill(signal);
   await ended;
 }
 
-function compare(
-  load: Load,
-  outputs: Outputs,
-  states: ReadonlyMap<string, { steps: number; h: Float32Array }>,
-): Omit<KillReport, "kills"> {
-  let [missingOutputs, wrongOutputs, wrongStates, wrongSteps] = [0, 0, 0, 0];
-  for (const [id, y] of load.expected) {
-    const got = outputs.got.get(id);
-    if (got === undefined) missingOutputs++;
-    else if (!Object.is(got, y)) wrongOutputs++;
-  }
-  for (const twin of load.twins) {
-    const found = states.get(twin.name);
-    if (found?.steps !== twin.sequence) wrongSteps++;
-    if (found === undefined || !twin.state.every((value, i) => Object.is(value, found.h[i]))) wrongStates++;
-  }
-  const { messages, readings, commands } = load;
-  const { repeated: repeatedOutputs, differing: differingRepeats } = outputs;
-  return {
-    messages,
-    readings,
-    commands,
-    missingOutputs,
-    repeatedOutputs,
-    differingRepeats,
-    wrongOutputs,
-    wrongStates,
-    wrongSteps,
-  };
-}
+type States = ReadonlyMap<string, { readonly steps: number; readonly h: Float32Array }>;
 
-async function readStates(state: string): Promise<Map<string, { steps: number; h: Float32Array }>> {
+async function readStates(state: string): Promise<States> {
   const client = await ControlClient.connect(state);
   const states = new Map<string, { steps: number; h: Float32Array }>();
   for (const { stream } of (await client!.request("streams", {})) as { stream: string }[]) {
@@ -250,59 +103,164 @@ async function readStates(state: string): Promise<Map<string, { steps: number; h
   return states;
 }
 
-/** Runs the whole: a broker of its own, `rounds` kills, and the comparison. */
+function compare(load: Load, states: States): Omit<KillReport, "rounds"> {
+  let [wrongOutputs, wrongStates, wrongSteps] = [0, 0, 0];
+  for (const [id, y] of load.expected) if (load.got.has(id) && !Object.is(load.got.get(id), y)) wrongOutputs++;
+  for (const twin of load.twins) {
+    const found = states.get(twin.name);
+    if ((found?.steps ?? 0) !== twin.sequence) wrongSteps++;
+    if (found !== undefined && !twin.state.every((value, i) => Object.is(value, found.h[i]))) wrongStates++;
+  }
+  const { messages, readings, commands, missing, repeated: repeatedOutputs, differing: differingRepeats } = load;
+  const lostByBroker = missing.filter((id) => load.atRisk.has(id)).length;
+  const missingOutputs = missing.length - lostByBroker;
+  const counted = { missingOutputs, lostByBroker, repeatedOutputs, differingRepeats, wrongOutputs, wrongStates, wrongSteps };
+  return { messages, readings, commands, ...counted };
+}
+
+/** A runtime with its broker and its load, and what can be done to them. */
+class Stage {
+  readonly #options: KillOptions;
+  readonly #random: Random;
+  readonly #broker: Mosquitto;
+  readonly #config: string;
+  readonly #state: string;
+  readonly load: Load;
+  child: ChildProcess;
+
+  constructor(options: KillOptions, random: Random, broker: Mosquitto, load: Load, folder: string, child: ChildProcess) {
+    this.#options = options;
+    this.#random = random;
+    this.#broker = broker;
+    this.#config = join(folder, "config.yaml");
+    this.#state = join(folder, "state");
+    this.load = load;
+    this.child = child;
+  }
+
+  async #killRuntime(): Promise<void> {
+    await end(this.child, "SIGKILL");
+  }
+
+  async #startRuntime(): Promise<void> {
+    this.child = await startRuntime(this.#config, this.#state);
+  }
+
+  /** Does something to the runtime while its broker is killed and comes back, and sends again what neither had kept. */
+  async #loseBroker(before: () => Promise<void>, after: () => Promise<void>): Promise<void> {
+    await before();
+    await this.load.pause();
+    this.load.noteRisk();
+    await this.#broker.kill();
+    await this.load.disconnect();
+    await sleep(500 * this.#random.next());
+    await this.#broker.restart();
+    await after();
+    await this.load.connect();
+    await this.load.reachesRuntime();
+    this.load.sendAgain();
+    this.load.start();
+  }
+
+  async #stopFor(ms: number): Promise<void> {
+    this.child.kill("SIGSTOP");
+    await sleep(ms);
+    this.child.kill("SIGCONT");
+  }
+
+  async round(kind: FaultKind): Promise<void> {
+    const stopMs = 200 + (this.#options.stopMsMax - 200) * this.#random.next() ** 3;
+    // Most are hit at work, some while they start and recover.
+    const atWork = kind !== "runtime" || this.#random.next() < 0.75;
+    if (atWork) await takesReadings(this.#state);
+    await sleep(atWork ? 100 + 900 * this.#random.next() : 200 * this.#random.next());
+    const nothing = (): Promise<void> => Promise.resolve();
+    switch (kind) {
+      case "runtime":
+        await this.#killRuntime();
+        return this.#startRuntime();
+      case "broker":
+        return this.#loseBroker(nothing, nothing);
+      case "stop":
+        return this.#stopFor(stopMs);
+      case "both":
+        return this.#loseBroker(
+          () => this.#killRuntime(),
+          () => this.#startRuntime(),
+        );
+      case "stopBroker":
+        return this.#loseBroker(
+          async () => void this.child.kill("SIGSTOP"),
+          async () => {
+            await sleep(stopMs);
+            this.child.kill("SIGCONT");
+          },
+        );
+    }
+  }
+
+  /** Until everything is answered; what a killed broker has taken never is. */
+  async settle(): Promise<void> {
+    await this.load.pause();
+    await this.load.confirmed();
+    await this.load.reachesRuntime();
+    const until = Date.now() + SETTLE_MS_MAX;
+    let quietSince = Date.now();
+    for (let before = -1; Date.now() < until && Date.now() - quietSince < 5000;) {
+      const { missing, got } = this.load;
+      if (missing.length === 0) break;
+      if (got.size !== before) [before, quietSince] = [got.size, Date.now()];
+      await sleep(100);
+    }
+    await sleep(200);
+  }
+}
+
+/** Each kind by its share, the first five one of each. */
+function kindOf(round: number, random: Random): FaultKind {
+  if (round <= faultKinds.length) return faultKinds[round - 1]!;
+  let chance = 100 * random.next();
+  return faultKinds.find((kind) => (chance -= SHARES[kind]) < 0) ?? "runtime";
+}
+
+/** Runs the whole: a broker of its own, `rounds` faults, and the comparison. */
 export async function runKills(options: KillOptions): Promise<KillReport> {
   const { rounds, devices, seed, write = () => {} } = options;
   const random = createRandom(seed);
   const folder = mkdtempSync(join(tmpdir(), "hiddenstate-kill-"));
-  const state = join(folder, "state");
   const model = randomModel({ features: 2, hidden: [16], seed });
   writeFileSync(join(folder, "model.onnx"), model.bytes);
   const broker = await startMosquitto({ config: ["max_queued_messages 0", "max_inflight_messages 1000"] });
   const config = join(folder, "config.yaml");
   writeFileSync(
     config,
-    `node: ${NODE}\nstate: state\nlog: warn\nmqtt: { url: "${broker.url}" }\ncommands: { mqtt: true }\n` +
+    `node: ${NODE}\nstate: state\nlog: error\nmqtt: { url: "${broker.url}" }\ncommands: { mqtt: true }\n` +
       `groups:\n  - { name: presses, topic: "plant/{press}/readings", codec: protobuf, model: model.onnx, predictions: { format: protobuf } }\n`,
   );
-  const clients = await Promise.all(
-    [0, 1].map((i) => mqtt.connectAsync(broker.url, { protocolVersion: 5, clientId: `test-${i}`, clean: true })),
-  );
-  const [publisher, subscriber] = [clients[0]!, clients[1]!];
-  let child: ChildProcess | undefined;
+  const load = new Load(broker.url, NODE, random.fork(), model, devices);
+  const counts: Record<FaultKind, number> = { runtime: 0, broker: 0, stop: 0, both: 0, stopBroker: 0 };
+  let stage: Stage | undefined;
   try {
-    const outputs = new Outputs();
-    subscriber.on("message", (_topic, payload) => outputs.take(payload));
-    await subscriber.subscribeAsync(predictionTopic(NODE, "+").replace("%2B", "+"), { qos: 1 });
-    const load = new Load(publisher, random, model, devices);
-    child = await startRuntime(config, state);
-    await takesReadings(state);
-    const loading = { on: true };
-    const pump = (async () => {
-      while (loading.on) {
-        for (let i = 0; i < 12; i++) load.next();
-        await sleep(20);
-      }
-    })();
+    await load.connect();
+    stage = new Stage(options, random, broker, load, folder, await startRuntime(config, join(folder, "state")));
+    // A broker keeps nothing for a session that was never there.
+    await load.reachesRuntime();
+    load.start();
     for (let round = 1; round <= rounds; round++) {
-      await sleep(random.next() < 0.25 ? 50 * random.next() : 200 + 800 * random.next());
-      await kill(child, "SIGKILL");
-      child = await startRuntime(config, state);
-      write(`round ${round}: killed after ${load.readings} readings, ${outputs.got.size} predictions seen`);
+      const kind = kindOf(round, random);
+      await stage.round(kind);
+      counts[kind]++;
+      write(`round ${round}, ${kind}: ${load.readings} readings, ${load.got.size} predictions seen`);
     }
-    loading.on = false;
-    await pump;
-    await load.confirmed();
-    const until = Date.now() + SETTLE_MS_MAX;
-    while (outputs.got.size < load.expected.size && Date.now() < until) await sleep(50);
-    await sleep(200);
-    const states = await readStates(state);
-    await kill(child, "SIGTERM");
-    if (child.exitCode !== 0) throw new Error(`the runtime ended with ${child.exitCode} at SIGTERM`);
-    return { kills: rounds, ...compare(load, outputs, states) };
+    await stage.settle();
+    const states = await readStates(join(folder, "state"));
+    await end(stage.child, "SIGTERM");
+    if (stage.child.exitCode !== 0) throw new Error(`the runtime ended with ${stage.child.exitCode} at SIGTERM`);
+    return { rounds: counts, ...compare(load, states) };
   } finally {
-    child?.kill("SIGKILL");
-    for (const client of clients) await client.endAsync(true);
+    await load.pause();
+    stage?.child.kill("SIGKILL");
+    await load.disconnect();
     await broker.close();
     rmSync(folder, { recursive: true, force: true });
   }

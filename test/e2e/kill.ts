@@ -1,4 +1,5 @@
-// `npm run test:kill -- --rounds N [--devices N] [--seed N]`: kill -9 of the runtime under load, N times.
+// `npm run test:kill -- --rounds N [--devices N] [--seed N] [--stop-seconds N]`: under load, N times kill -9 of the runtime, of its broker,
+// of both, or a stop of up to 30 s.
 import { parseArgs } from "node:util";
 import { faultsOf, runKills } from "./kill-run.ts";
 
@@ -7,12 +8,14 @@ const { values } = parseArgs({
     rounds: { type: "string", default: "20" },
     devices: { type: "string", default: "25" },
     seed: { type: "string", default: "1" },
+    "stop-seconds": { type: "string", default: "30" },
   },
 });
 const report = await runKills({
   rounds: Number(values.rounds),
   devices: Number(values.devices),
   seed: Number(values.seed),
+  stopMsMax: 1000 * Number(values["stop-seconds"]),
   write: (line) => console.log(line),
 });
 console.log(JSON.stringify(report, undefined, 2));
