@@ -45,8 +45,23 @@ function compileProto(proto) {
   copyGenerated(folder);
 }
 
-/** Files of src/kernels/assembly whose exports are the module's; the others are imported by them. */
-const KERNEL_ENTRIES = ["network.ts", "multiply-rows.ts", "cells.ts", "measure.ts"];
+/**
+ * The modules, what steps networks and what trains them, and the files of src/kernels/assembly whose exports are theirs; the others are
+ * imported by them. What is exported stays a function of its own: the hot loops are slower inside another (docs/kernels.md).
+ */
+const KERNEL_MODULES = {
+  simd: ["network.ts", "multiply-rows.ts", "cells.ts", "measure.ts"],
+  training: [
+    "sequence.ts",
+    "affine.ts",
+    "optimize.ts",
+    "multiply-rows.ts",
+    "multiply-narrow.ts",
+    "outer-products.ts",
+    "train-cells.ts",
+    "measure.ts",
+  ],
+};
 /** One build with relaxed multiply-add, one without (docs/kernels.md). */
 const KERNEL_BUILDS = { relaxed: ["--enable", "relaxed-simd"], plain: [] };
 
@@ -55,18 +70,20 @@ function compileKernels() {
   const sources = join(root, "src", "kernels", "assembly");
   const folder = join(root, "src", "kernels", "generated");
   mkdirSync(folder, { recursive: true });
-  for (const [name, features] of Object.entries(KERNEL_BUILDS)) {
-    const script = join(folder, `simd-${name}.js`);
-    if (!readdirSync(sources).some((file) => isNewer(join(sources, file), script))) continue;
-    const wasm = join(folder, `${name}.wasm`);
-    const options = ["--enable", "simd", ...features, "-O3", "--noAssert", "--runtime", "stub", "--use", "abort="];
-    const memory = ["--importMemory", "--noExportMemory"];
-    const entries = KERNEL_ENTRIES.map((file) => join(sources, file));
-    run(tool("assemblyscript", "bin", "asc.js"), [...entries, "--baseDir", sources, ...options, ...memory, "-o", wasm]);
-    const variable = `simd${name[0].toUpperCase()}${name.slice(1)}`;
-    writeFileSync(script, `export const ${variable} = "${readFileSync(wasm, "base64")}";\n`);
-    writeFileSync(script.replace(/js$/, "d.ts"), `/** WebAssembly, in base64. */\nexport declare const ${variable}: string;\n`);
-    rmSync(wasm);
+  for (const [module, files] of Object.entries(KERNEL_MODULES)) {
+    for (const [name, features] of Object.entries(KERNEL_BUILDS)) {
+      const script = join(folder, `${module}-${name}.js`);
+      if (!readdirSync(sources).some((file) => isNewer(join(sources, file), script))) continue;
+      const wasm = join(folder, `${module}-${name}.wasm`);
+      const options = ["--enable", "simd", ...features, "-O3", "--noAssert", "--runtime", "stub", "--use", "abort="];
+      const memory = ["--importMemory", "--noExportMemory"];
+      const entries = files.map((file) => join(sources, file));
+      run(tool("assemblyscript", "bin", "asc.js"), [...entries, "--baseDir", sources, ...options, ...memory, "-o", wasm]);
+      const variable = `${module}${name[0].toUpperCase()}${name.slice(1)}`;
+      writeFileSync(script, `export const ${variable} = "${readFileSync(wasm, "base64")}";\n`);
+      writeFileSync(script.replace(/js$/, "d.ts"), `/** WebAssembly, in base64. */\nexport declare const ${variable}: string;\n`);
+      rmSync(wasm);
+    }
   }
   copyGenerated(folder);
 }

@@ -56,6 +56,18 @@ export function gatesOf(layer: CellLayer<FloatArray>): number {
   return layer.cell === "rnn" ? 1 : layer.cell === "gru" ? 3 : 4;
 }
 
+/** A layer's cell as the assembly numbers it (layer.ts there). */
+export function cellNumber(layer: CellLayer<FloatArray>): number {
+  switch (layer.cell) {
+    case "rnn":
+      return layer.activation === "tanh" ? 0 : 1;
+    case "gru":
+      return layer.linearBeforeReset ? 2 : 3;
+    case "lstm":
+      return 4;
+  }
+}
+
 /** H. */
 export function hiddenOf(layer: CellLayer<FloatArray>): number {
   return layer.Wh.shape[0]!;

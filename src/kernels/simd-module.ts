@@ -1,15 +1,27 @@
-// The two WebAssembly builds of src/kernels/assembly: which of them this process can run, and an instance with a memory of its own. What
-// its functions mean is written there; nothing else in src calls them but simd-network.ts.
+// The two WebAssembly builds of src/kernels/assembly: which of them this process can run, and an instance with a memory of its own. There
+// are two programs in each, what steps networks and what trains layers. What their functions mean is written there; nothing in src calls
+// them but the simd-*.ts beside this.
 import v8 from "node:v8";
 import { simdPlain } from "./generated/simd-plain.js";
 import { simdRelaxed } from "./generated/simd-relaxed.js";
+import { trainingPlain } from "./generated/training-plain.js";
+import { trainingRelaxed } from "./generated/training-relaxed.js";
 import type { Kernel } from "./recurrent-network.ts";
 import { SimdMemory } from "./simd-memory.ts";
 
 export type SimdKernel = Exclude<Kernel, "scalar">;
 
-/** What a module exports: network.ts and measure.ts of the assembly, by their names there. Addresses are bytes. */
-export interface SimdExports {
+/** What both programs have: measure.ts of the assembly. Addresses are bytes everywhere. */
+interface MeasureExports {
+  tanhAll(from: number, out: number, quads: number): void;
+  expAll(from: number, out: number, quads: number): void;
+  sigmoidAll(from: number, out: number, quads: number): void;
+  roundsOnce(factor: number): number;
+  multiplyAddRounds(rounds: number, a: number, b: number): number;
+}
+
+/** What steps networks: network.ts of the assembly, by its names. */
+export interface SimdExports extends MeasureExports {
   open(inputs: number, outputs: number, numbersMax: number): void;
   setInput(index: number, mean: number, scale: number): void;
   addLayer(cell: number, hidden: number): void;
@@ -31,15 +43,45 @@ export interface SimdExports {
   arenaRowBytes(): number;
   /** 1, or 0 where a slot does not exist. */
   readonly step: (count: number, steps: number) => number;
-  tanhAll(from: number, out: number, quads: number): void;
-  expAll(from: number, out: number, quads: number): void;
-  sigmoidAll(from: number, out: number, quads: number): void;
-  roundsOnce(factor: number): number;
-  multiplyAddRounds(rounds: number, a: number, b: number): number;
 }
 
-export interface SimdInstance {
-  readonly exports: SimdExports;
+/** What trains layers: sequence.ts, affine.ts and optimize.ts of the assembly. An instance holds one of the three at a time. */
+export interface TrainingExports extends MeasureExports {
+  openSequence(cell: number, inputs: number, hidden: number, sequences: number, steps: number): void;
+  sequenceArray(name: number): number;
+  forwardSequence(): void;
+  backwardSequence(): void;
+  openAffine(inputs: number, outputs: number, rows: number): void;
+  affineArray(name: number): number;
+  forwardAffine(): void;
+  backwardAffine(): void;
+  openOptimizer(count: number, moments: number): void;
+  optimizerArray(name: number): number;
+  stepAdam(
+    count: number,
+    beta1: number,
+    left1: number,
+    beta2: number,
+    left2: number,
+    rate: number,
+    growth: number,
+    epsilon: number,
+    shrink: number,
+    coupled: number,
+  ): void;
+  sumSquares(count: number): number;
+  scaleGradients(count: number, factor: number): void;
+}
+
+interface Programs {
+  network: SimdExports;
+  training: TrainingExports;
+}
+
+type Program = keyof Programs;
+
+export interface SimdInstance<E = SimdExports> {
+  readonly exports: E;
   readonly memory: SimdMemory;
 }
 
@@ -47,20 +89,23 @@ export interface SimdInstance {
 const RELAXED_FLAG = "--experimental-wasm-relaxed-simd";
 const V8_WITHOUT_FLAG = 12;
 
-const modules = new Map<SimdKernel, WebAssembly.Module | undefined>();
+const sources: Readonly<Record<SimdKernel, Readonly<Record<Program, string>>>> = {
+  relaxed: { network: simdRelaxed, training: trainingRelaxed },
+  plain: { network: simdPlain, training: trainingPlain },
+};
+const modules = new Map<string, WebAssembly.Module | undefined>();
 
-function instantiate(module: WebAssembly.Module): SimdInstance {
+function instantiate<P extends Program>(module: WebAssembly.Module): SimdInstance<Programs[P]> {
   const memory = new WebAssembly.Memory({ initial: 1 });
   const instance = new WebAssembly.Instance(module, { env: { memory } });
-  return { exports: instance.exports as unknown as SimdExports, memory: new SimdMemory(memory) };
+  return { exports: instance.exports as unknown as Programs[P], memory: new SimdMemory(memory) };
 }
 
 function validates(bytes: Uint8Array): boolean {
   return typeof WebAssembly !== "undefined" && WebAssembly.validate(bytes);
 }
 
-function compileRelaxed(): WebAssembly.Module | undefined {
-  const bytes = Buffer.from(simdRelaxed, "base64");
+function compileRelaxed(bytes: Uint8Array): WebAssembly.Module | undefined {
   // The flag counts for modules compiled after it, and in all threads of the process.
   if (!validates(bytes) && Number.parseInt(process.versions.v8, 10) < V8_WITHOUT_FLAG) v8.setFlagsFromString(RELAXED_FLAG);
   if (!validates(bytes)) return undefined;
@@ -69,25 +114,37 @@ function compileRelaxed(): WebAssembly.Module | undefined {
   return instantiate(module).exports.roundsOnce(2 ** -13) === 1 ? module : undefined;
 }
 
-function compilePlain(): WebAssembly.Module | undefined {
-  const bytes = Buffer.from(simdPlain, "base64");
+function compilePlain(bytes: Uint8Array): WebAssembly.Module | undefined {
   return validates(bytes) ? new WebAssembly.Module(bytes) : undefined;
 }
 
-/** The build of a kernel, compiled once a process; undefined where this process or processor does not have what it needs. */
-function moduleOf(kernel: SimdKernel): WebAssembly.Module | undefined {
-  if (!modules.has(kernel)) modules.set(kernel, kernel === "relaxed" ? compileRelaxed() : compilePlain());
-  return modules.get(kernel);
+/** A program of a kernel, compiled once a process; undefined where this process or processor does not have what it needs. */
+function moduleOf(kernel: SimdKernel, program: Program): WebAssembly.Module | undefined {
+  const key = `${program}-${kernel}`;
+  if (!modules.has(key)) {
+    const bytes = Buffer.from(sources[kernel][program], "base64");
+    modules.set(key, kernel === "relaxed" ? compileRelaxed(bytes) : compilePlain(bytes));
+  }
+  return modules.get(key);
 }
 
 /** Whether this process and processor can run a kernel. `scalar` runs everywhere. */
 export function hasKernel(kernel: Kernel): boolean {
-  return kernel === "scalar" || moduleOf(kernel) !== undefined;
+  return kernel === "scalar" || moduleOf(kernel, "network") !== undefined;
+}
+
+function create<P extends Program>(kernel: SimdKernel, program: P): SimdInstance<Programs[P]> {
+  const module = moduleOf(kernel, program);
+  if (module === undefined) throw new Error(`the ${kernel} kernel does not run here`);
+  return instantiate<P>(module);
 }
 
 /** A new instance of a kernel that `hasKernel` has said yes to. */
 export function createSimdInstance(kernel: SimdKernel): SimdInstance {
-  const module = moduleOf(kernel);
-  if (module === undefined) throw new Error(`the ${kernel} kernel does not run here`);
-  return instantiate(module);
+  return create(kernel, "network");
+}
+
+/** The same of what trains. */
+export function createTrainingInstance(kernel: SimdKernel): SimdInstance<TrainingExports> {
+  return create(kernel, "training");
 }

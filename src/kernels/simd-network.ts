@@ -2,8 +2,8 @@
 // step is one call into it.
 import assert from "node:assert/strict";
 import { HiddenstateError } from "../base/errors.ts";
-import { checkNetworkWeights, gatesOf, hiddenOf, stateLengths } from "./network-weights.ts";
-import type { CellLayer, HeadKind, NetworkWeights } from "./network-weights.ts";
+import { cellNumber, checkNetworkWeights, gatesOf, hiddenOf, stateLengths } from "./network-weights.ts";
+import type { HeadKind, NetworkWeights } from "./network-weights.ts";
 import type { LentBuffers, RecurrentNetwork } from "./recurrent-network.ts";
 import type { SimdMemory } from "./simd-memory.ts";
 import { createSimdInstance } from "./simd-module.ts";
@@ -14,18 +14,6 @@ const LOOP_VALUES_MAX = 32;
 
 /** Head kinds as the assembly numbers them (network.ts there). */
 const HEAD_KINDS: readonly HeadKind[] = ["regression", "gaussian", "classifier"];
-
-/** A layer's cell as the assembly numbers it (layer.ts there). */
-function cellOf(layer: CellLayer): number {
-  switch (layer.cell) {
-    case "rnn":
-      return layer.activation === "tanh" ? 0 : 1;
-    case "gru":
-      return layer.linearBeforeReset ? 2 : 3;
-    case "lstm":
-      return 4;
-  }
-}
 
 /** to[toAt ...] = from[fromAt ...], `count` values. Of one kind of array each, for V8 compiles a loop over both into a slower one. */
 function copyFloats(from: Float32Array, fromAt: number, count: number, to: Float32Array, toAt: number): void {
@@ -206,7 +194,7 @@ export class SimdNetwork implements RecurrentNetwork {
       const H = hiddenOf(layer);
       const width = gatesOf(layer) * H;
       const D = layer.Wx.shape[0]!;
-      exports.addLayer(cellOf(layer), H);
+      exports.addLayer(cellNumber(layer), H);
       for (let i = 0; i < D + H; i++) {
         if (i < D) give(layer.Wx.data, i, width);
         else give(layer.Wh.data, i - D, width);

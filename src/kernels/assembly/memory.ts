@@ -1,4 +1,5 @@
-// The module's memory, handed out from front to back and never taken back: one instance holds one network.
+// The module's memory, handed out from front to back, and taken back only all at once: one instance holds one network, or one run after
+// another.
 
 /** Bytes that may be read, and not written, beyond the end of what is handed out: the rest of a quad. */
 export const SLACK: usize = 16;
@@ -6,7 +7,8 @@ const PAGE_BYTES: u64 = 0x10000;
 /** Addresses have 32 bits. */
 const MEMORY_PAGES_MAX: u64 = 0x10000;
 
-let top: usize = (__heap_base + 63) & ~63;
+const BOTTOM: usize = (__heap_base + 63) & ~63;
+let top: usize = BOTTOM;
 
 /** Zeros at an address that divides by 64. A trap where there is no memory left. */
 export function allocate(bytes: usize): usize {
@@ -14,6 +16,12 @@ export function allocate(bytes: usize): usize {
   if (!growTo(end)) unreachable();
   top = (<usize>end + 63) & ~63;
   return at;
+}
+
+/** Takes everything back. What is handed out anew is zeros again. */
+export function reset(): void {
+  memory.fill(BOTTOM, 0, top - BOTTOM);
+  top = BOTTOM;
 }
 
 /** Where the next `allocate` would begin. */

@@ -1,0 +1,85 @@
+// What an optimizer does with all parameters of a network, laid side by side in one row: Adam's step, the length of the gradient, and its
+// scaling. Every value is by itself but in the length, which is summed in double precision in one fixed order.
+import { allocate, reset } from "./memory";
+import { multiplyAdd } from "./multiply-add";
+
+let params: usize = 0, gradients: usize = 0, first: usize = 0, second: usize = 0, largest: usize = 0;
+
+/** Room for `count` values, padded to quads by the caller, over all that this instance has held before; moments begin as zeros. */
+export function openOptimizer(count: i32, moments: i32): void {
+  reset();
+  const bytes = <usize>count << 2;
+  gradients = allocate(bytes);
+  params = moments > 0 ? allocate(bytes) : 0;
+  first = moments > 0 ? allocate(bytes) : 0;
+  second = moments > 1 ? allocate(bytes) : 0;
+  largest = moments > 2 ? allocate(bytes) : 0;
+}
+
+/** Where the gradients lie, then the params, and the moments: first, second, and the largest second so far. */
+export function optimizerArray(name: i32): usize {
+  switch (name) {
+    case 0: return gradients;
+    case 1: return params;
+    case 2: return first;
+    case 3: return second;
+    default: return largest;
+  }
+}
+
+/**
+ * Adam, AMSGrad where `largest` is there, and AdamW (see src/nn/adam.ts): g += coupled p; m = beta1 m + left1 g; v = beta2 v + left2 g^2;
+ * p = shrink p - rate m / (sqrt(v) growth + epsilon).
+ */
+export function stepAdam(
+  count: i32, beta1: f32, left1: f32, beta2: f32, left2: f32, rate: f32, growth: f32, epsilon: f32, shrink: f32, coupled: f32,
+): void {
+  const b1 = f32x4.splat(beta1), l1 = f32x4.splat(left1), b2 = f32x4.splat(beta2), l2 = f32x4.splat(left2);
+  const r = f32x4.splat(rate), scale = f32x4.splat(growth), e = f32x4.splat(epsilon);
+  const s = f32x4.splat(shrink), c = f32x4.splat(coupled);
+  for (let at: usize = 0, end = <usize>count << 2; at < end; at += 16) {
+    const p = v128.load(params + at);
+    const g = multiplyAdd(c, p, v128.load(gradients + at));
+    const m = multiplyAdd(b1, v128.load(first + at), f32x4.mul(l1, g));
+    let v = multiplyAdd(b2, v128.load(second + at), f32x4.mul(f32x4.mul(l2, g), g));
+    v128.store(first + at, m);
+    v128.store(second + at, v);
+    if (largest != 0) {
+      v = f32x4.max(v128.load(largest + at), v);
+      v128.store(largest + at, v);
+    }
+    const step = f32x4.div(f32x4.mul(r, m), multiplyAdd(f32x4.sqrt(v), scale, e));
+    v128.store(params + at, f32x4.sub(f32x4.mul(s, p), step));
+  }
+}
+
+@inline
+function addSquares(sum: v128, values: v128): v128 {
+  return f64x2.add(sum, f64x2.mul(values, values));
+}
+
+/** The sum of the gradients' squares, `count` of them: `count` divides by 4. */
+export function sumSquares(count: i32): f64 {
+  let a = f64x2.splat(0), b = a, c = a, d = a;
+  let at = gradients;
+  for (const end = at + (<usize>(count & ~7) << 2); at < end; at += 32) {
+    const low = v128.load(at), high = v128.load(at, 16);
+    a = addSquares(a, f64x2.promote_low_f32x4(low));
+    b = addSquares(b, f64x2.promote_low_f32x4(v128.shuffle<f32>(low, low, 2, 3, 2, 3)));
+    c = addSquares(c, f64x2.promote_low_f32x4(high));
+    d = addSquares(d, f64x2.promote_low_f32x4(v128.shuffle<f32>(high, high, 2, 3, 2, 3)));
+  }
+  if (count & 4) {
+    const low = v128.load(at);
+    a = addSquares(a, f64x2.promote_low_f32x4(low));
+    b = addSquares(b, f64x2.promote_low_f32x4(v128.shuffle<f32>(low, low, 2, 3, 2, 3)));
+  }
+  const all = f64x2.add(f64x2.add(a, b), f64x2.add(c, d));
+  return f64x2.extract_lane(all, 0) + f64x2.extract_lane(all, 1);
+}
+
+/** Gradients times a factor. */
+export function scaleGradients(count: i32, factor: f32): void {
+  const f = f32x4.splat(factor);
+  for (let at = gradients, end = at + (<usize>count << 2); at < end; at += 16) v128.store(at, f32x4.mul(v128.load(at), f));
+}
