@@ -18,20 +18,24 @@ export function fastestKernel(): Kernel {
   return hasKernel("relaxed") ? "relaxed" : hasKernel("plain") ? "plain" : "scalar";
 }
 
+/** The kernel asked for, or the fastest. Throws `unavailable` where the one asked for does not run here. */
+export function chooseKernel(kernel: Kernel = fastestKernel()): Kernel {
+  if (hasKernel(kernel)) return kernel;
+  throw new HiddenstateError(
+    "unavailable",
+    `cannot use the ${kernel} kernel: this process or processor has no ${kernel === "relaxed" ? "relaxed " : ""}WebAssembly SIMD; ` +
+      `use ${fastestKernel()}`,
+  );
+}
+
 /**
  * A network on a kernel. Throws `unavailable` where the kernel asked for does not run here, and `bad_argument` where the weights do not fit
  * each other.
  */
 export function openNetwork(
   weights: NetworkWeights,
-  { kernel = fastestKernel(), lentRows = 1024 }: NetworkOptions = {},
+  { kernel: asked, lentRows = 1024 }: NetworkOptions = {},
 ): RecurrentNetwork {
-  if (!hasKernel(kernel)) {
-    throw new HiddenstateError(
-      "unavailable",
-      `cannot use the ${kernel} kernel: this process or processor has no ${kernel === "relaxed" ? "relaxed " : ""}WebAssembly SIMD; ` +
-        `use ${fastestKernel()}`,
-    );
-  }
+  const kernel = chooseKernel(asked);
   return kernel === "scalar" ? new ScalarNetwork(weights, lentRows) : new SimdNetwork(kernel, weights, lentRows);
 }

@@ -57,18 +57,7 @@ export interface TrainingExports extends MeasureExports {
   backwardAffine(): void;
   openOptimizer(count: number, moments: number): void;
   optimizerArray(name: number): number;
-  stepAdam(
-    count: number,
-    beta1: number,
-    left1: number,
-    beta2: number,
-    left2: number,
-    rate: number,
-    growth: number,
-    epsilon: number,
-    shrink: number,
-    coupled: number,
-  ): void;
+  stepAdam(count: number): void;
   sumSquares(count: number): number;
   scaleGradients(count: number, factor: number): void;
 }

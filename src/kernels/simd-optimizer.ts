@@ -5,13 +5,14 @@ import type { SimdKernel, TrainingExports } from "./simd-module.ts";
 import type { Tensor } from "./tensor.ts";
 
 /** The arrays as optimize.ts of the assembly numbers them. */
-const ARRAYS = ["gradients", "params", "first", "second", "largest"] as const;
+const ARRAYS = ["gradients", "params", "first", "second", "largest", "factors"] as const;
 type ArrayName = (typeof ARRAYS)[number];
 
 /** An instance, and views of its arrays, one for each of the tensors that it was laid out for. */
 class Rows {
   readonly exports: TrainingExports;
   readonly count: number;
+  readonly factors: Float32Array;
   readonly #view: (name: ArrayName) => Float32Array[];
 
   constructor(instance: ReturnType<typeof createTrainingInstance>, tensors: readonly Tensor[], moments: number) {
@@ -25,6 +26,8 @@ class Rows {
     exports.openOptimizer(count, moments);
     this.exports = exports;
     this.count = count;
+    const factors = exports.optimizerArray(ARRAYS.indexOf("factors")) / 4;
+    this.factors = memory.floats.subarray(factors, factors + 9);
     this.#view = (name) => {
       const at = exports.optimizerArray(ARRAYS.indexOf(name)) / 4;
       return tensors.map(({ data }, i) => memory.floats.subarray(at + starts[i]!, at + starts[i]! + data.length));
@@ -44,17 +47,17 @@ function copyOut(views: readonly Float32Array[], tensors: readonly Tensor[]): vo
   for (let i = 0; i < tensors.length; i++) tensors[i]!.data.set(views[i]!);
 }
 
-/** What a step of Adam multiplies with: see src/nn/adam.ts. */
-export interface AdamFactors {
+function haveLengthsOf(tensors: readonly Tensor[], views: readonly Float32Array[]): boolean {
+  if (tensors.length !== views.length) return false;
+  for (let i = 0; i < views.length; i++) if (tensors[i]!.data.length !== views[i]!.length) return false;
+  return true;
+}
+
+/** What stays the same at every step of Adam: see src/nn/adam.ts. */
+export interface AdamConstants {
   readonly beta1: number;
   readonly beta2: number;
   readonly epsilon: number;
-  /** learningRate / (1 - beta1^t) */
-  readonly rate: number;
-  /** 1 / sqrt(1 - beta2^t) */
-  readonly growth: number;
-  /** What is left of each param before the step. */
-  readonly shrink: number;
   /** The share of each param that its gradient gets. */
   readonly coupled: number;
 }
@@ -67,9 +70,11 @@ export class SimdAdam {
   readonly #rows: Rows;
   readonly #params: readonly Float32Array[];
   readonly #gradients: readonly Float32Array[];
+  /** beta1, 1 - beta1, beta2, 1 - beta2, epsilon, coupled; rate, growth, shrink. */
+  readonly #factors: Float32Array;
 
   /** That the kernel runs here is the caller's word. */
-  constructor(kernel: SimdKernel, params: readonly Tensor[], amsgrad: boolean) {
+  constructor(kernel: SimdKernel, params: readonly Tensor[], constants: AdamConstants, amsgrad: boolean) {
     const rows = new Rows(createTrainingInstance(kernel), params, amsgrad ? 3 : 2);
     const lend = (name: ArrayName): Tensor[] => rows.views(name).map((data, i) => ({ shape: params[i]!.shape, data }));
     this.firstMoments = lend("first");
@@ -78,23 +83,31 @@ export class SimdAdam {
     this.#rows = rows;
     this.#params = rows.views("params");
     this.#gradients = rows.views("gradients");
+    this.#factors = rows.factors;
+    const { beta1, beta2, epsilon, coupled } = constants;
+    this.#factors.set([beta1, 1 - beta1, beta2, 1 - beta2, epsilon, coupled]);
   }
 
-  /** Moves params, of the shapes that it was built for, by their gradients. */
-  step(params: readonly Tensor[], grads: readonly Tensor[], factors: AdamFactors): void {
-    const { exports, count } = this.#rows;
-    const { beta1, beta2, epsilon, rate, growth, shrink, coupled } = factors;
+  /**
+   * Moves params, of the shapes that it was built for, by their gradients: with `rate` = learningRate / (1 - beta1^t), `growth` =
+   * 1 / sqrt(1 - beta2^t), and what is left of each param before the step.
+   */
+  step(params: readonly Tensor[], grads: readonly Tensor[], rate: number, growth: number, shrink: number): void {
+    // Numbers go through memory: as arguments they would be boxed.
+    const factors = this.#factors;
+    factors[6] = rate;
+    factors[7] = growth;
+    factors[8] = shrink;
     copyIn(params, this.#params);
     copyIn(grads, this.#gradients);
-    exports.stepAdam(count, beta1, 1 - beta1, beta2, 1 - beta2, rate, growth, epsilon, shrink, coupled);
+    this.#rows.exports.stepAdam(this.#rows.count);
     copyOut(this.#params, params);
   }
 }
 
-/** The length of gradients, and their scaling. */
+/** The length of gradients, and their scaling, for one list of tensors after another. */
 export class SimdGradients {
   readonly #instance: ReturnType<typeof createTrainingInstance>;
-  #tensors: readonly Tensor[] = [];
   #rows: Rows;
   #views: readonly Float32Array[] = [];
 
@@ -104,12 +117,11 @@ export class SimdGradients {
     this.#rows = new Rows(this.#instance, [], 0);
   }
 
-  /** The sum of the squares of all values, in double precision. Memory is taken where `grads` is another list than the last. */
+  /** The sum of the squares of all values, in double precision. Memory is taken where their lengths are others than the last ones'. */
   sumSquares(grads: readonly Tensor[]): number {
-    if (grads !== this.#tensors) {
+    if (!haveLengthsOf(grads, this.#views)) {
       this.#rows = new Rows(this.#instance, grads, 0);
       this.#views = this.#rows.views("gradients");
-      this.#tensors = grads;
     }
     copyIn(grads, this.#views);
     return this.#rows.exports.sumSquares(this.#rows.count);

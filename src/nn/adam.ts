@@ -1,12 +1,17 @@
 // Adam (Kingma and Ba, 2015), AMSGrad (Reddi et al., 2018) and AdamW (Loshchilov and Hutter, 2019), in the form and order of operations
-// of PyTorch's Adam and AdamW. It uses only operations that IEEE 754 fixes to the bit, so a seeded run repeats on any machine.
+// of PyTorch's Adam and AdamW. It uses only operations that IEEE 754 fixes to the bit, so a seeded run repeats on any machine with the
+// same kernel.
+import type { Kernel } from "../kernels/recurrent-network.ts";
+import { SimdAdam } from "../kernels/simd-optimizer.ts";
 import type { FloatArray, Tensor } from "../kernels/tensor.ts";
 import { checkStep, checkRange, createMoments } from "./optimizer.ts";
 import type { Optimizer } from "./optimizer.ts";
 import { checkState, copyMoments, restoreMoments } from "./optimizer-state.ts";
 import type { Moments, OptimizerState } from "./optimizer-state.ts";
+import { trainingKernel } from "./training-kernel.ts";
+import type { KernelOptions } from "./training-kernel.ts";
 
-export interface AdamOptions {
+export interface AdamOptions extends KernelOptions {
   readonly learningRate: number;
   /** How much of the first and of the second moment a step keeps. Default 0.9 and 0.999. */
   readonly betas?: readonly [number, number];
@@ -21,17 +26,21 @@ export interface AdamOptions {
 
 export class Adam<A extends FloatArray = Float32Array> implements Optimizer<A> {
   learningRate: number;
-  /** Moving averages of the gradients and of their squares, one of each param's shape: the optimizer's own. */
+  readonly kernel: Kernel;
+  /** Moving averages of the gradients and of their squares, one of each param's shape: the optimizer's own, and good to write to. */
   readonly firstMoments: readonly Tensor<A>[];
   readonly secondMoments: readonly Tensor<A>[];
   /** The largest second moments so far; none without `amsgrad`. */
   readonly secondMomentsMax: readonly Tensor<A>[];
   readonly #params: readonly Tensor<A>[];
+  readonly #simd: SimdAdam | undefined;
   readonly #beta1: number;
   readonly #beta2: number;
   readonly #epsilon: number;
   readonly #weightDecay: number;
   readonly #decoupled: boolean;
+  /** The share of each param that its gradient gets. */
+  readonly #coupled: number;
   // beta^t as running products: Math.pow may differ between versions of Node.
   #beta1Power = 1;
   #beta2Power = 1;
@@ -52,15 +61,25 @@ export class Adam<A extends FloatArray = Float32Array> implements Optimizer<A> {
     checkRange("build Adam", "epsilon", epsilon, 0, Infinity);
     checkRange("build Adam", "weightDecay", weightDecay, 0, Infinity);
     this.learningRate = learningRate;
-    this.firstMoments = createMoments(params);
-    this.secondMoments = createMoments(params);
-    this.secondMomentsMax = amsgrad ? createMoments(params) : [];
-    this.#params = params;
+    this.kernel = params.length === 0 ? "scalar" : trainingKernel(params[0]!, options.kernel);
     this.#beta1 = betas[0];
     this.#beta2 = betas[1];
     this.#epsilon = epsilon;
     this.#weightDecay = weightDecay;
     this.#decoupled = decayOf === "param";
+    this.#coupled = this.#decoupled ? 0 : weightDecay;
+    const constants = { beta1: betas[0], beta2: betas[1], epsilon, coupled: this.#coupled };
+    this.#simd =
+      this.kernel === "scalar" ? undefined : new SimdAdam(this.kernel, params as readonly Tensor[], constants, amsgrad);
+    const moments = this.#simd ?? {
+      firstMoments: createMoments(params),
+      secondMoments: createMoments(params),
+      secondMomentsMax: amsgrad ? createMoments(params) : [],
+    };
+    this.firstMoments = moments.firstMoments as readonly Tensor<A>[];
+    this.secondMoments = moments.secondMoments as readonly Tensor<A>[];
+    this.secondMomentsMax = moments.secondMomentsMax as readonly Tensor<A>[];
+    this.#params = params;
   }
 
   /**
@@ -71,7 +90,12 @@ export class Adam<A extends FloatArray = Float32Array> implements Optimizer<A> {
     checkStep("step Adam", this.#params, grads);
     this.#beta1Power *= this.#beta1;
     this.#beta2Power *= this.#beta2;
-    for (let index = 0; index < grads.length; index++) this.#update(index, grads[index]!.data);
+    const rate = this.learningRate / (1 - this.#beta1Power);
+    const growth = 1 / Math.sqrt(1 - this.#beta2Power);
+    const shrink = this.#decoupled ? 1 - this.learningRate * this.#weightDecay : 1;
+    if (this.#simd === undefined) {
+      for (let index = 0; index < grads.length; index++) this.#update(index, grads[index]!.data, rate, growth, shrink);
+    } else this.#simd.step(this.#params as readonly Tensor[], grads as readonly Tensor[], rate, growth, shrink);
   }
 
   getState(): OptimizerState<A> {
@@ -92,18 +116,15 @@ export class Adam<A extends FloatArray = Float32Array> implements Optimizer<A> {
     return { firstMoments, secondMoments, secondMomentsMax };
   }
 
-  #update(index: number, grad: A): void {
+  #update(index: number, grad: A, rate: number, growth: number, shrink: number): void {
+    const beta1 = this.#beta1;
+    const beta2 = this.#beta2;
+    const epsilon = this.#epsilon;
+    const coupled = this.#coupled;
     const param = this.#params[index]!.data;
     const first = this.firstMoments[index]!.data;
     const second = this.secondMoments[index]!.data;
     const largest = this.secondMomentsMax[index]?.data;
-    const beta1 = this.#beta1;
-    const beta2 = this.#beta2;
-    const epsilon = this.#epsilon;
-    const rate = this.learningRate / (1 - this.#beta1Power);
-    const correction = Math.sqrt(1 - this.#beta2Power);
-    const shrink = this.#decoupled ? 1 - this.learningRate * this.#weightDecay : 1;
-    const coupled = this.#decoupled ? 0 : this.#weightDecay;
     for (let i = 0; i < param.length; i++) {
       const value = param[i]!;
       const gradient = grad[i]! + coupled * value;
@@ -116,7 +137,7 @@ export class Adam<A extends FloatArray = Float32Array> implements Optimizer<A> {
         scale = Math.max(largest[i]!, v);
         largest[i] = scale;
       }
-      param[i] = shrink * value - (rate * m) / (Math.sqrt(scale) / correction + epsilon);
+      param[i] = shrink * value - (rate * m) / (Math.sqrt(scale) * growth + epsilon);
     }
   }
 }

@@ -1,17 +1,19 @@
 // A dense layer applied to every step: ys = xs W + b. The head of a sequence model.
-import { addProductTransposed } from "../kernels/add-product-transposed.ts";
-import { affine } from "../kernels/affine.ts";
+import type { AffineRun } from "../kernels/affine-run.ts";
 import type { AffineWeights } from "../kernels/affine.ts";
-import { sumOuterProducts, sumRows } from "../kernels/sum-outer-products.ts";
+import type { Kernel } from "../kernels/recurrent-network.ts";
 import { zerosLike } from "../kernels/tensor.ts";
 import type { FloatArray, Tensor } from "../kernels/tensor.ts";
+import { openAffineRun } from "./affine-run.ts";
 import { BackwardTurn } from "./backward-turn.ts";
 import { checkMatrix, checkSameShape, checkSequences, checkVector } from "./check-shape.ts";
 import type { Layer } from "./layer.ts";
+import { trainingKernel } from "./training-kernel.ts";
+import type { KernelOptions } from "./training-kernel.ts";
 
 interface AffineBuffers<A extends FloatArray> {
-  /** `(N, T, H)`, copied, so that the caller may reuse its own before the backward. */
-  readonly xs: Tensor<A>;
+  /** Keeps a copy of xs, so that the caller may reuse its own before the backward. */
+  readonly run: AffineRun<A>;
   /** `(N, T, O)` */
   readonly ys: Tensor<A>;
   /** `(N, T, H)` */
@@ -22,37 +24,35 @@ export class TimeAffine<A extends FloatArray = Float32Array> implements Layer<A>
   readonly params: readonly Tensor<A>[];
   /** For W, b: sums over N and T; overwritten by each backward. */
   readonly grads: readonly Tensor<A>[];
+  readonly kernel: Kernel;
   readonly #weights: AffineWeights<A>;
   readonly #gradients: AffineWeights<A>;
-  readonly #sums: Float64Array;
   readonly #turn = new BackwardTurn("TimeAffine");
   #buffers: AffineBuffers<A>;
 
   /** W `(H, O)`, b `(O)`, which become `params` themselves. Throws `bad_argument` where they do not fit each other. */
-  constructor(W: Tensor<A>, b: Tensor<A>) {
+  constructor(W: Tensor<A>, b: Tensor<A>, options: KernelOptions = {}) {
     checkMatrix("build TimeAffine", "W", W, undefined, undefined);
     checkVector("build TimeAffine", "b", b, W.shape[1]!);
+    this.kernel = trainingKernel(W, options.kernel);
     this.#weights = { W, b };
     this.#gradients = { W: zerosLike(W, W.shape), b: zerosLike(b, b.shape) };
     this.params = [W, b];
     this.grads = [this.#gradients.W, this.#gradients.b];
-    this.#sums = new Float64Array(b.data.length);
     this.#buffers = this.#build(1, 1);
   }
 
   /** xs `(N, T, H)` -> `(N, T, O)`, the layer's own tensor, overwritten by the next forward. Memory is taken when N or T changes. */
   forward(xs: Tensor<A>): Tensor<A> {
-    const { W, b } = this.#weights;
-    const H = W.shape[0]!;
-    const O = b.data.length;
-    checkSequences("run TimeAffine forward", "xs", xs, H);
+    checkSequences("run TimeAffine forward", "xs", xs, this.#weights.W.shape[0]!);
     const N = xs.shape[0]!;
     const T = xs.shape[1]!;
     const { shape } = this.#buffers.ys;
-    if (shape[0] !== N || shape[1] !== T) this.#buffers = this.#build(N, T);
-    const { ys, xs: kept } = this.#buffers;
-    kept.data.set(xs.data);
-    for (let row = 0; row < N * T; row++) affine(this.#weights, kept.data, row * H, ys.data, row * O, this.#sums);
+    if (shape[0] !== N || shape[1] !== T) this.#buffers = this.#build(N, T, this.#buffers.run);
+    const { run, ys } = this.#buffers;
+    run.xs.set(xs.data);
+    run.forward(this.#weights);
+    ys.data.set(run.ys);
     this.#turn.give();
     return ys;
   }
@@ -63,23 +63,21 @@ export class TimeAffine<A extends FloatArray = Float32Array> implements Layer<A>
    */
   backward(dys: Tensor<A>): Tensor<A> {
     this.#turn.check();
-    const { xs, ys, dxs } = this.#buffers;
+    const { run, ys, dxs } = this.#buffers;
     checkSameShape("run TimeAffine backward", "dys", dys, ys, "pass the gradient by the last forward's output");
     this.#turn.take();
-    const { W, b } = this.#weights;
-    const H = W.shape[0]!;
-    const O = b.data.length;
-    const rows = ys.shape[0]! * ys.shape[1]!;
-    dxs.data.fill(0);
-    for (let row = 0; row < rows; row++) addProductTransposed(dxs.data, row * H, H, dys.data, row * O, O, W.data);
-    sumOuterProducts(this.#gradients.W.data, rows, xs.data, H, dys.data, O, this.#sums);
-    sumRows(this.#gradients.b.data, rows, dys.data, O, this.#sums);
+    run.dys.set(dys.data);
+    run.backward(this.#weights, this.#gradients);
+    dxs.data.set(run.dxs);
     return dxs;
   }
 
-  #build(N: number, T: number): AffineBuffers<A> {
+  #build(N: number, T: number, replaces?: AffineRun<A>): AffineBuffers<A> {
     const { W, b } = this.#weights;
-    const hidden = [N, T, W.shape[0]!];
-    return { xs: zerosLike(W, hidden), ys: zerosLike(W, [N, T, b.data.length]), dxs: zerosLike(W, hidden) };
+    return {
+      run: openAffineRun(this.kernel, this.#weights, N * T, replaces),
+      ys: zerosLike(W, [N, T, b.data.length]),
+      dxs: zerosLike(W, [N, T, W.shape[0]!]),
+    };
   }
 }

@@ -3,44 +3,53 @@
 import { allocate, reset } from "./memory";
 import { multiplyAdd } from "./multiply-add";
 
-let params: usize = 0, gradients: usize = 0, first: usize = 0, second: usize = 0, largest: usize = 0;
+let params: usize = 0, gradients: usize = 0, first: usize = 0, second: usize = 0, largest: usize = 0, factors: usize = 0;
 
 /** Room for `count` values, padded to quads by the caller, over all that this instance has held before; moments begin as zeros. */
 export function openOptimizer(count: i32, moments: i32): void {
   reset();
   const bytes = <usize>count << 2;
   gradients = allocate(bytes);
+  factors = allocate(9 << 2);
   params = moments > 0 ? allocate(bytes) : 0;
   first = moments > 0 ? allocate(bytes) : 0;
   second = moments > 1 ? allocate(bytes) : 0;
   largest = moments > 2 ? allocate(bytes) : 0;
 }
 
-/** Where the gradients lie, then the params, and the moments: first, second, and the largest second so far. */
+/** Where the gradients lie, then the params, and the moments: first, second, the largest second so far; last Adam's factors. */
 export function optimizerArray(name: i32): usize {
   switch (name) {
     case 0: return gradients;
     case 1: return params;
     case 2: return first;
     case 3: return second;
-    default: return largest;
+    case 4: return largest;
+    default: return factors;
   }
+}
+
+/** Adam's factor `index`, in all lanes. */
+@inline
+function factor(index: usize): v128 {
+  return v128.load32_splat(factors + 4 * index);
 }
 
 /**
  * Adam, AMSGrad where `largest` is there, and AdamW (see src/nn/adam.ts): g += coupled p; m = beta1 m + left1 g; v = beta2 v + left2 g^2;
- * p = shrink p - rate m / (sqrt(v) growth + epsilon).
+ * p = shrink p - rate m / (sqrt(v) growth + epsilon). The factors are, in order, beta1, left1, beta2, left2, epsilon, coupled, rate,
+ * growth and shrink.
  */
-export function stepAdam(
-  count: i32, beta1: f32, left1: f32, beta2: f32, left2: f32, rate: f32, growth: f32, epsilon: f32, shrink: f32, coupled: f32,
-): void {
-  const b1 = f32x4.splat(beta1), l1 = f32x4.splat(left1), b2 = f32x4.splat(beta2), l2 = f32x4.splat(left2);
-  const r = f32x4.splat(rate), scale = f32x4.splat(growth), e = f32x4.splat(epsilon);
-  const s = f32x4.splat(shrink), c = f32x4.splat(coupled);
+export function stepAdam(count: i32): void {
+  const b1 = factor(0), l1 = factor(1), b2 = factor(2), l2 = factor(3), e = factor(4);
+  const c = factor(5), r = factor(6), scale = factor(7), s = factor(8);
+  const tiny = f32x4.splat(1.1754944e-38);
   for (let at: usize = 0, end = <usize>count << 2; at < end; at += 16) {
     const p = v128.load(params + at);
     const g = multiplyAdd(c, p, v128.load(gradients + at));
-    const m = multiplyAdd(b1, v128.load(first + at), f32x4.mul(l1, g));
+    const moment = multiplyAdd(b1, v128.load(first + at), f32x4.mul(l1, g));
+    // Without a gradient it dies out, and what lies below the smallest normal number costs a hundred times as long.
+    const m = v128.andnot(moment, f32x4.lt(f32x4.abs(moment), tiny));
     let v = multiplyAdd(b2, v128.load(second + at), f32x4.mul(f32x4.mul(l2, g), g));
     v128.store(first + at, m);
     v128.store(second + at, v);
