@@ -32,10 +32,7 @@ export function chooseKernel(kernel: Kernel = fastestKernel()): Kernel {
  * A network on a kernel. Throws `unavailable` where the kernel asked for does not run here, and `bad_argument` where the weights do not fit
  * each other.
  */
-export function openNetwork(
-  weights: NetworkWeights,
-  { kernel: asked, lentRows = 1024 }: NetworkOptions = {},
-): RecurrentNetwork {
+export function openNetwork(weights: NetworkWeights, { kernel: asked, lentRows = 1024 }: NetworkOptions = {}): RecurrentNetwork {
   const kernel = chooseKernel(asked);
   return kernel === "scalar" ? new ScalarNetwork(weights, lentRows) : new SimdNetwork(kernel, weights, lentRows);
 }

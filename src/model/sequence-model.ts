@@ -14,14 +14,16 @@ import { MeanSquaredError } from "../nn/mean-squared-error.ts";
 import { TimeAffine } from "../nn/time-affine.ts";
 import { TimeGRU } from "../nn/time-gru.ts";
 import { TimeLSTM } from "../nn/time-lstm.ts";
+import type { TimeLayerOptions } from "../nn/time-layer.ts";
 import { TimeRNN } from "../nn/time-rnn.ts";
+import type { KernelOptions } from "../nn/training-kernel.ts";
 import { mapWeights } from "./map-weights.ts";
 import type { ModelWeights } from "./model.ts";
 import { namedWeights, weightShapeProblem } from "./named-weights.ts";
 import type { ModelSpec } from "./spec.ts";
 import { Standardisation } from "./standardisation.ts";
 
-export interface SequenceModelOptions<A extends FloatArray = Float32Array> {
+export interface SequenceModelOptions<A extends FloatArray = Float32Array> extends KernelOptions {
   /** Whether states carry over from call to call (see TimeRNN). Default false. */
   readonly stateful?: boolean;
   /**
@@ -59,17 +61,17 @@ export class SequenceModel<A extends FloatArray = Float32Array> {
 
   /** `weights` are copied. Throws `bad_model` where they are not of the spec's shapes. */
   constructor(spec: ModelSpec, weights: ModelWeights<A>, options: SequenceModelOptions<A> = {}) {
-    const { stateful = false, loss = headLoss<A>(spec.head.kind), dropout } = options;
+    const { stateful = false, loss = headLoss<A>(spec.head.kind), dropout, kernel } = options;
     this.spec = spec;
     this.#weights = mapWeights(checkedWeights(spec, weights), copyTensor);
-    this.#layers = this.#weights.layers.map((layer) => createLayer(layer, stateful));
+    this.#layers = this.#weights.layers.map((layer) => createLayer(layer, { stateful, kernel }));
     const between = dropout === undefined ? [] : this.#layers.slice(1);
     this.#dropouts = between.map(() => new Dropout<A>(dropout!.rate, dropout!.random));
     const layers = this.#layers.flatMap((layer, index): Layer<A>[] => {
       const below = this.#dropouts[index - 1];
       return below === undefined ? [layer] : [below, layer];
     });
-    this.#way = [...layers, new TimeAffine(this.#weights.head.W, this.#weights.head.b)];
+    this.#way = [...layers, new TimeAffine(this.#weights.head.W, this.#weights.head.b, { kernel })];
     this.#loss = loss;
     this.standardisation = new Standardisation(spec, this.#weights);
     this.params = this.#way.flatMap((layer) => layer.params);
@@ -189,14 +191,14 @@ function headLoss<A extends FloatArray>(kind: HeadKind): Loss<A> {
   }
 }
 
-function createLayer<A extends FloatArray>(layer: CellLayer<A>, stateful: boolean): RecurrentLayer<A> {
+function createLayer<A extends FloatArray>(layer: CellLayer<A>, options: TimeLayerOptions): RecurrentLayer<A> {
   const { Wx, Wh, b } = layer;
   switch (layer.cell) {
     case "rnn":
-      return new TimeRNN(Wx, Wh, b, { stateful, activation: layer.activation });
+      return new TimeRNN(Wx, Wh, b, { ...options, activation: layer.activation });
     case "gru":
-      return new TimeGRU(Wx, Wh, b, layer.bn, { stateful, linearBeforeReset: layer.linearBeforeReset });
+      return new TimeGRU(Wx, Wh, b, layer.bn, { ...options, linearBeforeReset: layer.linearBeforeReset });
     case "lstm":
-      return new TimeLSTM(Wx, Wh, b, { stateful });
+      return new TimeLSTM(Wx, Wh, b, options);
   }
 }

@@ -57,11 +57,6 @@ export function openAffineRun<A extends FloatArray>(
   rows: number,
   replaces?: AffineRun<A>,
 ): AffineRun<A>;
-export function openAffineRun(
-  kernel: Kernel,
-  weights: AffineWeights,
-  rows: number,
-  replaces?: AffineRun,
-): AffineRun<FloatArray> {
+export function openAffineRun(kernel: Kernel, weights: AffineWeights, rows: number, replaces?: AffineRun): AffineRun<FloatArray> {
   return kernel === "scalar" ? new PlainAffineRun(weights, rows) : new SimdAffineRun(kernel, weights, rows, replaces);
 }

@@ -1,6 +1,7 @@
 // One step of a tanh cell for N rows. It keeps no state: the state before the step comes in, the state after it goes out, and whoever
 // chains steps carries both. TimeRNN does that for T steps without an object a step.
 import type { RnnLayer } from "../kernels/network-weights.ts";
+import type { Kernel } from "../kernels/recurrent-network.ts";
 import type { SequenceRun } from "../kernels/sequence-run.ts";
 import { zerosLike } from "../kernels/tensor.ts";
 import type { FloatArray, Tensor } from "../kernels/tensor.ts";
@@ -8,6 +9,8 @@ import { BackwardTurn } from "./backward-turn.ts";
 import { cellParams, checkCell, createCellGradients } from "./cell-weights.ts";
 import { checkRows, checkSameShape } from "./check-shape.ts";
 import { openRun } from "./open-run.ts";
+import { trainingKernel } from "./training-kernel.ts";
+import type { KernelOptions } from "./training-kernel.ts";
 
 /** The gradients that a step passes back. The layer's own tensors, overwritten by its next backward. */
 export interface RnnInputGradients<A extends FloatArray> {
@@ -27,15 +30,17 @@ export class RNN<A extends FloatArray = Float32Array> {
   readonly params: readonly Tensor<A>[];
   /** For Wx, Wh, b; overwritten by each backward. */
   readonly grads: readonly Tensor<A>[];
+  readonly kernel: Kernel;
   readonly #cell: RnnLayer<A>;
   readonly #gradients: ReturnType<typeof createCellGradients<A>>;
   readonly #turn = new BackwardTurn("RNN");
   #buffers: StepBuffers<A>;
 
   /** Wx `(D, H)`, Wh `(H, H)`, b `(H)`, which become `params` themselves. Throws `bad_argument` where they do not fit each other. */
-  constructor(Wx: Tensor<A>, Wh: Tensor<A>, b: Tensor<A>) {
+  constructor(Wx: Tensor<A>, Wh: Tensor<A>, b: Tensor<A>, options: KernelOptions = {}) {
     this.#cell = { cell: "rnn", Wx, Wh, b, activation: "tanh" };
     checkCell("RNN", this.#cell);
+    this.kernel = trainingKernel(b, options.kernel);
     this.#gradients = createCellGradients(this.#cell);
     this.params = cellParams(this.#cell);
     this.grads = cellParams(this.#gradients);
@@ -78,7 +83,7 @@ export class RNN<A extends FloatArray = Float32Array> {
     const { Wx, b } = this.#cell;
     const rows = [N, b.data.length];
     return {
-      run: openRun(this.#cell, N, 1),
+      run: openRun(this.kernel, this.#cell, N, 1),
       hNext: zerosLike(b, rows),
       inputGradients: { dx: zerosLike(b, [N, Wx.shape[0]!]), dhPrev: zerosLike(b, rows) },
     };

@@ -3,6 +3,7 @@
 // (Williams and Peng, 1990).
 import type { CellLayer } from "../kernels/network-weights.ts";
 import { hiddenOf } from "../kernels/network-weights.ts";
+import type { Kernel } from "../kernels/recurrent-network.ts";
 import type { SequenceRun } from "../kernels/sequence-run.ts";
 import { swapLeadingAxes } from "../kernels/swap-leading-axes.ts";
 import { zerosLike } from "../kernels/tensor.ts";
@@ -13,6 +14,8 @@ import { checkSameShape, checkSequences } from "./check-shape.ts";
 import { KeptState } from "./kept-state.ts";
 import type { RecurrentLayer } from "./layer.ts";
 import { openRun } from "./open-run.ts";
+import { trainingKernel } from "./training-kernel.ts";
+import type { KernelOptions } from "./training-kernel.ts";
 
 interface SequenceBuffers<A extends FloatArray> {
   readonly run: SequenceRun<A>;
@@ -24,7 +27,7 @@ interface SequenceBuffers<A extends FloatArray> {
   readonly dStates: readonly Tensor<A>[];
 }
 
-export interface TimeLayerOptions {
+export interface TimeLayerOptions extends KernelOptions {
   /**
    * Whether a forward starts from the state that the last one ended with, or that `setState` gave. Without it every forward starts from
    * zeros, whatever `setState` was given.
@@ -37,6 +40,7 @@ export abstract class TimeLayer<A extends FloatArray> implements RecurrentLayer<
   /** For each of `params`: sums over N and T; overwritten by each backward. */
   readonly grads: readonly Tensor<A>[];
   readonly stateful: boolean;
+  readonly kernel: Kernel;
   readonly stateCount: number;
   /** What errors call the two calls, made once. */
   readonly #actions: { readonly forward: string; readonly backward: string };
@@ -55,6 +59,7 @@ export abstract class TimeLayer<A extends FloatArray> implements RecurrentLayer<
     this.params = cellParams(cell);
     this.grads = cellParams(this.#gradients);
     this.stateful = options.stateful ?? false;
+    this.kernel = trainingKernel(cell.b, options.kernel);
     const names = cell.cell === "lstm" ? ["h", "c"] : ["h"];
     this.stateCount = names.length;
     this.#state = new KeptState(name, names, hiddenOf(cell), cell.b);
@@ -74,7 +79,7 @@ export abstract class TimeLayer<A extends FloatArray> implements RecurrentLayer<
     else this.#state.reset();
     const N = xs.shape[0]!;
     const T = xs.shape[1]!;
-    if (this.#buffers.run.N !== N || this.#buffers.run.T !== T) this.#buffers = this.#build(N, T);
+    if (this.#buffers.run.N !== N || this.#buffers.run.T !== T) this.#buffers = this.#build(N, T, this.#buffers.run);
     const { run, hs } = this.#buffers;
     swapLeadingAxes(xs.data, 0, run.xs, N, T, D);
     this.#state.start(run.initial);
@@ -129,11 +134,11 @@ export abstract class TimeLayer<A extends FloatArray> implements RecurrentLayer<
     return this.#state.get();
   }
 
-  #build(N: number, T: number): SequenceBuffers<A> {
+  #build(N: number, T: number, replaces?: SequenceRun<A>): SequenceBuffers<A> {
     const { b, Wx } = this.#cell;
     const H = hiddenOf(this.#cell);
     return {
-      run: openRun(this.#cell, N, T),
+      run: openRun(this.kernel, this.#cell, N, T, replaces),
       hs: zerosLike(b, [N, T, H]),
       dxs: zerosLike(b, [N, T, Wx.shape[0]!]),
       dStates: Array.from({ length: this.stateCount }, () => zerosLike(b, [N, H])),

@@ -59,7 +59,7 @@ void test("it predicts, in units, the very bits that the native engine steps to 
     { features: 3, outputs: 2, hidden: [7, 5], residual: true },
   ]) {
     const file = randomModel(options);
-    const model = new SequenceModel(file.spec, file.weights, { stateful: true });
+    const model = new SequenceModel(file.spec, file.weights, { stateful: true, kernel: "scalar" });
     const engine = new NativeEngine(file, { kernel: "scalar" });
     const [N, T, D, O] = [3, 40, options.features, options.outputs];
     const slots = Int32Array.from({ length: N }, () => engine.allocate());
