@@ -1,6 +1,6 @@
 // The contract of what trains one recurrent layer, whatever its kernel: T steps of N rows forward, and the gradients back through them.
 // All arrays are time-major, so that the rows of one step lie together; a run is built for one N and T, lends its arrays, and takes no
-// memory afterwards. Layers bring their callers' tensors into that order and keep states between runs.
+// memory afterwards. Layers keep states between runs.
 import type { CellLayer } from "./network-weights.ts";
 import type { FloatArray } from "./tensor.ts";
 
@@ -22,6 +22,10 @@ export interface SequenceRun<A extends FloatArray = Float32Array> {
   readonly dxs: A;
   /** `(N, H)` each: the gradients that reached the states before the first step. Nothing reaches those after the last but through `dhs`. */
   readonly dInitial: readonly A[];
+  /** Fills one of the two from a caller's sequences, `(N, T, D)` or `(N, T, H)`. */
+  take(name: "xs" | "dhs", sequences: A): void;
+  /** Copies one of the two into a caller's sequences, `(N, T, H)` or `(N, T, D)`. */
+  give(name: "hs" | "dxs", sequences: A): void;
   /** Steps with `layer`, whose numbers are read at each call. */
   forward(layer: CellLayer<A>): void;
   /** Writes `dxs`, `dInitial` and, summed over N and T, the tensors of `grads`, those of the last forward's `layer` in shape. */

@@ -49,6 +49,8 @@ export interface SimdExports extends MeasureExports {
 export interface TrainingExports extends MeasureExports {
   openSequence(cell: number, inputs: number, hidden: number, sequences: number, steps: number): void;
   sequenceArray(name: number): number;
+  takeSequences(name: number): void;
+  giveSequences(name: number): void;
   forwardSequence(): void;
   backwardSequence(): void;
   openAffine(inputs: number, outputs: number, rows: number): void;

@@ -23,6 +23,7 @@ const ARRAY = {
   dhs: 12,
   dh: 13,
   dc: 14,
+  sequences: 15,
 } as const;
 
 /** A layer's tensors, in memory of the run: the weights as they come in, or the gradients as they go out. */
@@ -47,6 +48,9 @@ export class SimdSequenceRun implements SequenceRun {
   readonly #instance: SimdInstance<TrainingExports>;
   readonly #numbers: Numbers;
   readonly #gradients: Numbers;
+  /** Where sequences lie in the caller's order while they are on their way: `(N, T, D)` or `(N, T, H)`. */
+  readonly #sequencesD: Float32Array;
+  readonly #sequencesH: Float32Array;
 
   /**
    * A run of N sequences of T steps through layers of the cell and shapes of `layer`. `replaces` is a run that nobody uses any more: its
@@ -76,9 +80,29 @@ export class SimdSequenceRun implements SequenceRun {
     this.dhs = view("dhs", rows * H);
     this.dxs = view("dxs", rows * D);
     this.dInitial = states.map((name) => view(name === "hs" ? "dh" : "dc", N * H));
+    this.#sequencesD = view("sequences", rows * D);
+    this.#sequencesH = view("sequences", rows * H);
     const bn = layer.cell === "gru" ? H : 0;
     this.#numbers = { Wx: view("Wx", D * width), Wh: view("Wh", H * width), b: view("b", width), bn: view("bn", bn) };
     this.#gradients = { Wx: view("dWx", D * width), Wh: view("dWh", H * width), b: view("db", width), bn: view("dbn", bn) };
+  }
+
+  take(name: "xs" | "dhs", sequences: Float32Array): void {
+    if (this.N === 1 || this.T === 1) {
+      this[name].set(sequences);
+      return;
+    }
+    (name === "xs" ? this.#sequencesD : this.#sequencesH).set(sequences);
+    this.#instance.exports.takeSequences(ARRAY[name]);
+  }
+
+  give(name: "hs" | "dxs", sequences: Float32Array): void {
+    if (this.N === 1 || this.T === 1) {
+      sequences.set(this[name]);
+      return;
+    }
+    this.#instance.exports.giveSequences(ARRAY[name]);
+    sequences.set(name === "hs" ? this.#sequencesH : this.#sequencesD);
   }
 
   forward(layer: CellLayer): void {

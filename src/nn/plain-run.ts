@@ -3,6 +3,7 @@
 import type { CellLayer } from "../kernels/network-weights.ts";
 import { gatesOf, hiddenOf } from "../kernels/network-weights.ts";
 import type { SequenceRun } from "../kernels/sequence-run.ts";
+import { swapLeadingAxes } from "../kernels/swap-leading-axes.ts";
 import { zerosLike } from "../kernels/tensor.ts";
 import type { FloatArray } from "../kernels/tensor.ts";
 
@@ -44,6 +45,14 @@ export abstract class PlainRun<A extends FloatArray> implements SequenceRun<A> {
     this.dhs = zerosLike(b, [T, N, H]).data;
     this.dh = zerosLike(b, [N, H]).data;
     this.sums = new Float64Array((gatesOf(layer) + 1) * H);
+  }
+
+  take(name: "xs" | "dhs", sequences: A): void {
+    swapLeadingAxes(sequences, 0, this[name], this.N, this.T, sequences.length / (this.N * this.T));
+  }
+
+  give(name: "hs" | "dxs", sequences: A): void {
+    swapLeadingAxes(this[name], 0, sequences, this.T, this.N, sequences.length / (this.N * this.T));
   }
 
   abstract forward(layer: CellLayer<A>): void;

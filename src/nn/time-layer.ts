@@ -5,7 +5,6 @@ import type { CellLayer } from "../kernels/network-weights.ts";
 import { hiddenOf } from "../kernels/network-weights.ts";
 import type { Kernel } from "../kernels/recurrent-network.ts";
 import type { SequenceRun } from "../kernels/sequence-run.ts";
-import { swapLeadingAxes } from "../kernels/swap-leading-axes.ts";
 import { zerosLike } from "../kernels/tensor.ts";
 import type { FloatArray, Tensor } from "../kernels/tensor.ts";
 import { BackwardTurn } from "./backward-turn.ts";
@@ -73,19 +72,18 @@ export abstract class TimeLayer<A extends FloatArray> implements RecurrentLayer<
    * another batch size; nothing has changed then.
    */
   forward(xs: Tensor<A>): Tensor<A> {
-    const D = this.#cell.Wx.shape[0]!;
-    checkSequences(this.#actions.forward, "xs", xs, D);
+    checkSequences(this.#actions.forward, "xs", xs, this.#cell.Wx.shape[0]!);
     if (this.stateful) this.#state.checkBatch(xs);
     else this.#state.reset();
     const N = xs.shape[0]!;
     const T = xs.shape[1]!;
     if (this.#buffers.run.N !== N || this.#buffers.run.T !== T) this.#buffers = this.#build(N, T, this.#buffers.run);
     const { run, hs } = this.#buffers;
-    swapLeadingAxes(xs.data, 0, run.xs, N, T, D);
+    run.take("xs", xs.data);
     this.#state.start(run.initial);
     run.forward(this.#cell);
     this.#state.keep(run.final, N);
-    swapLeadingAxes(run.hs, 0, hs.data, T, N, hs.shape[2]!);
+    run.give("hs", hs.data);
     this.#turn.give();
     return hs;
   }
@@ -99,9 +97,9 @@ export abstract class TimeLayer<A extends FloatArray> implements RecurrentLayer<
     const { run, hs, dxs, dStates } = this.#buffers;
     checkSameShape(this.#actions.backward, "dhs", dhs, hs, "pass the gradient by the last forward's output");
     this.#turn.take();
-    swapLeadingAxes(dhs.data, 0, run.dhs, run.N, run.T, hs.shape[2]!);
+    run.take("dhs", dhs.data);
     run.backward(this.#cell, this.#gradients);
-    swapLeadingAxes(run.dxs, 0, dxs.data, run.T, run.N, dxs.shape[2]!);
+    run.give("dxs", dxs.data);
     for (let index = 0; index < dStates.length; index++) dStates[index]!.data.set(run.dInitial[index]!);
     return dxs;
   }

@@ -50,6 +50,8 @@ let xs: usize = 0, hs: usize = 0, cs: usize = 0, gates: usize = 0;
 // (T, N, H), (T, N, D); (N, H) padded: what goes back from step to step, and what reaches r h.
 let dhs: usize = 0, dxs: usize = 0, carried: usize = 0, carriedC: usize = 0, dResetH: usize = 0;
 let dh: usize = 0, dc: usize = 0;
+/** (N, T, D) or (N, T, H): the caller's order of what comes in and goes out. */
+let sequences: usize = 0;
 // Sums of gradients by packed columns.
 let sumsX: usize = 0, sumsH: usize = 0, sumsReset: usize = 0, sumsB: usize = 0;
 
@@ -96,10 +98,10 @@ function layOutRow(): void {
   if ((rowBytes & 511) == 0) rowBytes += PANEL_BYTES;
 }
 
-/** Lays out a run, over all that this instance has held before. `kind` numbers the cell as layer.ts does. */
-export function openSequence(kind: i32, inputs: i32, hidden: i32, sequences: i32, steps: i32): void {
+/** Lays out a run of `count` sequences, over all that this instance has held before. `kind` numbers the cell as layer.ts does. */
+export function openSequence(kind: i32, inputs: i32, hidden: i32, count: i32, steps: i32): void {
   reset();
-  cell = kind; D = inputs; H = hidden; N = sequences; T = steps;
+  cell = kind; D = inputs; H = hidden; N = count; T = steps;
   G = cell == LSTM ? 4 : cell >= GRU ? 3 : 1;
   layOutRow();
   const rows = <usize>N * <usize>T, width = <usize>(G * H) << 2;
@@ -118,14 +120,15 @@ export function openSequence(kind: i32, inputs: i32, hidden: i32, sequences: i32
   zeros = allocate(carriedBytes + <usize>((D + 7) & ~7) * 4);
   mask = allocate(16);
   v128.store(mask, lastQuadMask(H));
-  xs = allocate(rows * <usize>D << 2); dxs = allocate(rows * <usize>D << 2);
-  hs = allocate((rows + <usize>N) * stateBytes + 16); dhs = allocate(rows * stateBytes);
+  xs = allocate((rows * <usize>D << 2) + 16); dxs = allocate(rows * <usize>D << 2);
+  hs = allocate((rows + <usize>N) * stateBytes + 16); dhs = allocate(rows * stateBytes + 16);
   cs = cell == LSTM ? allocate((rows + <usize>N) * stateBytes + 16) : 0;
   gates = allocate(rows * rowBytes + PANEL_BYTES);
   carried = allocate(carriedBytes * <usize>N);
   carriedC = cell == LSTM ? allocate(carriedBytes * <usize>N) : 0;
   dResetH = resetPanels == 0 ? 0 : allocate(carriedBytes * <usize>N);
   dh = allocate(<usize>N * stateBytes + 16); dc = cell == LSTM ? allocate(<usize>N * stateBytes + 16) : 0;
+  sequences = allocate(rows * (<usize>max(D, H) << 2) + 16);
   const paddedH = <usize>((H + 3) & ~3);
   sumsX = allocate(xBytes * <usize>((D + 3) & ~3)); sumsH = allocate(hBytes * paddedH); sumsReset = allocate(resetBytes * paddedH);
   sumsB = allocate(padded(rowBytes, PANEL_BYTES));
@@ -148,8 +151,32 @@ export function sequenceArray(name: i32): usize {
     case 11: return dxs;
     case 12: return dhs;
     case 13: return dh;
-    default: return dc;
+    case 14: return dc;
+    default: return sequences;
   }
+}
+
+/**
+ * `to` (outer, inner, ...) = `from` (inner, outer, ...), rows of `bytes`. Rows are written from the first to the last, in whole quads: what
+ * a row's last quad has too much the next row overwrites.
+ */
+function swapAxes(from: usize, to: usize, outer: i32, inner: i32, bytes: usize): void {
+  const stride = <usize>outer * bytes, quads = <i32>(padded(bytes, 16) >> 4);
+  for (let a = 0; a < outer; a++, from += bytes) {
+    for (let b = 0, at = from; b < inner; b++, at += stride, to += bytes) copyQuads(at, to, quads);
+  }
+}
+
+/** xs (8) or dhs (12) from `sequences`. */
+export function takeSequences(name: i32): void {
+  if (name == 8) swapAxes(sequences, xs, T, N, <usize>D << 2);
+  else swapAxes(sequences, dhs, T, N, stateBytes);
+}
+
+/** hs (9) or dxs (11) into `sequences`. */
+export function giveSequences(name: i32): void {
+  if (name == 9) swapAxes(hs + <usize>N * stateBytes, sequences, N, T, stateBytes);
+  else swapAxes(dxs, sequences, N, T, <usize>D << 2);
 }
 
 /** Where in a row of gates the product with x writes gate g; the product with h writes a GRU's n elsewhere. */
