@@ -5,6 +5,8 @@ import { Command, Option } from "commander";
 import { systemClock } from "../base/clock.ts";
 import { systemDisk } from "../base/disk.ts";
 import { HiddenstateError, reasonOf } from "../base/errors.ts";
+import { kernelVersions } from "../kernels/recurrent-network.ts";
+import type { Kernel } from "../kernels/recurrent-network.ts";
 import { CELL_NAMES, figure } from "../learn/model-card.ts";
 import { trainOnTable } from "../learn/train-on-table.ts";
 import type { TrainingOutcome } from "../learn/train-on-table.ts";
@@ -37,6 +39,7 @@ interface TrainOptions extends TableOptions {
   readonly compare?: true;
   readonly residual: boolean;
   readonly seed: number;
+  readonly kernel?: Kernel;
   readonly epochs: number;
   readonly patience: number;
   readonly chunk: number;
@@ -134,6 +137,7 @@ function settingsOf(options: TrainOptions): TrainingSettings {
     dropout: options.dropout,
     residual: options.residual,
     seed: options.seed,
+    kernel: options.kernel,
     epochsMax: options.epochs,
     patience: options.patience,
     chunkSteps: options.chunk,
@@ -261,6 +265,11 @@ function addTrainingOptions(command: Command): void {
     .option("--compare", "train a tanh RNN, a GRU and an LSTM on the same rows, and put all into the table and the card")
     .option("--no-residual", "forecast the value itself, not its change from the present reading")
     .option("--seed <n>", "another seed starts from other weights", numberIn(0, 2 ** 32 - 1, true), seed)
+    .addOption(
+      new Option("--kernel <kernel>", "what computes; the fastest here unless given, and each gives bytes of its own").choices(
+        Object.keys(kernelVersions),
+      ),
+    )
     .option("--epochs <n>", "passes over the training rows at most", numberIn(1, 100_000, true), epochsMax)
     .option("--patience <n>", "passes without a better validation loss before it ends", numberIn(1, 100_000, true), patience)
     .option("--chunk <steps>", "how far back in time gradients reach", numberIn(1, 4096, true), chunkSteps)

@@ -165,7 +165,7 @@ function trainingSection({ model, training, settings, parts }: TrainingOutcome, 
       partRow("test", parts.test),
     ]),
     "",
-    `Training ${ENDS[end]}, after ${epochs.length} epochs; the weights are ${kept}. Seed ${settings.seed}, chunks of ${settings.chunkSteps} steps in up to ${settings.lanes} lanes,`,
+    `Training ${ENDS[end]}, after ${epochs.length} epochs; the weights are ${kept}. Seed ${settings.seed}, kernel ${model.spec.training!.kernel}, chunks of ${settings.chunkSteps} steps in up to ${settings.lanes} lanes,`,
     `${headOf(settings)}, learning rate ${settings.learningRate}, weight decay ${settings.weightDecay}, gradients no longer than ${settings.gradientNormMax}, averaging ${settings.averaging}, patience ${settings.patience}.`,
     "",
   ];

@@ -96,11 +96,11 @@ class Trainer {
     const random = createRandom(settings.seed);
     const weights = startingWeights(spec, scaling, random.fork());
     this.#cuts = random.fork();
-    const { learningRate, weightDecay, averaging, chunkSteps: steps, lanes: lanesMax, dropout: rate } = settings;
+    const { kernel, learningRate, weightDecay, averaging, chunkSteps: steps, lanes: lanesMax, dropout: rate } = settings;
     const dropout = rate > 0 ? { dropout: { rate, random: random.fork() } } : {};
-    this.#model = new SequenceModel(spec, weights, { stateful: true, ...lossOf(settings), ...dropout });
-    this.#judge = new SequenceModel(spec, weights, { stateful: true, ...lossOf(settings) });
-    this.#optimizer = new Adam(this.#model.params, { learningRate, weightDecay, decayOf: "param" });
+    this.#model = new SequenceModel(spec, weights, { stateful: true, kernel, ...lossOf(settings), ...dropout });
+    this.#judge = new SequenceModel(spec, weights, { stateful: true, kernel, ...lossOf(settings) });
+    this.#optimizer = new Adam(this.#model.params, { learningRate, weightDecay, decayOf: "param", kernel });
     this.#average = new WeightAverage(this.#model.params, averaging);
     const rows = options.train.reduce((sum, { count }) => sum + count, 0);
     this.#lanes = Math.min(lanesMax, Math.max(1, Math.floor(rows / (CHUNKS_PER_LANE_MIN * steps))));
@@ -155,7 +155,7 @@ class Trainer {
       count += chunk.targetCount;
       if (chunk.targetCount > 0) {
         this.#model.backward();
-        const norm = clipGradients(this.#model.grads, settings.gradientNormMax);
+        const norm = clipGradients(this.#model.grads, settings.gradientNormMax, settings);
         if (!Number.isFinite(norm) || !Number.isFinite(loss)) return Number.NaN;
         this.#optimizer.step(this.#model.grads);
         this.#average.add();

@@ -3,6 +3,8 @@
 import type { Clock } from "../base/clock.ts";
 import { HiddenstateError } from "../base/errors.ts";
 import { sliceStream } from "../message/reading-table.ts";
+import { chooseKernel } from "../kernels/open-network.ts";
+import { kernelVersions } from "../kernels/recurrent-network.ts";
 import type { ReadingTable, TableStream } from "../message/reading-table.ts";
 import type { Model } from "../model/model.ts";
 import { forecastOutputs } from "../model/forecast-outputs.ts";
@@ -169,11 +171,13 @@ async function climbLadder(problem: Problem, fit: Fit, own: Score, walks: readon
 
 /**
  * Throws `bad_argument` where the options or the rows cannot make a model, with what is needed; `unavailable` where training diverges in
- * its first pass. A signal ends training early, and what it had by then is evaluated and returned.
+ * its first pass, or the kernel asked for does not run here. A signal ends training early, and what it had by then is evaluated and returned.
  */
 export async function trainOnTable(options: TrainOnTableOptions): Promise<TrainingOutcome> {
-  const { table, targets, split, period, pauseMsMax, settings, clock } = options;
+  const { table, targets, split, period, pauseMsMax, clock } = options;
   const layout = checkOptions(options);
+  const kernel = chooseKernel(options.settings.kernel);
+  const settings = { ...options.settings, kernel };
   const build: BuildSeries = (stream) => buildSeries(stream, { ...layout, pauseMsMax });
   const parts = splitByTime(table, split);
   // Each part's series by themselves: what is held, forecast or summed in one part has not touched another.
@@ -202,6 +206,7 @@ export async function trainOnTable(options: TrainOnTableOptions): Promise<Traini
   const provenance: ModelSpec["training"] = {
     source: options.source,
     seed: settings.seed,
+    kernel: kernelVersions[kernel],
     epochs: training.epochs.length,
     rows: { train: summaries.train.rows, validation: summaries.validation.rows, test: summaries.test.rows },
     testRmse: rmseByOutput(spec, scores[0]!),

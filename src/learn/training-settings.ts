@@ -1,5 +1,6 @@
 // How a model is trained, with the defaults that `hiddenstate train` uses. docs/training.md says what they were chosen on.
 import { HiddenstateError } from "../base/errors.ts";
+import type { Kernel } from "../kernels/recurrent-network.ts";
 
 export const trainingCells = ["rnn_tanh", "rnn_relu", "gru", "lstm"] as const;
 export type TrainingCell = (typeof trainingCells)[number];
@@ -31,8 +32,10 @@ export interface TrainingSettings {
   readonly gradientNormMax: number;
   /** How much of itself the running average of weights keeps in a step; the average is the model. */
   readonly averaging: number;
-  /** The same seed, rows and settings give the same model, to the byte. */
+  /** The same seed, rows, settings and kernel give the same model, to the byte. */
   readonly seed: number;
+  /** What computes: the fastest that runs here unless given. */
+  readonly kernel?: Kernel | undefined;
 }
 
 export const defaultTrainingSettings: TrainingSettings = {

@@ -77,6 +77,8 @@ const trainingSchema = z.strictObject({
   /** What the readings were: a file's name or `firmware-sim`. */
   source: z.string().max(512),
   seed: z.int(),
+  /** What computed it: the seed repeats the bytes with this kernel. */
+  kernel: z.string().max(64),
   epochs: z.int().min(0),
   rows: z.strictObject({ train: z.int(), validation: z.int(), test: z.int() }),
   /** Root mean squared error on the test rows, by output name, in the output's unit. */

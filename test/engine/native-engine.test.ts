@@ -77,7 +77,14 @@ t.test("on the scalar kernel it steps to the bits that the network predicted in 
     const readings = zeros([N, T, D]);
     swapLeadingAxes(x, 0, readings.data, T, N, D);
     const predicted = new Float32Array(y.length);
-    swapLeadingAxes(new SequenceModel(model.spec, model.weights, { kernel: "scalar" }).predict(readings).data, 0, predicted, N, T, O);
+    swapLeadingAxes(
+      new SequenceModel(model.spec, model.weights, { kernel: "scalar" }).predict(readings).data,
+      0,
+      predicted,
+      N,
+      T,
+      O,
+    );
     t.strictSame(y, predicted);
     await engine.close();
   }

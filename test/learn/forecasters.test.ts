@@ -124,7 +124,7 @@ void t.test(
     const random = createRandom(3);
     const values = Array.from({ length: 400 }, (_, i) => (i % 2 === 0 ? 101_325 + 5 * random.normal() : 10 * random.normal()));
     const series = seriesOf(values, layout);
-    const network = new SequenceModel(model.spec, model.weights);
+    const network = new SequenceModel(model.spec, model.weights, { kernel: "scalar" });
     const wanted = [...network.predict(tensor(series.inputs, [1, 200, 2])).data];
     const forecaster = new ModelForecaster(model);
     t.same([...forecastWalk(forecaster, { series, past: undefined }, 1)], wanted);

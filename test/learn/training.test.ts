@@ -3,6 +3,9 @@ import { createHash } from "node:crypto";
 import t from "tap";
 import { systemClock } from "../../src/base/clock.ts";
 import { createRandom } from "../../src/base/random.ts";
+import { fastestKernel } from "../../src/kernels/open-network.ts";
+import { hasKernel } from "../../src/kernels/simd-module.ts";
+import { kernelVersions } from "../../src/kernels/recurrent-network.ts";
 import { featureRanges, fitScaling } from "../../src/learn/fit-scaling.ts";
 import { modelCard } from "../../src/learn/model-card.ts";
 import { buildSeries } from "../../src/learn/series.ts";
@@ -93,6 +96,7 @@ void t.test("a sine is learned far beyond persistence, from several streams and 
   t.same(spec.training, {
     source: "mill.csv",
     seed: 1,
+    kernel: kernelVersions[fastestKernel()],
     epochs: outcome.training.epochs.length,
     rows: { train: 3000, validation: 1000, test: 1000 },
     testRmse: { "height+1": rmseOf(outcome, "model", 0), "speed+1": rmseOf(outcome, "model", 1) },
@@ -143,6 +147,20 @@ void t.test("the same seed gives the same bytes, whoever gets a turn in between,
       .digest("hex"),
     first.model.version,
   );
+});
+
+void t.test("a kernel can be asked for, and each gives bytes of its own", async (t) => {
+  const table = sineTable(400, 3);
+  const kernels = (["relaxed", "plain", "scalar"] as const).filter(hasKernel);
+  const outcomes = await Promise.all(kernels.map((kernel) => train(table, { settings: { ...quick, kernel } })));
+  t.same(
+    outcomes.map(({ model }) => model.spec.training?.kernel),
+    kernels.map((kernel) => kernelVersions[kernel]),
+  );
+  t.equal(new Set(outcomes.map(({ model }) => model.version)).size, kernels.length);
+  const again = await train(table, { settings: { ...quick, kernel: "scalar" } });
+  t.same(again.model.bytes, outcomes.at(-1)!.model.bytes);
+  t.match(modelCard(again, cardOptions), "kernel scalar-1");
 });
 
 void t.test("validation and test rows change nothing of the scaling, and test rows nothing of the weights", async (t) => {
