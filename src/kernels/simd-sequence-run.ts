@@ -6,7 +6,7 @@ import type { SequenceRun } from "./sequence-run.ts";
 import { createTrainingInstance } from "./simd-module.ts";
 import type { SimdInstance, SimdKernel, TrainingExports } from "./simd-module.ts";
 
-/** The arrays of a run as sequence.ts of the assembly numbers them. */
+/** the arrays of a run as sequence-layout.ts of the assembly numbers them. */
 const ARRAY = {
   Wx: 0,
   Wh: 1,

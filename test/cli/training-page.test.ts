@@ -21,7 +21,8 @@ void t.test("the page's commands work as they are written, and its table is what
   const { stdout } = await promisify(execFile)("bash", ["-c", script], { cwd: folder, timeout: 60_000 });
   const shown = /^```\n(temperature\+1 in °C[^]*?)^```$/m.exec(page)![1]!;
   // The page shows what the relaxed kernel gives, which is what nearly every machine has.
-  if (hasKernel("relaxed")) t.ok(stdout.startsWith(shown), `the first command prints what the page shows, not:\n${stdout.slice(0, shown.length)}`);
+  if (hasKernel("relaxed"))
+    t.ok(stdout.startsWith(shown), `the first command prints what the page shows, not:\n${stdout.slice(0, shown.length)}`);
 });
 
 void t.test("the defaults that the page names are the defaults", async (t) => {

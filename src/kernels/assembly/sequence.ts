@@ -1,28 +1,21 @@
 // T steps of N sequences through one recurrent layer and back: what trains it. One instance holds one run. The input products of many rows
 // are one matrix product, the recurrent part goes step by step, and the gradients by inputs and weights are products over all T * N rows.
-//
-// What all of it turns on is the row of gates, one for each sequence and step (train-cells.ts), with its columns in an order in which both
-// products, forward and backward, read and write one window of it:
-//
-//     RNN                           [ gate ]                             both products write the whole row
-//     LSTM                          [ i | f | g | o .... | tanh(c) ]     both write i to o
-//     GRU, linear_before_reset = 1  [ h's n | r | z .... | x's n ]       h writes up to the dots, x from r on
-//     GRU, linear_before_reset = 0  [ r h | r | z .... | n .... ]        h writes r and z, r h writes n, x writes from r on
-//
-// Gates are padded to whole quads, and the dots pad windows to whole panels.
 import { copyQuads } from "./layer";
-import { allocate, reset } from "./memory";
-import { multiplyNarrow, NARROW_BYTES } from "./multiply-narrow";
+import { multiplyNarrow } from "./multiply-narrow";
 import { multiplyRows, PANEL_BYTES } from "./multiply-rows";
 import { addOuterProducts, addRows } from "./outer-products";
-import { lastQuadMask, packColumns, packTransposed } from "./pack";
+import { packColumns, packTransposed } from "./pack";
+import {
+  D, G, GRU, H, LSTM, N, RELU, RESET_GRU, T, arrayAt, carried, carriedBytes, carriedC, cell, columnOf, cs, dResetH, dc, dh,
+  dhs, dxs, elements, gateBytes, gates, gradientB, gradientBn, gradientWh, gradientWx, hAt, hInputs, hPanels, hs, lastAt,
+  layOutRun, mask, numbersB, numbersBn, numbersWh, numbersWx, packedH, packedReset, packedX, padded, resetAt, resetPanels,
+  rowBytes, sequences, startN, startX, stateBytes, sumsB, sumsH, sumsReset, sumsX, transposedH, transposedReset,
+  transposedX, updateAt, xAt, xInputs, xPanels, xs, zeros,
+} from "./sequence-layout";
 import {
   backwardGru, backwardLstm, backwardReset, backwardRnn, backwardUpdate,
   forwardGru, forwardLstm, forwardReset, forwardRnn, forwardUpdate,
 } from "./train-cells";
-
-// Cells, as layer.ts numbers them.
-const TANH = 0, RELU = 1, GRU = 2, RESET_GRU = 3, LSTM = 4;
 
 /** Rows whose input products are made together ahead of their steps: they are still in the first-level cache then. */
 const AHEAD = 32;
@@ -31,129 +24,14 @@ const BLOCK = 32;
 /** Rows of which the products of a backward are made together. */
 const CHUNK = 64;
 
-let cell = 0, D = 0, H = 0, N = 0, T = 0, G = 0;
-/** A gate's bytes, and where a row's columns begin: see above. */
-let gateBytes: usize = 0, resetAt: usize = 0, updateAt: usize = 0, lastAt: usize = 0;
-/** From row to row of gates, of h and c, and of what is carried back, in bytes. */
-let rowBytes: usize = 0, stateBytes: usize = 0, carriedBytes: usize = 0;
-/** The windows of the products with x and h: where they begin, their panels, and the inputs that they are on the way back. */
-let xAt: usize = 0, hAt: usize = 0, xPanels = 0, hPanels = 0, xInputs = 0, hInputs = 0, resetPanels = 0;
-
-// The numbers as the caller keeps them, and gradients likewise: Wx (D, G H), Wh (H, G H), b (G H), bn (H).
-let numbersWx: usize = 0, numbersWh: usize = 0, numbersB: usize = 0, numbersBn: usize = 0;
-let gradientWx: usize = 0, gradientWh: usize = 0, gradientB: usize = 0, gradientBn: usize = 0;
-// Packed: weights by x, h and r h, and what x's products start from; the same transposed.
-let packedX: usize = 0, packedH: usize = 0, packedReset: usize = 0, startX: usize = 0, startN: usize = 0;
-let transposedX: usize = 0, transposedH: usize = 0, transposedReset: usize = 0, zeros: usize = 0, mask: usize = 0;
-// (T, N, D), (T + 1, N, H) from the states before the first step on, (T, N, gates).
-let xs: usize = 0, hs: usize = 0, cs: usize = 0, gates: usize = 0;
-// (T, N, H), (T, N, D); (N, H) padded: what goes back from step to step, and what reaches r h.
-let dhs: usize = 0, dxs: usize = 0, carried: usize = 0, carriedC: usize = 0, dResetH: usize = 0;
-let dh: usize = 0, dc: usize = 0;
-/** (N, T, D) or (N, T, H): the caller's order of what comes in and goes out. */
-let sequences: usize = 0;
-// Sums of gradients by packed columns.
-let sumsX: usize = 0, sumsH: usize = 0, sumsReset: usize = 0, sumsB: usize = 0;
-
-@inline
-function padded(bytes: usize, to: usize): usize {
-  return (bytes + to - 1) & ~(to - 1);
-}
-
-function layOutRow(): void {
-  gateBytes = padded(<usize>H << 2, 16);
-  resetAt = updateAt = lastAt = xAt = hAt = 0;
-  resetPanels = 0;
-  if (cell <= RELU) {
-    rowBytes = padded(gateBytes, PANEL_BYTES);
-    xPanels = hPanels = <i32>(rowBytes / PANEL_BYTES);
-    xInputs = hInputs = <i32>(gateBytes >> 2);
-  } else if (cell == LSTM) {
-    lastAt = padded(4 * gateBytes, PANEL_BYTES);
-    rowBytes = lastAt + gateBytes;
-    xPanels = hPanels = <i32>(lastAt / PANEL_BYTES);
-    xInputs = hInputs = <i32>gateBytes;
-  } else {
-    resetAt = gateBytes;
-    updateAt = 2 * gateBytes;
-    xAt = gateBytes;
-    if (cell == GRU) {
-      lastAt = padded(3 * gateBytes, PANEL_BYTES);
-      rowBytes = lastAt + gateBytes;
-      hPanels = <i32>(lastAt / PANEL_BYTES);
-      hInputs = 3 * <i32>(gateBytes >> 2);
-    } else {
-      const both = padded(2 * gateBytes, PANEL_BYTES), one = padded(gateBytes, PANEL_BYTES);
-      lastAt = gateBytes + both;
-      rowBytes = lastAt + one;
-      hAt = gateBytes;
-      hPanels = <i32>(both / PANEL_BYTES);
-      hInputs = 2 * <i32>(gateBytes >> 2);
-      resetPanels = <i32>(one / PANEL_BYTES);
-    }
-    xPanels = <i32>((rowBytes - xAt) / PANEL_BYTES);
-    xInputs = <i32>((lastAt + gateBytes - xAt) >> 2);
-  }
-  // Rows a power of two apart would share a few sets of the cache.
-  if ((rowBytes & 511) == 0) rowBytes += PANEL_BYTES;
-}
-
 /** Lays out a run of `count` sequences, over all that this instance has held before. `kind` numbers the cell as layer.ts does. */
 export function openSequence(kind: i32, inputs: i32, hidden: i32, count: i32, steps: i32): void {
-  reset();
-  cell = kind; D = inputs; H = hidden; N = count; T = steps;
-  G = cell == LSTM ? 4 : cell >= GRU ? 3 : 1;
-  layOutRow();
-  const rows = <usize>N * <usize>T, width = <usize>(G * H) << 2;
-  stateBytes = <usize>H << 2;
-  carriedBytes = padded(gateBytes, PANEL_BYTES);
-  numbersWx = allocate(<usize>D * width); numbersWh = allocate(<usize>H * width);
-  numbersB = allocate(width); numbersBn = allocate(stateBytes);
-  gradientWx = allocate(<usize>D * width + 16); gradientWh = allocate(<usize>H * width + 16);
-  gradientB = allocate(width + 16); gradientBn = allocate(stateBytes + 16);
-  const hBytes = <usize>hPanels * PANEL_BYTES, xBytes = <usize>xPanels * PANEL_BYTES, resetBytes = <usize>resetPanels * PANEL_BYTES;
-  packedX = allocate(xBytes * <usize>D); packedH = allocate(hBytes * <usize>H); packedReset = allocate(resetBytes * <usize>H);
-  startX = allocate(xBytes); startN = allocate(gateBytes);
-  transposedX = allocate(<usize>((D + 7) >> 3) * <usize>xInputs * NARROW_BYTES);
-  transposedH = allocate(carriedBytes * <usize>hInputs);
-  transposedReset = allocate(resetPanels == 0 ? 0 : carriedBytes * (gateBytes >> 2));
-  zeros = allocate(carriedBytes + <usize>((D + 7) & ~7) * 4);
-  mask = allocate(16);
-  v128.store(mask, lastQuadMask(H));
-  xs = allocate((rows * <usize>D << 2) + 16); dxs = allocate(rows * <usize>D << 2);
-  hs = allocate((rows + <usize>N) * stateBytes + 16); dhs = allocate(rows * stateBytes + 16);
-  cs = cell == LSTM ? allocate((rows + <usize>N) * stateBytes + 16) : 0;
-  gates = allocate(rows * rowBytes + PANEL_BYTES);
-  carried = allocate(carriedBytes * <usize>N);
-  carriedC = cell == LSTM ? allocate(carriedBytes * <usize>N) : 0;
-  dResetH = resetPanels == 0 ? 0 : allocate(carriedBytes * <usize>N);
-  dh = allocate(<usize>N * stateBytes + 16); dc = cell == LSTM ? allocate(<usize>N * stateBytes + 16) : 0;
-  sequences = allocate(rows * (<usize>max(D, H) << 2) + 16);
-  const paddedH = <usize>((H + 3) & ~3);
-  sumsX = allocate(xBytes * <usize>((D + 3) & ~3)); sumsH = allocate(hBytes * paddedH); sumsReset = allocate(resetBytes * paddedH);
-  sumsB = allocate(padded(rowBytes, PANEL_BYTES));
+  layOutRun(kind, inputs, hidden, count, steps);
 }
 
-/** Where an array of the run lies. Gradients by states, dh (6) and dc (7), are (N, H); the others as above. */
+/** Where an array of the run lies: sequence-layout.ts numbers them. */
 export function sequenceArray(name: i32): usize {
-  switch (name) {
-    case 0: return numbersWx;
-    case 1: return numbersWh;
-    case 2: return numbersB;
-    case 3: return numbersBn;
-    case 4: return gradientWx;
-    case 5: return gradientWh;
-    case 6: return gradientB;
-    case 7: return gradientBn;
-    case 8: return xs;
-    case 9: return hs;
-    case 10: return cs;
-    case 11: return dxs;
-    case 12: return dhs;
-    case 13: return dh;
-    case 14: return dc;
-    default: return sequences;
-  }
+  return arrayAt(name);
 }
 
 /**
@@ -177,18 +55,6 @@ export function takeSequences(name: i32): void {
 export function giveSequences(name: i32): void {
   if (name == 9) swapAxes(hs + <usize>N * stateBytes, sequences, N, T, stateBytes);
   else swapAxes(dxs, sequences, N, T, <usize>D << 2);
-}
-
-/** Where in a row of gates the product with x writes gate g; the product with h writes a GRU's n elsewhere. */
-@inline
-function columnOf(gate: i32): usize {
-  if (cell == LSTM) return <usize>gate * gateBytes;
-  return gate == 2 ? lastAt : <usize>gate * gateBytes + resetAt;
-}
-
-@inline
-function elements(bytes: usize): i32 {
-  return <i32>(bytes >> 2);
 }
 
 function packForward(): void {
