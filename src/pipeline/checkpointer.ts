@@ -57,12 +57,14 @@ export class Checkpointer {
   }
 
   get isDue(): boolean {
-    const { journal, commit, clock } = this.#options;
+    const { journal, commit, clock, metrics } = this.#options;
+    const replayMs = (commit.releasedPosition - this.#position) * this.#msPerEvent;
+    metrics.gauge("replay_ms_expected").set(replayMs);
+    metrics.gauge("replay_ms_per_event").set(this.#msPerEvent);
     const now = clock.monotonicMs();
     if (this.#writing !== undefined || now < this.#notBeforeMs || commit.releasedPosition === this.#position) return false;
     const bytes = journal.bytes - this.#journalBytes;
     if (this.#wanted || bytes > Math.max(limits.checkpointAfterBytes, 4 * this.#sizeBytes)) return true;
-    const replayMs = (commit.releasedPosition - this.#position) * this.#msPerEvent;
     return replayMs > limits.replayMsMax || now - this.#writtenAtMs > limits.checkpointAfterMs;
   }
 
@@ -118,6 +120,7 @@ export class Checkpointer {
     this.#writtenAtMs = clock.monotonicMs();
     this.#wanted = false;
     metrics.counter("checkpoints_written").add();
+    metrics.counter("checkpoint_bytes_written").add(this.#sizeBytes);
     await journal.recycle(checkpoints.safePosition);
     // Without a reserve everything works; it is tried again at the next checkpoint.
     await reserve.take().catch(() => {});

@@ -126,7 +126,10 @@ export class Commit {
     const { journal, clock, metrics, makeRoom } = this.#options;
     for (;;) {
       try {
+        const { bytes } = journal;
         await journal.append(group.block);
+        metrics.counter("journal_writes").add();
+        metrics.counter("journal_bytes_written").add(journal.bytes - bytes);
         metrics.gauge("disk_full").set(0);
         return;
       } catch (thrown) {

@@ -188,6 +188,19 @@ t.test(
   },
 );
 
+t.test("what is written is counted, journal and checkpoints apart", async (t) => {
+  const one = await box();
+  const before = one.state.journal.bytes;
+  await one.deliver(reading("a", 0));
+  await one.deliver(reading("a", 1));
+  t.match(one.metrics.snapshot(), { journal_writes: 2, journal_bytes_written: one.state.journal.bytes - before });
+  t.equal(one.metrics.snapshot()["checkpoint_bytes_written"], undefined);
+  await one.pipeline.checkpoint();
+  const names = (await one.disk.list("/state/journal")).filter((name) => name.startsWith("checkpoint-"));
+  const file = await one.disk.open(`/state/journal/${names[0]!}`, "read");
+  t.same([names.length, one.metrics.counter("checkpoint_bytes_written").value], [1, await file.size()]);
+});
+
 t.test("a checkpoint that finds no room is told, tried again later, and the one before it stays", async (t) => {
   const one = await box();
   await one.deliver(reading("a", 0));
