@@ -93,7 +93,8 @@ export class ByteWriter {
   }
 
   f32Array(values: Float32Array): void {
-    for (let i = 0; i < values.length; i++) this.f32(values[i]!);
+    const at = this.#reserve(4 * values.length);
+    for (let i = 0; i < values.length; i++) this.#view.setFloat32(at + 4 * i, values[i]!, true);
   }
 
   /** Overwrites four bytes written before, such as a length known only at the end. */
@@ -192,6 +193,7 @@ export class ByteReader {
   }
 
   f32Array(into: Float32Array): void {
-    for (let i = 0; i < into.length; i++) into[i] = this.f32();
+    const at = this.#take(4 * into.length);
+    for (let i = 0; i < into.length; i++) into[i] = this.#view.getFloat32(at + 4 * i, true);
   }
 }

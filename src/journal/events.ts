@@ -61,8 +61,8 @@ export interface ReadingsEvent {
   readonly weakDelivery: WeakDelivery | undefined;
   /** They were held before; what is held of the stream up to their last sequence number is done with. */
   readonly fromHeld: boolean;
-  /** `(count, O)`: written once the readings have been stepped. */
-  readonly outputs: Float32Array;
+  /** `(count, O)`: put in once the readings have been stepped; live it is a view that lasts as long as they are staged. */
+  outputs: Float32Array;
 }
 
 /** A reading that came before its turn: it is kept, and stepped by a later event. */

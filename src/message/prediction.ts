@@ -35,10 +35,14 @@ export function predictionId(prediction: Pick<Prediction, "stream" | "boot" | "f
   return `${prediction.stream}/${prediction.boot}/${prediction.firstSequence}/${prediction.version}`;
 }
 
+/** One step where all are equal. */
 function stepsOf(times: Float64Array): number[] {
-  const steps: number[] = [];
-  for (let i = 1; i < times.length; i++) steps.push(times[i]! - times[i - 1]!);
-  return steps.every((step) => step === steps[0]) ? steps.slice(0, 1) : steps;
+  if (times.length < 2) return [];
+  const step = times[1]! - times[0]!;
+  for (let i = 2; i < times.length; i++) {
+    if (times[i]! - times[i - 1]! !== step) return Array.from(times.subarray(1), (time, before) => time - times[before]!);
+  }
+  return [step];
 }
 
 function skippedOf(sequences: Float64Array): number[] {

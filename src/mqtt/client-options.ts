@@ -27,6 +27,9 @@ export interface ConnectionOptions {
   readonly clock: Clock;
 }
 
+/** mqtt.js tells its steps, several a packet, to a logger that packs them into arrays even where nobody listens. */
+function noLog(): void {}
+
 /** mqtt.js pings on the timer it is given: one that never fires. */
 const NEVER_TIMER = { set: () => 0, clear: () => {} };
 
@@ -51,5 +54,6 @@ export function clientOptions(options: ConnectionOptions): IClientOptions {
     resubscribe: false,
     queueQoSZero: false,
     timerVariant: NEVER_TIMER,
+    log: noLog,
   };
 }

@@ -16,6 +16,8 @@ export interface Arrived {
   readonly fromHeld: boolean;
 }
 
+const NOT_STEPPED = new Float32Array(0);
+
 export class AcceptedReadings {
   readonly #fold: Fold;
   readonly #ref: StreamRef;
@@ -91,7 +93,7 @@ export class AcceptedReadings {
       values: this.#pick(readings.values, group.features),
       missing: missing?.some((flag) => flag === 1) === true ? missing : undefined,
       weakDelivery,
-      outputs: new Float32Array(this.count * group.outputs),
+      outputs: NOT_STEPPED,
     };
   }
 

@@ -17,23 +17,25 @@ export function speaks(event: JournalEvent): event is SpeakingEvent {
   return event.kind === "readings" || event.kind === "notice" || event.kind === "streamRemoved" || "reply" in event;
 }
 
-function sequencesOf(event: ReadingsEvent): Float64Array {
-  const sequences = new Float64Array(event.count);
-  let sequence = event.firstSequence;
-  for (let i = 0; i < event.count; i++) {
-    if (i > 0) sequence += 1 + (event.skipped?.[i] ?? 0);
-    sequences[i] = sequence;
-  }
-  return sequences;
-}
-
 export class Composer {
   readonly #fold: Fold;
   /** Topics are built once a stream. */
   readonly #topics = new Map<string, string>();
+  /** Of the event at hand. */
+  #sequences = new Float64Array(64);
 
   constructor(fold: Fold) {
     this.#fold = fold;
+  }
+
+  #sequencesOf(event: ReadingsEvent): Float64Array {
+    if (event.count > this.#sequences.length) this.#sequences = new Float64Array(2 * event.count);
+    let sequence = event.firstSequence;
+    for (let i = 0; i < event.count; i++) {
+      if (i > 0) sequence += 1 + (event.skipped?.[i] ?? 0);
+      this.#sequences[i] = sequence;
+    }
+    return this.#sequences.subarray(0, event.count);
   }
 
   #topicOf(node: string, key: string): string {
@@ -79,7 +81,7 @@ export class Composer {
       version: shortVersion(group.settings.version),
       engine: group.settings.engine,
       count: event.count,
-      sequences: sequencesOf(event),
+      sequences: this.#sequencesOf(event),
       times: event.times,
       outputs: event.outputs,
       outputNames: group.outputNames,

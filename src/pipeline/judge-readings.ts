@@ -36,6 +36,28 @@ export class RefusedReadings {
   }
 }
 
+interface Fault {
+  readonly reason: ReadingReason;
+  readonly detail: () => string;
+}
+
+// Made here and not where a reading is judged: a closure there would have its variables allocated for every value of every good reading.
+function nonfinite(feature: string, value: number): Fault {
+  return { reason: "nonfinite", detail: () => `"${feature}" is ${value}` };
+}
+
+function outOfRange(feature: string, value: number): Fault {
+  return { reason: "range", detail: () => `"${feature}" is ${value}, outside what the config allows` };
+}
+
+function outOfSequence(reason: ReadingReason, boot: number, sequence: number): Fault {
+  return { reason, detail: () => `boot ${boot}, sequence ${sequence}` };
+}
+
+function nothingInstead(feature: string): Fault {
+  return { reason: "missing", detail: () => `"${feature}" is missing and there is nothing to put in its place` };
+}
+
 /** Readings of one stream out of a message: the `index`th such run in it. */
 export interface Batch {
   readonly delivery: Delivery;
@@ -52,15 +74,14 @@ export function contentHash({ delivery, index }: Batch): number {
 
 function arrivedOf({ delivery, readings }: Batch): Arrived {
   const { receivedAt, clockSynced } = delivery;
-  const times = new Float64Array(readings.count);
-  let deviceTimes = true;
-  for (let i = 0; i < times.length; i++) {
-    const time = readings.times[i]!;
-    if (!(time >= YEAR_2020_MS && time <= receivedAt + DAY_MS)) deviceTimes = false;
-    times[i] = Math.round(time);
+  const arrived = { readings, receivedAt, clockSynced, fromHeld: false };
+  let [plausible, whole] = [true, true];
+  for (const time of readings.times) {
+    if (!(time >= YEAR_2020_MS && time <= receivedAt + DAY_MS)) plausible = false;
+    if (!Number.isInteger(time)) whole = false;
   }
-  if (!deviceTimes) times.fill(receivedAt);
-  return { readings, receivedAt, clockSynced, times, deviceTimes, fromHeld: false };
+  if (!plausible) return { ...arrived, times: new Float64Array(readings.count).fill(receivedAt), deviceTimes: false };
+  return { ...arrived, times: whole ? readings.times : readings.times.map(Math.round), deviceTimes: true };
 }
 
 export interface JudgeOptions {
@@ -157,39 +178,27 @@ export class JudgeReadings {
   }
 
   /** What is wrong with a reading by itself, or by its place in the sequence. */
-  #fault(
-    { entry, readings }: Batch,
-    i: number,
-    verdict: SequenceJudgement | undefined,
-  ): { reason: ReadingReason; detail: () => string } | undefined {
+  #fault({ entry, readings }: Batch, i: number, verdict: SequenceJudgement | undefined): Fault | undefined {
     if (verdict !== undefined && !isAccepted(verdict.verdict)) {
-      const detail = (): string => `boot ${readings.identity!.boot}, sequence ${readings.sequences[i]}`;
-      return { reason: verdict.verdict as ReadingReason, detail };
+      return outOfSequence(verdict.verdict as ReadingReason, readings.identity!.boot, readings.sequences[i]!);
     }
     const D = entry.features.length;
     for (let d = 0; d < D; d++) {
       if (readings.missing !== undefined && readings.missing[i * D + d] === 1) continue;
       const value = readings.values[i * D + d]!;
-      if (!Number.isFinite(value)) return { reason: "nonfinite", detail: () => `"${entry.features[d]}" is ${value}` };
+      if (!Number.isFinite(value)) return nonfinite(entry.features[d]!, value);
       if (value < entry.min[d]! || value > entry.max[d]! || Math.abs(value) > limits.featureMagnitudeMax) {
-        return { reason: "range", detail: () => `"${entry.features[d]}" is ${value}, outside what the config allows` };
+        return outOfRange(entry.features[d]!, value);
       }
     }
     return undefined;
   }
 
   /** Why a stream that is there cannot take a reading. */
-  #refusalByStream(
-    { group, row }: StreamRef,
-    { entry, readings }: Batch,
-    i: number,
-  ): { reason: ReadingReason; detail: () => string } | undefined {
+  #refusalByStream({ group, row }: StreamRef, { entry, readings }: Batch, i: number): Fault | undefined {
     const D = entry.features.length;
     const unfillable = readings.missing === undefined ? -1 : group.unfillable(row, readings.missing, i * D);
-    if (unfillable >= 0) {
-      const detail = (): string => `"${entry.features[unfillable]}" is missing and there is nothing to put in its place`;
-      return { reason: "missing", detail };
-    }
+    if (unfillable >= 0) return nothingInstead(entry.features[unfillable]!);
     if (entry.rate?.takes(row, this.#clock.monotonicMs()) !== false) return undefined;
     return { reason: "rate", detail: () => "the stream sends more than its group allows" };
   }

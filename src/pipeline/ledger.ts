@@ -79,7 +79,7 @@ export class Ledger {
 
   #takeOutputs(event: ReadingsEvent, first: number): void {
     const group = this.#fold.groups[event.group]!;
-    event.outputs.set(group.stepper.y.subarray(first * group.outputs, (first + event.count) * group.outputs));
+    event.outputs = group.stepper.y.subarray(first * group.outputs, (first + event.count) * group.outputs);
   }
 
   #openGroup(): Group {
