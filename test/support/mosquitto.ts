@@ -30,6 +30,8 @@ export interface MosquittoOptions {
 export interface Mosquitto {
   readonly url: string;
   readonly port: number;
+  /** Of the process that runs. */
+  readonly pid: number;
   /** Ends it in order. */
   stop(): Promise<void>;
   /** Ends it by SIGKILL. */
@@ -99,6 +101,10 @@ class RunningMosquitto implements Mosquitto {
     this.#folder = folder;
     this.port = port;
     this.url = `mqtt://127.0.0.1:${port}`;
+  }
+
+  get pid(): number {
+    return this.#child!.pid!;
   }
 
   async restart(): Promise<void> {
