@@ -160,8 +160,7 @@ export class Journal {
       const place = { generation: segment.generation, offset: this.#offset, position };
       const block = readBlock(bytes, place);
       if (block === undefined) {
-        // Segments are made full-size and synced before their first use.
-        this.#tailDamaged = bytes.length < this.#options.segmentBytes || provesDamage(bytes, place);
+        this.#tailDamaged = provesDamage(bytes, place);
         break;
       }
       unsynced.push(place);

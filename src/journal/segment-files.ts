@@ -74,6 +74,7 @@ export async function findSegmentFiles(disk: Disk, directory: string, segmentByt
   const short: { path: string; number: number }[] = [];
   const doubtful: DoubtfulFile[] = [];
   let numberMax = 0;
+  let isMeddledWith = false;
   for (const name of (await disk.list(directory)).toSorted()) {
     const match = NAME.exec(name);
     if (match === null) continue;
@@ -83,8 +84,11 @@ export async function findSegmentFiles(disk: Disk, directory: string, segmentByt
     const path = `${directory}/${name}`;
     const { bytes, size } = await readStart(disk, path, FIRST_LOOK_BYTES);
     const header = decodeSegmentHeader(bytes.subarray(0, SEGMENT_HEADER_BYTES));
-    if (typeof header !== "string") segments.push({ ...header, path });
-    else if (bytes.some((byte) => byte !== 0)) doubtful.push({ path, isUsable: header === "unused" && size >= segmentBytes });
+    if (typeof header !== "string") {
+      segments.push({ ...header, path });
+      // Full-size and synced before their first use.
+      if (size < segmentBytes) isMeddledWith = true;
+    } else if (bytes.some((byte) => byte !== 0)) doubtful.push({ path, isUsable: header === "unused" && size >= segmentBytes });
     else if (size < segmentBytes) short.push({ path, number });
     else unused.push(path);
   }
@@ -99,7 +103,7 @@ export async function findSegmentFiles(disk: Disk, directory: string, segmentByt
     copies,
     numberMax,
     // One that is begun is finished, or removed, before the next begins.
-    isMeddledWith: copies.length > 0 || short.some(({ number }) => number < numberMax),
+    isMeddledWith: isMeddledWith || copies.length > 0 || short.some(({ number }) => number < numberMax),
   };
 }
 
