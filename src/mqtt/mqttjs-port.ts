@@ -34,6 +34,8 @@ export interface MqttPortOptions {
   readonly reconnectDelayMsMin?: number;
   readonly reconnectDelayMsMax?: number;
   readonly will?: Will;
+  /** Called whenever a connection stands, for what else waits for this broker. */
+  readonly reached?: () => void;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -45,7 +47,12 @@ export interface MqttPortOptions {
  */
 const EARLY_CLOSINGS_MAX = 8;
 
-class MqttJsPort implements PacketPort {
+export interface MqttPort extends PacketPort {
+  /** Another connection has reached the broker: the next attempt is made now, unless the broker has just ended the last. */
+  hurry(): void;
+}
+
+class MqttJsPort implements MqttPort {
   readonly #options: MqttPortOptions;
   readonly #address: BrokerAddress;
   readonly #delayMsMin: number;
@@ -53,7 +60,10 @@ class MqttJsPort implements PacketPort {
   readonly #sessionExpirySeconds: number;
   #events: PacketPortEvents | undefined;
   #connection: MqttJsConnection | undefined;
+  /** Set between two attempts. */
   #retry: Timer | undefined;
+  /** The last attempt says nothing against another one: it reached nobody, or held for a while. */
+  #mayHurry = false;
   #protocol: 4 | 5;
   /** The broker has shown that it speaks `#protocol`. */
   #protocolKnown: boolean;
@@ -107,6 +117,12 @@ class MqttJsPort implements PacketPort {
     else done(new HiddenstateError("unavailable", "cannot publish: no connection to the broker"));
   }
 
+  hurry(): void {
+    if (this.#retry === undefined || !this.#mayHurry) return;
+    this.#retry.cancel();
+    this.#connect();
+  }
+
   drop(reason: string): void {
     this.#connection?.abort(reason);
   }
@@ -114,6 +130,7 @@ class MqttJsPort implements PacketPort {
   close(): Promise<void> {
     this.#over = true;
     this.#retry?.cancel();
+    this.#retry = undefined;
     this.#closing ??= new Promise((resolve) => {
       this.#closed = resolve;
       if (this.#connection === undefined) resolve();
@@ -123,6 +140,7 @@ class MqttJsPort implements PacketPort {
   }
 
   #connect(): void {
+    this.#retry = undefined;
     const { clientId, clock, will, tls = {} } = this.#options;
     this.#connection = new MqttJsConnection(
       {
@@ -155,6 +173,7 @@ class MqttJsPort implements PacketPort {
     this.#options.log.info("connected to the broker", { ...this.#name(), protocol: session.protocol, resumed: session.present });
     this.#checkExpiry();
     this.#events?.up(session);
+    this.#options.reached?.();
   }
 
   #checkExpiry(): void {
@@ -167,6 +186,8 @@ class MqttJsPort implements PacketPort {
 
   #ended(end: ConnectionEnd): void {
     this.#connection = undefined;
+    // Two connections that a broker ends at once must not hurry each other on and on.
+    this.#mayHurry = !end.reached || (end.wasUp && this.#connectionLasted() >= this.#delayMsMin);
     if (end.wasUp) {
       if (!this.#over) this.#options.log.warn("lost the connection to the broker", { ...this.#name(), reason: end.reason });
       this.#events?.down(end.reason, end.byBroker);
@@ -252,6 +273,6 @@ class MqttJsPort implements PacketPort {
 }
 
 /** Throws `bad_config` where the URL cannot be used. Nothing is sent before `open`. */
-export function createMqttPort(options: MqttPortOptions): PacketPort {
+export function createMqttPort(options: MqttPortOptions): MqttPort {
   return new MqttJsPort(options);
 }

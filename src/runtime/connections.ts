@@ -6,6 +6,7 @@ import type { Log } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { commandFilter } from "../message/topics.ts";
 import { createMqttPort } from "../mqtt/mqttjs-port.ts";
+import type { MqttPort } from "../mqtt/mqttjs-port.ts";
 import type { PacketPort, Subscription } from "../mqtt/packet-port.ts";
 import type { Entry } from "../pipeline/routes.ts";
 import type { Config } from "./config-schema.ts";
@@ -33,15 +34,21 @@ export async function brokerPorts(
     random,
     log,
   };
-  return {
-    intake: createMqttPort({
-      ...common,
-      clientId,
-      sessionExpirySeconds: Math.round(mqtt.sessionExpiry / 1000),
-      receiveMax: limits.unsettledMessagesMax,
-    }),
-    sink: createMqttPort({ ...common, clientId: `${clientId}-sink`, sessionExpirySeconds: 0 }),
-  };
+  // Each pauses by its own dice; what one has found out saves the other a pause of up to a minute.
+  const intake: MqttPort = createMqttPort({
+    ...common,
+    clientId,
+    sessionExpirySeconds: Math.round(mqtt.sessionExpiry / 1000),
+    receiveMax: limits.unsettledMessagesMax,
+    reached: () => sink.hurry(),
+  });
+  const sink: MqttPort = createMqttPort({
+    ...common,
+    clientId: `${clientId}-sink`,
+    sessionExpirySeconds: 0,
+    reached: () => intake.hurry(),
+  });
+  return { intake, sink };
 }
 
 /** Readings as they come, layouts with what the broker has retained, and commands where they are switched on. */

@@ -491,6 +491,31 @@ t.test("a broker that is not there yet is waited for, and one line says so", slo
   await client.close();
 });
 
+t.test("who hears that the broker is back does not wait out the pause", async (t) => {
+  const port = await freePort();
+  const [url, hour] = [`mqtt://127.0.0.1:${port}`, { reconnectDelayMsMin: 3_600_000, reconnectDelayMsMax: 3_600_000 }];
+  const waiting = openPort({ url, clientId: "waiting", ...hour });
+  await until("a first attempt", () => waiting.logged.length === 1);
+  const broker = await startEmbeddedBroker({ port });
+  t.teardown(() => broker.close());
+  const other = openPort({ url, clientId: "other", reached: () => waiting.port.hurry() });
+  await until("both up", () => other.ups.length === 1 && waiting.ups.length === 1);
+  waiting.port.hurry();
+  t.equal(waiting.ups.length, 1, "who is up stays so");
+  waiting.port.drop("a test");
+  await until("down", () => waiting.downs.length === 1);
+  waiting.port.hurry();
+  t.equal(waiting.ups.length, 1, "after a connection as short as that the pause is kept");
+  await waiting.port.close();
+  waiting.port.hurry();
+  t.same(waiting.logged, [
+    "warn: cannot connect to the broker; trying again",
+    "info: connected to the broker",
+    "warn: lost the connection to the broker",
+  ]);
+  await other.port.close();
+});
+
 t.test("a broker that falls silent is left, and one that asks for quicker pings gets them", slow, async (t) => {
   const types: number[] = [];
   const broker = await startScriptedBroker((packet, socket, connection) => {

@@ -3,11 +3,11 @@ import { systemClock } from "../../src/base/clock.ts";
 import type { Log } from "../../src/base/log.ts";
 import { createRandom } from "../../src/base/random.ts";
 import { createMqttPort } from "../../src/mqtt/mqttjs-port.ts";
-import type { MqttPortOptions } from "../../src/mqtt/mqttjs-port.ts";
+import type { MqttPort, MqttPortOptions } from "../../src/mqtt/mqttjs-port.ts";
 import type { InboundPacket, OutboundMessage, PacketPort, SessionFacts } from "../../src/mqtt/packet-port.ts";
 
 export interface OpenPort {
-  readonly port: PacketPort;
+  readonly port: MqttPort;
   readonly ups: SessionFacts[];
   readonly downs: { reason: string; byBroker: boolean }[];
   readonly refusals: string[];
@@ -24,7 +24,7 @@ export function keepLog(into: string[]): Log {
 }
 
 /** A port that is not open yet. */
-export function makePort(options: PortOptions, logged: string[] = []): PacketPort {
+export function makePort(options: PortOptions, logged: string[] = []): MqttPort {
   return createMqttPort({
     clock: systemClock,
     random: createRandom(1),
