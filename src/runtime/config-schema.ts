@@ -6,10 +6,12 @@ import { durabilityModes } from "../pipeline/durability.ts";
 const DURATION = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)$/;
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
+const DURATION_EXPECTED = "expected a number with a unit, such as 500ms, 30s, 10m, 12h or 7d";
+
 /** `30s`, `10m`, `1.5h`: milliseconds. */
 const duration = z
-  .string()
-  .regex(DURATION, "expected a number with a unit, such as 500ms, 30s, 10m, 12h or 7d")
+  .string(DURATION_EXPECTED)
+  .regex(DURATION, DURATION_EXPECTED)
   .transform((text) => {
     const [, count, unit] = DURATION.exec(text)!;
     return Number(count) * UNIT_MS[unit!]!;

@@ -6,6 +6,7 @@ import { z } from "zod";
 import { HiddenstateError, reasonOf } from "../base/errors.ts";
 import { filtersOverlap, parseTopicPattern } from "../message/topic-pattern.ts";
 import { brokerFaults } from "./broker-faults.ts";
+import { ConfigError } from "./config-fault.ts";
 import type { Fault } from "./config-fault.ts";
 import { configSchema } from "./config-schema.ts";
 import type { Config } from "./config-schema.ts";
@@ -27,6 +28,11 @@ function allowedKeys(path: Fault["path"]): string[] {
   return Object.keys(schema.properties ?? {});
 }
 
+/** Zod's text without what goes without saying. */
+function withoutVerdict(message: string): string {
+  return message.replace(/^Invalid (input|option): /, "").replaceAll('"|"', '", "');
+}
+
 function faultsOf(error: z.ZodError): Fault[] {
   return error.issues.flatMap((issue): Fault[] => {
     if (issue.code === "unrecognized_keys") {
@@ -34,11 +40,12 @@ function faultsOf(error: z.ZodError): Fault[] {
       return issue.keys.map((key) => ({ path: issue.path, key, message: `unknown key "${key}"; allowed here: ${allowed}` }));
     }
     if (issue.code === "invalid_union") {
-      const options = issue.errors.map((option) => option.map(({ message }) => message).join(" and "));
-      return [{ path: issue.path, message: options.join("; or: ") }];
+      const options = issue.errors.map((option) => option.map(({ message }) => withoutVerdict(message)).join(" and "));
+      return [{ path: issue.path, message: options.join("; or ") }];
     }
     const isAbsent = issue.code === "invalid_type" && issue.message.endsWith("received undefined");
-    return [{ path: issue.path, message: isAbsent ? `it is absent, and must be ${issue.expected}` : issue.message }];
+    const message = isAbsent ? `it is absent, and must be ${issue.expected}` : withoutVerdict(issue.message);
+    return [{ path: issue.path, message }];
   });
 }
 
@@ -117,6 +124,16 @@ function valuesOf(document: Document.Parsed, lines: LineCounter, fail: (faults: 
   } catch (thrown) {
     return fail([`1:1: ${reasonOf(thrown)}`]);
   }
+}
+
+/** An error of a config that was parsed from `text`, with the place in front of it; everything else as it is. */
+export function placeFault(thrown: unknown, text: string, path: string): unknown {
+  if (!(thrown instanceof ConfigError)) return thrown;
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const { fault } = thrown;
+  const message = `${path}:${placeOf(document, lines, fault)}: ${describe(fault)}`;
+  return new ConfigError(thrown.code, { ...fault, message }, thrown.cause);
 }
 
 /**

@@ -12,6 +12,7 @@ import { RateLimit } from "../pipeline/rate-limit.ts";
 import type { Entry } from "../pipeline/routes.ts";
 import type { EpochSettings, GapPolicy, GroupSettings, MissingPolicy } from "../pipeline/settings.ts";
 import type { StreamGroup } from "../pipeline/stream-group.ts";
+import { ConfigError } from "./config-fault.ts";
 import type { Config, GroupConfig } from "./config-schema.ts";
 import type { EngineChoices } from "./engine-choices.ts";
 
@@ -23,24 +24,37 @@ export interface ConfiguredGroup {
   readonly features: readonly string[];
 }
 
-function badConfig(group: string, reason: string): HiddenstateError {
-  return new HiddenstateError("bad_config", `cannot use group "${group}": ${reason}`);
+/** The payload's names of the model's features. Throws `bad_config` where features, ranges or policies do not fit the model. */
+function featuresOf(group: GroupConfig, model: Model, path: readonly PropertyKey[]): readonly string[] {
+  const fail = (key: string, reason: string, name?: string): never => {
+    const message = `cannot use group "${group.name}": ${reason}`;
+    throw new ConfigError("bad_config", { path: [...path, key], message, ...(name === undefined ? {} : { key: name }) });
+  };
+  const own = model.spec.features.map((feature) => feature.name);
+  const features = group.features ?? own;
+  if (features.length !== own.length) {
+    fail("features", `it names ${features.length} features, its model takes ${own.length}: ${own.join(", ")}`);
+  }
+  for (const key of ["range", "missing"] as const) {
+    const byFeature = group[key];
+    const unknown = typeof byFeature === "string" ? undefined : Object.keys(byFeature).find((name) => !features.includes(name));
+    if (unknown !== undefined) fail(key, `"${unknown}" is none of its features ${features.join(", ")}`, unknown);
+  }
+  return features;
 }
 
-/** Throws `bad_model`, or `bad_config` where features, ranges or policies do not fit the model. */
+/** Throws `bad_model`, or `bad_config` where features, ranges or policies do not fit the model; both as `ConfigError`. */
 export async function loadGroups(config: Config, disk: Disk): Promise<ConfiguredGroup[]> {
   const groups: ConfiguredGroup[] = [];
-  for (const group of config.groups) {
-    const model = await loadModel(disk, group.model);
-    const own = model.spec.features.map((feature) => feature.name);
-    const features = group.features ?? own;
-    if (features.length !== own.length) {
-      throw badConfig(group.name, `it names ${features.length} features, its model takes ${own.length}: ${own.join(", ")}`);
+  for (const [index, group] of config.groups.entries()) {
+    const path = ["groups", index];
+    try {
+      const model = await loadModel(disk, group.model);
+      groups.push({ config: group, model, features: featuresOf(group, model, path) });
+    } catch (thrown) {
+      if (!(thrown instanceof HiddenstateError) || thrown instanceof ConfigError) throw thrown;
+      throw new ConfigError(thrown.code, { path: [...path, "model"], message: thrown.message }, thrown);
     }
-    const named = [...Object.keys(group.range), ...(typeof group.missing === "string" ? [] : Object.keys(group.missing))];
-    const unknown = named.find((name) => !features.includes(name));
-    if (unknown !== undefined) throw badConfig(group.name, `"${unknown}" is none of its features ${features.join(", ")}`);
-    groups.push({ config: group, model, features });
   }
   return groups;
 }
