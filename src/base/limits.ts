@@ -88,4 +88,6 @@ export const limits = {
 
   // Life cycle
   stopMsMax: 5000,
+  /** A second signal to stop within this time is the first one's echo. */
+  signalRepeatMs: 500,
 } as const;

@@ -131,10 +131,10 @@ class Demo {
     return `resumed ${this.#before.size} streams at step ${furthest}, from ${this.#options.state}`;
   }
 
-  async run(): Promise<DemoSummary> {
+  /** Until its time is up or it is stopped. */
+  async run(stopped: Promise<unknown>): Promise<DemoSummary> {
     const { seconds, json } = this.#options;
     const startedAtMs = this.#clock.monotonicMs();
-    const stopped = stopSignal();
     const timeUp =
       seconds === undefined ? stopped : new Promise<string>((end) => void this.#clock.after(seconds * 1000, () => end("time")));
     this.#publisher.open();
@@ -179,7 +179,7 @@ class Demo {
     const table = new LiveTable(process.stdout);
     return this.#repeat(1000 / FRAMES_PER_SECOND, () => {
       table.draw(this.#watch.rows(this.#before), {
-        title: `hiddenstate demo: ${this.#options.devices} simulated machines on ${this.#broker.url}; ${this.#greeting}`,
+        header: [`hiddenstate demo: ${this.#options.devices} simulated machines on ${this.#broker.url}`, this.#greeting],
         valueName: this.#valueName,
         unit: this.#unit,
         footer: "Ctrl-C stops; the next start goes on from here, also after kill -9",
@@ -205,16 +205,15 @@ function summaryText(summary: DemoSummary): string {
 
 export function demoCommand(): Command {
   return new Command("demo")
-    .description(
-      "Run everything on this machine: a broker, simulated devices, the shipped model, and a live table of predictions.",
-    )
+    .description("run everything on this machine: a broker, simulated devices, the shipped model, a live table of predictions")
     .option("-s, --state <directory>", "where the streams' state is kept", ".hiddenstate")
     .option("--seconds <count>", "stop by itself after this long", numberIn(0.1, 1e9, false))
     .option("--devices <count>", "simulated devices", numberIn(1, limits.streamsMax, true), 20)
     .option("--rate <count>", "readings a second of each device", numberIn(0.001, 10_000, false), 5)
     .option("--json", "print one JSON summary at the end, and nothing else")
     .action(async (options: DemoOptions) => {
-      const summary = await (await Demo.open(options)).run();
+      const stopped = stopSignal();
+      const summary = await (await Demo.open(options)).run(stopped);
       process.stdout.write(`${options.json === true ? JSON.stringify(summary) : summaryText(summary)}\n`);
       process.exit(0);
     });

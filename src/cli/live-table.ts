@@ -12,7 +12,8 @@ export interface LiveRow {
 }
 
 export interface LiveTableText {
-  readonly title: string;
+  /** Lines above the table. */
+  readonly header: readonly string[];
   readonly valueName: string;
   readonly unit: string;
   readonly footer: string;
@@ -31,12 +32,13 @@ function mean(values: readonly number[]): number {
   return values.length === 0 ? 0 : values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-/** The table's lines, no longer than `columns` and no more than `height`. */
+/** The table's lines, no longer than `columns` and no more than `height`; of a sparkline that does not fit, its end. */
 export function liveTableLines(rows: readonly LiveRow[], text: LiveTableText, columns: number, height: number): string[] {
   const width = Math.max(8, ...rows.map(({ stream }) => stream.length));
   const unit = text.unit === "" ? "" : ` ${text.unit}`;
   const head = `${"stream".padEnd(width)}  ${"step".padStart(8)}  ${`${text.valueName}${unit}`.padStart(16)}  ${"predicted next".padStart(14)}  ${"error".padStart(8)}`;
-  const shown = rows.slice(0, Math.max(1, height - 4));
+  const room = Math.max(1, height - text.header.length - 3);
+  const shown = rows.length <= room ? rows : rows.slice(0, Math.max(1, room - 1));
   const lines = shown.map(({ stream, step, value, prediction, errors }) => {
     const figures = [
       String(step).padStart(8),
@@ -44,10 +46,12 @@ export function liveTableLines(rows: readonly LiveRow[], text: LiveTableText, co
       prediction.toFixed(3).padStart(14),
       mean(errors).toFixed(3).padStart(8),
     ];
-    return `${stream.padEnd(width)}  ${figures.join("  ")}  ${sparkline(errors)}`;
+    const row = `${stream.padEnd(width)}  ${figures.join("  ")}  `;
+    return row + sparkline(errors.slice(-Math.max(1, columns - row.length)));
   });
-  const more = rows.length > shown.length ? [`... and ${rows.length - shown.length} more streams`] : [];
-  return [text.title, "", head, ...lines, ...more, text.footer].map((line) => line.slice(0, columns));
+  const left = rows.length - shown.length;
+  const more = left > 0 ? [`... and ${left} more ${left === 1 ? "stream" : "streams"}`] : [];
+  return [...text.header, "", head, ...lines, ...more, text.footer].map((line) => line.slice(0, columns));
 }
 
 /** Draws over what it drew before. */
