@@ -20,11 +20,15 @@ const EXIT_CODES: Partial<Record<ErrorCode, number>> = {
   bad_config: 78,
 };
 
+export function exitCodeOf(code: ErrorCode): number {
+  return EXIT_CODES[code] ?? 1;
+}
+
 /** Ends the process. An error that is not of our family is a mistake of ours and shows its stack. */
 export function failWith(thrown: unknown): never {
   if (thrown instanceof HiddenstateError) {
     process.stderr.write(`hiddenstate: ${thrown.message}\n`);
-    process.exit(EXIT_CODES[thrown.code] ?? 1);
+    process.exit(exitCodeOf(thrown.code));
   }
   process.stderr.write(`hiddenstate: ${thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)}\n`);
   process.exit(1);

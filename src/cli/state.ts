@@ -99,7 +99,11 @@ async function exportAll(path: string, options: StateOptions): Promise<void> {
   });
   const text = `${JSON.stringify(exported)}\n`;
   if (path === "-") process.stdout.write(text);
-  else await writeFile(path, text);
+  else {
+    await writeFile(path, text).catch((thrown: unknown) => {
+      throw new HiddenstateError("bad_argument", `cannot write ${path}: ${reasonOf(thrown)}`, thrown);
+    });
+  }
 }
 
 async function importAll(path: string, options: StateOptions): Promise<void> {
@@ -116,7 +120,7 @@ async function importAll(path: string, options: StateOptions): Promise<void> {
 
 export function stateCommand(): Command {
   const command = new Command("state").description(
-    "Show and change what streams remember, whether the runtime is running or not.",
+    "show and change what streams remember, whether the runtime is running or not",
   );
   const add = (name: string, description: string, action: (...args: never[]) => Promise<void>): void => {
     command

@@ -1,0 +1,38 @@
+// Examples below each command's --help. A test holds their commands and options against the program.
+import type { Command } from "commander";
+
+/** By command: how it is used most. */
+export const examples: Readonly<Record<string, readonly string[]>> = {
+  demo: [
+    "hiddenstate demo",
+    "hiddenstate demo --devices 200 --rate 20 --state /tmp/demo",
+    "hiddenstate demo --seconds 15 --json",
+  ],
+  run: ["hiddenstate run config.yaml"],
+  status: ["hiddenstate status --state ./state", "hiddenstate status --state ./state --json"],
+  simulate: [
+    "hiddenstate simulate --devices 50 --rate 10",
+    "hiddenstate simulate --devices 5 --codec json --topic 'plant/a/{device}/readings' --quirks repeat,restart",
+    "hiddenstate simulate --replay readings.csv --time timestamp --speed 1000x",
+  ],
+  train: [
+    "hiddenstate train readings.csv --time timestamp --features temperature,pressure --target temperature --out models/press.onnx",
+    "hiddenstate train readings.csv --time timestamp --stream press --target temperature --hidden 32 --period 24 --out press.onnx",
+  ],
+  verify: ["hiddenstate verify models/press.onnx"],
+  state: [
+    "hiddenstate state list --state ./state",
+    "hiddenstate state get a/press-7 --state ./state > press-7.json",
+    "hiddenstate state set a/press-7 press-7.json --state ./state",
+    "hiddenstate state reset a/press-7 --state ./state",
+    "hiddenstate state export all.json --state ./state",
+  ],
+};
+
+/** Appends each command's examples to its help. */
+export function addExamples(program: Command): void {
+  for (const command of program.commands) {
+    const lines = examples[command.name()];
+    if (lines !== undefined) command.addHelpText("after", `\nExamples:\n${lines.map((line) => `  ${line}\n`).join("")}`);
+  }
+}
