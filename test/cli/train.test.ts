@@ -126,7 +126,7 @@ void t.test("what cannot be is refused in a line, before anything is written", a
   const absent = await runCli(["train", join(folder, "absent.csv"), ...format, "--target", "a", "--out", out]);
   t.match(absent, { code: 64, stderr: /cannot read .*absent\.csv: there is no such file/ });
   const pause = await runCli(["train", european, ...format, "--target", "Druck", "--out", out, "--max-pause", "soon"]);
-  t.match(pause, { code: 1, stderr: /A number with a unit is expected: 500ms, 30s, 10m, 12h or 7d\./ });
+  t.match(pause, { code: 64, stderr: /A number with a unit is expected: 500ms, 30s, 10m, 12h or 7d\./ });
 });
 
 void t.test("Ctrl-C measures and writes the best so far", async (t) => {

@@ -44,11 +44,11 @@ async function steps(state: string, stream: string): Promise<number> {
 }
 
 async function until(what: () => Promise<boolean>): Promise<void> {
-  for (let i = 0; i < 200; i++) {
+  for (let i = 0; i < 1200; i++) {
     if (await what()) return;
     await new Promise((next) => setTimeout(next, 50));
   }
-  throw new Error("it did not happen within 10 s");
+  throw new Error("it did not happen within a minute");
 }
 
 t.test("run: predictions come out, SIGTERM drains and ends with 0 within 5 s, the next run goes on", { skip }, async (t) => {
