@@ -49,8 +49,9 @@ const NODE = "demo";
 const TOPIC = "sensors/{device}/readings";
 const SEED = 1;
 const FRAMES_PER_SECOND = 5;
-/** How long confirmations may take at the end. */
-const CONFIRM_MS_MAX = 2000;
+/** At the end, what is on its way is waited for as long as some of it arrives this often. */
+const ARRIVAL_MS_MAX = 2000;
+const LOOK_EVERY_MS = 20;
 
 class Demo {
   readonly #options: DemoOptions;
@@ -144,24 +145,40 @@ class Demo {
     await Promise.race([stopped, timeUp, this.#runtime.failed, this.#fleet.failure]);
     stopDrawing();
     this.#fleet.stop();
-    await this.#publisher.whenConfirmed(CONFIRM_MS_MAX);
+    // The broker ends with this process, and with it what it has confirmed and not yet handed on.
+    await this.#arrived(() => this.#accepted, this.#fleet.counts.readings);
     await this.#publisher.close();
     await this.#runtime.stop();
+    await this.#arrived(() => this.#watch.predictions, this.#accepted);
     await this.#watch.close();
     await this.#broker.close();
     return this.#summary((this.#clock.monotonicMs() - startedAtMs) / 1000);
   }
 
+  get #accepted(): number {
+    return this.#runtime.status().metrics["readings_accepted"] ?? 0;
+  }
+
+  /** Resolves once a count has come to `all`, or comes no nearer. */
+  async #arrived(count: () => number, all: number): Promise<void> {
+    let [before, sinceMs] = [-1, 0];
+    for (let now = count(); now < all; now = count()) {
+      const nowMs = this.#clock.monotonicMs();
+      if (now > before) [before, sinceMs] = [now, nowMs];
+      else if (nowMs - sinceMs > ARRIVAL_MS_MAX) return;
+      await new Promise<void>((look) => void this.#clock.after(LOOK_EVERY_MS, look));
+    }
+  }
+
   #summary(seconds: number): DemoSummary {
-    const { metrics, streams } = this.#runtime.status();
-    const accepted = metrics["readings_accepted"] ?? 0;
+    const readings = this.#accepted;
     return {
       seconds: Number(seconds.toFixed(1)),
-      streams,
+      streams: this.#runtime.status().streams,
       resumedStreams: this.#before.size,
-      readings: accepted,
+      readings,
       predictions: this.#watch.predictions,
-      readingsLost: this.#fleet.counts.readings - accepted,
+      readingsLost: this.#fleet.counts.readings - readings,
     };
   }
 
