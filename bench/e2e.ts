@@ -114,17 +114,19 @@ async function measureRecoveries(box: Box): Promise<RecoveryRow[]> {
 
 async function measureDays(box: Box): Promise<{ day: DailyRow[]; idle: IdleRow[] }> {
   const [day, idle]: [DailyRow[], IdleRow[]] = [[], []];
+  // Streams, readings a second of each, linger.
   const plans = [
-    [20, 0],
-    [1000, 0],
-    [10_000, 0],
-    [20, CARD_LINGER_MS],
-    [1000, CARD_LINGER_MS],
-    [10_000, CARD_LINGER_MS],
+    [20, 1, 0],
+    [1000, 1, 0],
+    [10_000, 1, 0],
+    [10_000, 0.1, 0],
+    [20, 1, CARD_LINGER_MS],
+    [1000, 1, CARD_LINGER_MS],
+    [10_000, 1, CARD_LINGER_MS],
   ] as const;
-  for (const [streams, lingerMs] of values.quick ? plans.slice(1, 3) : plans) {
-    tell(`a day of ${streams} streams, linger ${lingerMs} ms`);
-    const found = await measureDay(box, streams, lingerMs, times.measureMs);
+  for (const [streams, perSecond, lingerMs] of values.quick ? plans.slice(2, 4) : plans) {
+    tell(`a day of ${streams} streams at ${perSecond}/s each, linger ${lingerMs} ms`);
+    const found = await measureDay(box, { streams, perSecond, lingerMs }, times.measureMs);
     day.push(found.day);
     idle.push(found.idle);
   }

@@ -48,6 +48,8 @@ export interface RecoveryRow extends Filled {
   readonly checkpointBytes: number;
   /** From the start of the process until the broker has granted the subscription. */
   readonly startMs: number;
+  /** Processor time until then: what it would be with a core of its own and an instant disk. */
+  readonly startCpuMs: number;
   /** Of that, reading checkpoint and journal and repeating the steps. */
   readonly recoveryMs: number;
 }
@@ -77,12 +79,13 @@ export async function measureRecovery(box: Box, streams: number, readings: numbe
   });
   const checkpointBytes = box.checkpointBytes(state);
   const runtime = await box.runtime(state);
+  const startCpuMs = usageOf(runtime.pid).cpuMs;
   const { startMs, recoveryMs } = runtime;
   const { streams: found, metrics } = await runtime.status();
   await runtime.stop();
   box.removeState(state);
   if (found !== streams || metrics["replay_mismatch"] !== 0) throw new Error(`${found} streams recovered, with mismatches`);
-  return { streams, readingsPerMessage: readings, ...filled, checkpointBytes, startMs, recoveryMs };
+  return { streams, readingsPerMessage: readings, ...filled, checkpointBytes, startMs, startCpuMs, recoveryMs };
 }
 
 export interface IdleRow {
@@ -92,11 +95,15 @@ export interface IdleRow {
   readonly rssBytes: number;
 }
 
-export interface DailyRow {
+export interface DayPlan {
   readonly streams: number;
-  /** Assumed: of each stream, one a message. */
-  readonly readingsPerSecond: number;
+  /** Readings of each stream. */
+  readonly perSecond: number;
   readonly lingerMs: number;
+}
+
+/** One reading a message, at the rate assumed in the plan. */
+export interface DailyRow extends DayPlan {
   /** What the runtime writes. */
   readonly journalGb: number;
   readonly checkpointGb: number;
@@ -116,28 +123,26 @@ async function sample(runtime: RunningRuntime): Promise<Sample> {
   return { atMs: performance.now(), metrics };
 }
 
-/** What a day of `streams` streams with a reading a second each writes, from `measureMs` of it; and what the idle runtime costs after. */
-export async function measureDay(
-  box: Box,
-  streams: number,
-  lingerMs: number,
-  measureMs: number,
-): Promise<{ day: DailyRow; idle: IdleRow }> {
+/** What a day of such streams writes, from `measureMs` of it; and what the idle runtime costs after. */
+export async function measureDay(box: Box, plan: DayPlan, measureMs: number): Promise<{ day: DailyRow; idle: IdleRow }> {
+  const { streams, perSecond, lingerMs } = plan;
   await box.renewBroker();
   const state = box.newState();
   const runtime = await box.runtime(state, `mode: strict, linger: ${lingerMs}ms`);
+  const settleMs = SETTLE_MS + 1000 / perSecond;
   const load = box.load(
     {
       streams,
       readings: 1,
       predictions: runtime.predictions,
-      pace: { perSecond: streams },
-      warmMs: SETTLE_MS,
+      pace: { perSecond: streams * perSecond },
+      // Every stream has sent something by then.
+      warmMs: settleMs,
       measureMs: measureMs + 1000,
     },
     runtime,
   );
-  await sleep(SETTLE_MS);
+  await sleep(settleMs);
   const from = await sample(runtime);
   await sleep(measureMs);
   const to = await sample(runtime);
@@ -150,18 +155,17 @@ export async function measureDay(
   await runtime.stop();
   const size = box.checkpointBytes(state);
   box.removeState(state);
-  return { day: dayOf({ streams, lingerMs, from, to, size, rssBytes: busy.rssBytesHighest }), idle };
+  return { day: dayOf({ plan, from, to, size, rssBytes: busy.rssBytesHighest }), idle };
 }
 
 function dayOf(found: {
-  readonly streams: number;
-  readonly lingerMs: number;
+  readonly plan: DayPlan;
   readonly from: Sample;
   readonly to: Sample;
   readonly size: number;
   readonly rssBytes: number;
 }): DailyRow {
-  const { streams, lingerMs, from, to, size, rssBytes } = found;
+  const { plan, from, to, size, rssBytes } = found;
   const counted = (name: string): number => (to.metrics[name] ?? 0) - (from.metrics[name] ?? 0);
   const perDay = DAY_SECONDS / ((to.atMs - from.atMs) / 1000);
   const journalBytes = counted("journal_bytes_written") * perDay;
@@ -175,9 +179,7 @@ function dayOf(found: {
     (events * perDay * replayMsPerEvent) / limits.replayMsMax,
   );
   return {
-    streams,
-    readingsPerSecond: 1,
-    lingerMs,
+    ...plan,
     journalGb: journalBytes / 1e9,
     checkpointGb: (checkpoints * size) / 1e9,
     checkpoints: Math.round(checkpoints),

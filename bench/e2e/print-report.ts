@@ -60,13 +60,17 @@ function printRecovery(rows: readonly RecoveryRow[]): void {
     whole(row.events),
     whole(row.recoveryMs),
     whole(row.startMs),
+    whole(row.startCpuMs),
   ]);
-  printTable(["restart after a kill", "checkpoint MiB", "journal MiB", "messages", "recovery ms", "ready after ms"], cells);
+  printTable(
+    ["restart after a kill", "checkpoint MiB", "journal MiB", "messages", "recovery ms", "ready after ms", "its CPU ms"],
+    cells,
+  );
 }
 
 function printDay(day: readonly DailyRow[], idle: readonly IdleRow[]): void {
   const cells = day.map((row, i) => [
-    `${whole(row.streams)} streams, linger ${row.lingerMs} ms`,
+    `${whole(row.streams)} streams, ${row.perSecond}/s each, linger ${row.lingerMs} ms`,
     row.journalGb.toFixed(2),
     row.journalPagesGb.toFixed(2),
     row.checkpointGb.toFixed(2),
@@ -76,7 +80,7 @@ function printDay(day: readonly DailyRow[], idle: readonly IdleRow[]): void {
     `${(100 * idle[i]!.cpuShare).toFixed(2)} %`,
   ]);
   const header = [
-    "a day at 1 reading/s a stream",
+    "a day, 1 reading a message",
     "journal GB",
     "in pages GB",
     "checkpoint GB",

@@ -31,8 +31,10 @@ export interface CheckpointerOptions {
 
 /** After a checkpoint that found no room. */
 const RETRY_MS = 60_000;
-/** Of the time of a step, how much the steps before it still count. */
+/** How much a pass counts when the next one is done: a pass of many events tells more of a replay than one of few. */
 const STEP_TIME_MEMORY = 0.99;
+/** At the start as many events count as free: the first passes run uncompiled code, and must not make a checkpoint due by themselves. */
+const EVENTS_ASSUMED = 10_000;
 
 export class Checkpointer {
   readonly #options: CheckpointerOptions;
@@ -43,7 +45,9 @@ export class Checkpointer {
   #writtenAtMs: number;
   #notBeforeMs = -Infinity;
   #wanted = false;
-  #msPerEvent = 0;
+  /** Of passes lately, each counted by how long ago it was. */
+  #workMs = 0;
+  #workEvents = EVENTS_ASSUMED;
 
   constructor(options: CheckpointerOptions) {
     this.#options = options;
@@ -53,14 +57,17 @@ export class Checkpointer {
 
   /** Learns how long events take, so that it can tell how long a replay would. */
   noteWork(events: number, ms: number): void {
-    if (events > 0) this.#msPerEvent = STEP_TIME_MEMORY * this.#msPerEvent + (1 - STEP_TIME_MEMORY) * (ms / events);
+    if (events === 0) return;
+    this.#workMs = STEP_TIME_MEMORY * this.#workMs + ms;
+    this.#workEvents = STEP_TIME_MEMORY * this.#workEvents + events;
   }
 
   get isDue(): boolean {
     const { journal, commit, clock, metrics } = this.#options;
-    const replayMs = (commit.releasedPosition - this.#position) * this.#msPerEvent;
+    const msPerEvent = this.#workMs / this.#workEvents;
+    const replayMs = (commit.releasedPosition - this.#position) * msPerEvent;
     metrics.gauge("replay_ms_expected").set(replayMs);
-    metrics.gauge("replay_ms_per_event").set(this.#msPerEvent);
+    metrics.gauge("replay_ms_per_event").set(msPerEvent);
     const now = clock.monotonicMs();
     if (this.#writing !== undefined || now < this.#notBeforeMs || commit.releasedPosition === this.#position) return false;
     const bytes = journal.bytes - this.#journalBytes;
