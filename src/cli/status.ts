@@ -47,7 +47,7 @@ function countLines(metrics: Status["metrics"]): string[] {
     .filter(([name, value]) => value !== 0 && !name.endsWith("_highest"))
     .toSorted(([a], [b]) => (a < b ? -1 : 1));
   const width = Math.max(0, ...counts.map(([name]) => name.length));
-  return counts.map(([name, value]) => `  ${name.padEnd(width)}  ${value}`);
+  return counts.map(([name, value]) => `  ${name.padEnd(width)}  ${Number.isInteger(value) ? value : value.toPrecision(3)}`);
 }
 
 /** The status for people; every value of it is in `--json`. */

@@ -71,7 +71,14 @@ t.test("a status reads as a person asks: the broker first, then the groups, then
     releasedPosition: 9,
     outbox: { messages: 3, bytes: 100 },
     broker: { intake: true, sink: false },
-    metrics: { streams: 2, streams_highest: 2, readings_accepted: 7, 'readings_refused{reason="missing"}': 1, dead_letters: 0 },
+    metrics: {
+      streams: 2,
+      streams_highest: 2,
+      readings_accepted: 7,
+      'readings_refused{reason="missing"}': 1,
+      dead_letters: 0,
+      replay_ms: 0.0199924,
+    },
   };
   t.strictSame(statusLines(status), [
     "hall-3: up 1 d 2 h, 2 streams",
@@ -80,6 +87,7 @@ t.test("a status reads as a person asks: the broker first, then the groups, then
     "counted since the start:",
     "  readings_accepted                   7",
     '  readings_refused{reason="missing"}  1',
+    "  replay_ms                           0.0200",
     "  streams                             2",
   ]);
   for (const [upSeconds, expected] of [
