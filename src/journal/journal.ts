@@ -6,18 +6,20 @@ import { writeFully } from "../base/disk.ts";
 import type { Disk, DiskFile } from "../base/disk.ts";
 import { HiddenstateError, isDiskFull, reasonOf } from "../base/errors.ts";
 import type { JournalEvent } from "./events.ts";
-import { findSegmentFiles, holdsLostBlocks, readStart } from "./segment-files.ts";
+import { carryOver } from "./carry-over.ts";
+import { findSegmentFiles, judgeDoubtful, readStart } from "./segment-files.ts";
 import type { Segment, SegmentFiles } from "./segment-files.ts";
-import { decodeBlock, encodeSegmentHeader, provesDamage, readBlock, SEGMENT_HEADER_BYTES } from "./segment.ts";
-import type { BlockBuffer, BlockPlace, SegmentHeader } from "./segment.ts";
-import { settleSegment } from "./settle-segment.ts";
-import { SpareSegments } from "./spare-segments.ts";
+import { readSegment } from "./read-segment.ts";
+import type { Place } from "./read-segment.ts";
+import { encodeSegmentHeader, SEGMENT_HEADER_BYTES } from "./segment.ts";
+import type { BlockBuffer, SegmentHeader } from "./segment.ts";
+import { makeFullSize, SpareSegments } from "./spare-segments.ts";
 
 export interface JournalOptions {
   readonly disk: Disk;
   readonly directory: string;
   readonly segmentBytes: number;
-  /** The longest block ever appended, header included: what a torn write can have touched. */
+  /** The longest block ever appended, header included. */
   readonly blockBytesMax: number;
 }
 
@@ -42,12 +44,12 @@ export class Journal {
   #file: DiskFile | undefined;
   #offset = SEGMENT_HEADER_BYTES;
   #position = 0;
-  /** Bytes that were once durable have changed in the segment read last. */
-  #tailDamaged = false;
   /** The last segment's tail cannot be continued. */
   #tailBroken = false;
-  /** Where the blocks begin in the segment read last that may never have reached the disk. */
-  #unsyncedFrom = 0;
+  /** The CRC of the last block. */
+  #crc = 0;
+  /** Of the last segment: where the blocks begin of which nothing proves that they are on stable storage. */
+  #unproven: Place | undefined;
   #failed = false;
   #isSynced = true;
   /** Everything before it is on stable storage. */
@@ -112,87 +114,76 @@ export class Journal {
     }
     let damaged = first < 0 && from > 0;
     for (let i = Math.max(first, 0); i < this.#segments.length; i++) {
+      const segment = this.#segments[i]!;
       const end = this.#segments[i + 1]?.base ?? Infinity;
-      const position = await this.#readSegment(this.#segments[i]!, end, async (event, at) => {
+      const { bytes } = await readStart(this.#options.disk, segment.path);
+      // A checkpoint is finished only once the journal before it is on stable storage.
+      const report = await readSegment(bytes, segment, end, from, async (event, at) => {
         if (at < from) return;
         events++;
         await visit(event, at);
       });
+      const { offset, position, previous } = report.end;
+      this.#bytes += offset - SEGMENT_HEADER_BYTES;
+      this.#offset = offset;
+      this.#crc = previous;
+      this.#unproven = report.unproven;
       this.#position = Math.max(position, from);
       this.#synced = this.#position;
-      if (this.#tailDamaged || (end === Infinity && position < from) || (end !== Infinity && position < end)) {
+      if (report.isDamaged || (end === Infinity && position < from) || (end !== Infinity && position < end)) {
         damaged = true;
         this.#tailBroken = true;
-        this.#segments[i]!.isDamaged = true;
-        this.#setAside.push(...this.#segments.splice(i + 1).map((segment) => segment.path));
+        segment.isDamaged = true;
+        this.#setAside.push(...this.#segments.splice(i + 1).map((later) => later.path));
       }
     }
-    if (await this.#judgeDoubtful(damaged)) damaged = true;
+    const place = { generation: this.#segments.at(-1)?.generation ?? 0, position: this.#position };
+    const { usable, setAside, isLost } = await judgeDoubtful(this.#options.disk, this.#files, place, damaged);
+    for (const path of usable) this.#spares.keep(path);
+    this.#setAside.push(...setAside);
+    if (isLost) damaged = true;
     return { position: this.#position, events, damaged };
   }
 
-  /** What becomes of files without a header. Returns whether events after the last segment may be gone. */
-  async #judgeDoubtful(damaged: boolean): Promise<boolean> {
-    const { doubtful, isMeddledWith } = this.#files;
-    const generation = this.#segments.at(-1)?.generation ?? 0;
-    let lost = isMeddledWith;
-    for (const { path, isUsable } of doubtful) {
-      const isLost = await holdsLostBlocks(this.#options.disk, path, generation, this.#position);
-      if (isUsable && !isLost && !damaged) this.#spares.keep(path);
-      else this.#setAside.push(path);
-      if (isLost) lost = true;
-    }
-    return lost;
-  }
-
-  /** Visits the events of a segment up to position `end` or the first bad block; returns the position reached. */
-  async #readSegment(
-    segment: Segment,
-    end: number,
-    visit: (event: JournalEvent, position: number) => Promise<void>,
-  ): Promise<number> {
-    const { bytes } = await readStart(this.#options.disk, segment.path);
-    let position = segment.base;
-    this.#offset = SEGMENT_HEADER_BYTES;
-    this.#tailDamaged = false;
-    const unsynced: BlockPlace[] = [];
-    while (position < end) {
-      const place = { generation: segment.generation, offset: this.#offset, position };
-      const block = readBlock(bytes, place);
-      if (block === undefined) {
-        this.#tailDamaged = provesDamage(bytes, place);
-        break;
-      }
-      unsynced.push(place);
-      while (unsynced[0]!.position < block.synced) unsynced.shift();
-      for (const event of decodeBlock(block)) await visit(event, position++);
-      this.#offset += block.bytes;
-      this.#bytes += block.bytes;
-    }
-    const first = unsynced[0]?.offset ?? SEGMENT_HEADER_BYTES;
-    this.#unsyncedFrom = first === SEGMENT_HEADER_BYTES ? 0 : first;
-    return position;
-  }
-
   /**
-   * Makes what was replayed durable and the journal ready to append: a process may have died between write and sync or of a failed sync,
-   * and a torn block may stand behind the last good one.
+   * Makes what was replayed durable and the journal ready to append: a process may have died between write and sync, or of a sync that
+   * failed.
    */
   async makeWritable(): Promise<void> {
-    const { disk, directory, segmentBytes, blockBytesMax } = this.#options;
-    const tail = { from: this.#unsyncedFrom, to: this.#offset, clearBytesMax: this.#tailBroken ? 0 : blockBytesMax };
+    const { disk, directory, segmentBytes } = this.#options;
     await this.#guard(async () => {
       await disk.makeDirectory(directory);
+      for (const path of this.#files.cut) await makeFullSize(disk, path, segmentBytes);
       for (const path of this.#setAside) await disk.rename(path, damagedName(path));
       for (const path of this.#files.unfinished) await disk.remove(path);
-      for (const { path } of this.#segments.slice(0, -1)) await settleSegment(disk, path, segmentBytes);
-      const last = this.#segments.at(-1);
-      if (last !== undefined) await settleSegment(disk, last.path, segmentBytes, tail);
       await disk.syncDirectory(directory);
-      if (this.isEmpty || this.#tailBroken) await this.#rotate();
-      else this.#file = await disk.open(this.#segments.at(-1)!.path, "write");
+      const last = this.#segments.at(-1);
+      if (last === undefined || this.#tailBroken) await this.#rotate();
+      else await this.#continue(last, this.#unproven!);
     });
     this.#spares.prepare();
+  }
+
+  /** Goes on in the last segment where all of it is on stable storage, else in another, which takes over what may not be. */
+  async #continue(last: Segment, first: Place): Promise<void> {
+    const { disk } = this.#options;
+    const isProven = first.position === this.#position && first.position > last.base;
+    const path = isProven ? undefined : await this.#spares.take().catch(passFullDisk);
+    if (path === undefined) {
+      this.#file = await disk.open(last.path, "write");
+      // On a full disk there is no other segment: what cannot go elsewhere is synced where it stands.
+      if (!isProven) await this.#file.datasync();
+      return;
+    }
+    const generation = this.#nextGeneration++;
+    const { header, end } = await carryOver(disk, { from: last, first, end: this.#offset }, { path, generation });
+    this.#offset = end.offset;
+    this.#crc = end.previous;
+    this.#file = await disk.open(path, "write");
+    // Nothing of these is needed any more, and starts that follow each other quickly must not fill the disk.
+    const superseded = this.#segments.filter(({ base }) => base >= header.base);
+    this.#segments = [...this.#segments.filter(({ base }) => base < header.base), { ...header, path }];
+    for (const segment of superseded) await this.#spares.offer(segment.path);
   }
 
   /**
@@ -205,8 +196,10 @@ export class Journal {
     await this.#guard(async () => {
       if (this.#offset + block.bytes > this.#options.segmentBytes) await this.#rotate();
       const { generation } = this.#segments.at(-1)!;
-      const bytes = block.seal({ generation, offset: this.#offset, position: this.#position }, this.#synced);
+      const place = { generation, offset: this.#offset, position: this.#position };
+      const bytes = block.seal(place, this.#crc, this.#synced);
       await writeFully(this.#file!, bytes, this.#offset);
+      this.#crc = block.crc;
       this.#isSynced = false;
       this.#offset += bytes.length;
       this.#position += block.count;
@@ -273,7 +266,7 @@ export class Journal {
   async #rotate(): Promise<void> {
     const path = await this.#spares.take();
     if (this.#file !== undefined) await this.sync();
-    const header: SegmentHeader = { generation: this.#nextGeneration, base: this.#position };
+    const header: SegmentHeader = { generation: this.#nextGeneration, base: this.#position, previous: this.#crc };
     const file = await this.#options.disk.open(path, "write");
     try {
       await writeFully(file, encodeSegmentHeader(header), 0);
@@ -289,6 +282,10 @@ export class Journal {
     this.#offset = SEGMENT_HEADER_BYTES;
     this.#spares.prepare();
   }
+}
+
+function passFullDisk(thrown: unknown): undefined {
+  if (!isDiskFull(thrown)) throw thrown;
 }
 
 function damagedName(path: string): string {

@@ -33,6 +33,8 @@ export interface SegmentFiles {
   readonly doubtful: readonly DoubtfulFile[];
   /** Further copies of a segment: some tool's, for the journal never makes one. */
   readonly copies: readonly string[];
+  /** Segments that something else has cut short. */
+  readonly cut: readonly string[];
   readonly numberMax: number;
   /** Something else than the journal has cut a file short, or put a second copy of one there. */
   readonly isMeddledWith: boolean;
@@ -74,7 +76,7 @@ export async function findSegmentFiles(disk: Disk, directory: string, segmentByt
   const short: { path: string; number: number }[] = [];
   const doubtful: DoubtfulFile[] = [];
   let numberMax = 0;
-  let isMeddledWith = false;
+  const cut: string[] = [];
   for (const name of (await disk.list(directory)).toSorted()) {
     const match = NAME.exec(name);
     if (match === null) continue;
@@ -87,7 +89,7 @@ export async function findSegmentFiles(disk: Disk, directory: string, segmentByt
     if (typeof header !== "string") {
       segments.push({ ...header, path });
       // Full-size and synced before their first use.
-      if (size < segmentBytes) isMeddledWith = true;
+      if (size < segmentBytes) cut.push(path);
     } else if (bytes.some((byte) => byte !== 0)) doubtful.push({ path, isUsable: header === "unused" && size >= segmentBytes });
     else if (size < segmentBytes) short.push({ path, number });
     else unused.push(path);
@@ -101,18 +103,40 @@ export async function findSegmentFiles(disk: Disk, directory: string, segmentByt
     unfinished: short.map(({ path }) => path),
     doubtful,
     copies,
+    cut,
     numberMax,
     // One that is begun is finished, or removed, before the next begins.
-    isMeddledWith: isMeddledWith || copies.length > 0 || short.some(({ number }) => number < numberMax),
+    isMeddledWith: cut.length > 0 || copies.length > 0 || short.some(({ number }) => number < numberMax),
   };
 }
 
 /** Whether a doubtful file holds a block that was written when the journal was already on stable storage past `position`. */
-export async function holdsLostBlocks(disk: Disk, path: string, lastGeneration: number, position: number): Promise<boolean> {
+async function holdsLostBlocks(disk: Disk, path: string, lastGeneration: number, position: number): Promise<boolean> {
   const { bytes } = await readStart(disk, path);
   const offset = SEGMENT_HEADER_BYTES - BLOCK_HEADER_BYTES;
   for (let generation = lastGeneration + 1; generation <= lastGeneration + LOST_HEADERS_MAX; generation++) {
     if (provesDamage(bytes, { generation, offset, position })) return true;
   }
   return false;
+}
+
+/**
+ * What becomes of files without a header, where the journal ends at `last`: those that may be used again, and those to be set aside.
+ * `isLost`: events after its end may be gone.
+ */
+export async function judgeDoubtful(
+  disk: Disk,
+  { doubtful, isMeddledWith }: SegmentFiles,
+  last: { readonly generation: number; readonly position: number },
+  damaged: boolean,
+): Promise<{ readonly usable: readonly string[]; readonly setAside: readonly string[]; readonly isLost: boolean }> {
+  const usable: string[] = [];
+  const setAside: string[] = [];
+  let isLost = isMeddledWith;
+  for (const { path, isUsable } of doubtful) {
+    const holdsLost = await holdsLostBlocks(disk, path, last.generation, last.position);
+    (isUsable && !holdsLost && !damaged ? usable : setAside).push(path);
+    if (holdsLost) isLost = true;
+  }
+  return { usable, setAside, isLost };
 }

@@ -1,9 +1,11 @@
 // The bytes of a journal segment, format 1: a page with two copies of the header, then blocks. A block's CRC is seeded with the
-// segment's generation, the block's offset and its first position, so bytes left over from an earlier use of the file are never
-// taken for a block.
+// segment's generation, the block's offset and its first position, and it names the CRC of the block before it: neither bytes left over
+// from an earlier use of the file nor a block of another continuation, written before a power cut and never synced, is ever taken for
+// the next one.
 //
-// header: "HSJS", u32 format, u32 generation, f64 base position, u32 CRC-32C of the bytes before it
-// block:  u32 bytes of the body, u32 CRC-32C, u32 events, u32 zero, f64 first position, f64 synced position, body, zeros up to 8 bytes
+// header: "HSJS", u32 format, u32 generation, f64 base position, u32 CRC of the block before the first, u32 CRC-32C of the bytes before it
+// block:  u32 bytes of the body, u32 CRC-32C, u32 events, u32 CRC of the block before, f64 first position, f64 synced position, body,
+//         zeros up to 8 bytes
 //
 // The synced position says how far the journal was on stable storage when the block was written: a whole block behind a broken one proves
 // that the broken one was once whole, or that it need not have been.
@@ -17,7 +19,7 @@ export const BLOCK_HEADER_BYTES = 32;
 const BLOCK_ALIGNMENT = 8;
 const MAGIC = 0x534a5348; // "HSJS", little-endian
 const FORMAT = 1;
-const HEADER_FIELD_BYTES = 20;
+const HEADER_FIELD_BYTES = 24;
 const HEADER_COPY_OFFSETS = [0, SEGMENT_HEADER_BYTES / 2];
 
 export interface SegmentHeader {
@@ -25,6 +27,8 @@ export interface SegmentHeader {
   readonly generation: number;
   /** The position of the segment's first event. */
   readonly base: number;
+  /** The CRC of the journal's block before it; 0 where there is none. */
+  readonly previous: number;
 }
 
 export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
@@ -33,6 +37,7 @@ export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
   writer.u32(FORMAT);
   writer.u32(header.generation);
   writer.f64(header.base);
+  writer.u32(header.previous);
   writer.u32(crc32c(writer.written));
   const page = new Uint8Array(SEGMENT_HEADER_BYTES);
   for (const offset of HEADER_COPY_OFFSETS) page.set(writer.written, offset);
@@ -45,7 +50,7 @@ export function decodeSegmentHeader(page: Uint8Array): SegmentHeader | "unused" 
     if (page.length < offset + HEADER_FIELD_BYTES + 4) break;
     const reader = new ByteReader(page, offset);
     if (reader.u32() !== MAGIC || reader.u32() !== FORMAT) continue;
-    const header = { generation: reader.u32(), base: reader.f64() };
+    const header = { generation: reader.u32(), base: reader.f64(), previous: reader.u32() };
     if (reader.u32() === crc32c(page, 0, offset, offset + HEADER_FIELD_BYTES)) return header;
   }
   return page.every((byte) => byte === 0) ? "unused" : "unreadable";
@@ -79,11 +84,12 @@ function blockBytes(bodyBytes: number): number {
 
 /** A block being filled, to be written in one piece. */
 export class BlockBuffer {
-  readonly #writer = new ByteWriter(64 * 1024);
+  readonly #writer = new ByteWriter(4096);
   #context = createBlockContext();
   #count = 0;
   /** Once sealed, which may happen more than once. */
   #bodyBytes: number | undefined;
+  #crc = 0;
 
   constructor() {
     this.clear();
@@ -92,6 +98,11 @@ export class BlockBuffer {
   /** Events in it. */
   get count(): number {
     return this.#count;
+  }
+
+  /** Of the block as it was last sealed. */
+  get crc(): number {
+    return this.#crc;
   }
 
   /** What it will take up in its segment. */
@@ -112,16 +123,28 @@ export class BlockBuffer {
     this.#count++;
   }
 
-  /** The finished block for its place; a view that lasts until the next `clear`. Nothing is added afterwards. */
-  seal(place: BlockPlace, synced: number): Uint8Array {
+  /** Takes over what a block read elsewhere holds. */
+  refill({ body, count }: ReadBlock): void {
+    this.clear();
+    this.#writer.raw(body);
+    this.#count = count;
+  }
+
+  /**
+   * The finished block for its place, behind the block of CRC `previous`; a view that lasts until the next `clear`. Nothing is added
+   * afterwards.
+   */
+  seal(place: BlockPlace, previous: number, synced: number): Uint8Array {
     this.#bodyBytes ??= this.#writer.length - BLOCK_HEADER_BYTES;
     const bodyBytes = this.#bodyBytes;
     while (this.#writer.length % BLOCK_ALIGNMENT !== 0) this.#writer.u8(0);
     this.#writer.patchU32(0, bodyBytes);
     this.#writer.patchU32(8, this.#count);
+    this.#writer.patchU32(12, previous);
     this.#writer.patchF64(16, place.position);
     this.#writer.patchF64(24, synced);
-    this.#writer.patchU32(4, blockCrc(this.#writer.written, 0, bodyBytes, place));
+    this.#crc = blockCrc(this.#writer.written, 0, bodyBytes, place);
+    this.#writer.patchU32(4, this.#crc);
     return this.#writer.written;
   }
 }
@@ -131,6 +154,9 @@ export interface ReadBlock {
   /** Header, body and padding. */
   readonly bytes: number;
   readonly body: Uint8Array;
+  readonly crc: number;
+  /** The CRC of the block before it. */
+  readonly previous: number;
   /** The journal was on stable storage up to here when the block was written. */
   readonly synced: number;
 }
@@ -143,14 +169,14 @@ export function readBlock(segment: Uint8Array, place: BlockPlace): ReadBlock | u
   const bodyBytes = reader.u32();
   const crc = reader.u32();
   const count = reader.u32();
-  reader.u32();
+  const previous = reader.u32();
   const position = reader.f64();
   const synced = reader.f64();
   if (position !== place.position) return undefined;
   if (bodyBytes === 0 || count === 0 || start + BLOCK_HEADER_BYTES + bodyBytes > segment.length) return undefined;
   if (blockCrc(segment, start, bodyBytes, place) !== crc) return undefined;
   const body = segment.subarray(start + BLOCK_HEADER_BYTES, start + BLOCK_HEADER_BYTES + bodyBytes);
-  return { count, bytes: blockBytes(bodyBytes), body, synced };
+  return { count, bytes: blockBytes(bodyBytes), body, crc, previous, synced };
 }
 
 /** How far a segment's whole blocks go: the position behind the last. */

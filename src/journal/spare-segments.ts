@@ -10,6 +10,17 @@ export async function writeZeros(file: DiskFile, start: number, end: number): Pr
     await writeFully(file, ZEROS.subarray(0, Math.min(ZEROS.length, end - at)), at);
 }
 
+/** Gives a segment that was cut short its size back. */
+export async function makeFullSize(disk: Disk, path: string, segmentBytes: number): Promise<void> {
+  const file = await disk.open(path, "write");
+  try {
+    await writeZeros(file, await file.size(), segmentBytes);
+    await file.datasync();
+  } finally {
+    await file.close();
+  }
+}
+
 export class SpareSegments {
   readonly #disk: Disk;
   readonly #directory: string;

@@ -326,6 +326,47 @@ t.test("after a failed sync nothing is written again", async (t) => {
   await t.rejects(append(journal, ["b"]), { message: "a journal is not used after a failure" });
 });
 
+t.test(
+  "what a failed sync has left in the page cache is durable before anyone relies on it, and is not written over",
+  async (t) => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const disk = new MemoryDisk();
+      const journal = await begun(disk);
+      await append(journal, ["a"]);
+      await append(journal, ["b"]);
+      disk.intercept = (call) => {
+        if (call === "datasync") throw Object.assign(new Error("EIO"), { code: "EIO" });
+      };
+      await t.rejects(append(journal, ["c"]), { code: "disk_failed" });
+      disk.intercept = () => {};
+      const before = disk.bytes(`${directory}/segment-000001`).slice();
+      const { journal: again, texts } = await reopen(disk);
+      t.strictSame(texts, ["a", "b", "c"], "the process sees it");
+      await again.makeWritable();
+      t.strictSame(disk.bytes(`${directory}/segment-000001`), before, "where it stands it stays");
+      if (seed % 2 === 0) await append(again, ["d"]);
+      disk.powerCut(createRandom(seed));
+      const last = await reopen(disk);
+      t.strictSame(last.texts, seed % 2 === 0 ? ["a", "b", "c", "d"] : ["a", "b", "c"]);
+      t.notOk(last.damaged);
+    }
+  },
+);
+
+t.test("starts that follow each other quickly take no more room than one", async (t) => {
+  const disk = new MemoryDisk();
+  await append(await begun(disk), ["a"]);
+  let files = 0;
+  for (let start = 0; start < 6; start++) {
+    const { journal, texts } = await reopen(disk);
+    t.strictSame(texts, ["a"]);
+    await journal.makeWritable();
+    await journal.close();
+    if (start === 1) files = disk.paths.length;
+  }
+  t.equal(disk.paths.length, files);
+});
+
 t.test("2,000 damaged journals give a prefix of what was written, never anything else", async (t) => {
   const disk = new MemoryDisk();
   const journal = await begun(disk);

@@ -1,66 +1,24 @@
-// A disk in memory that forgets what was not synced: writes and folder entries are pending until `datasync` and `syncDirectory`, and a
-// power cut keeps a random part of the pending ones, tears one at a byte and drops the rest. A `datasync` that fails drops the pending
-// ones as the page cache does: they are still read, and no later `datasync` makes them durable.
-import { dirname } from "node:path";
+// A disk in memory that forgets what was not synced, at once and without faults but those that a test puts in the way of a call. A
+// `datasync` that fails drops the pending changes as the page cache does: they are still read, and no later `datasync` makes them durable.
 import type { Disk, DiskFile, OpenMode } from "../../src/base/disk.ts";
-import { grown } from "../../src/base/grown.ts";
 import type { Random } from "../../src/base/random.ts";
-
-interface PendingWrite {
-  readonly bytes: Uint8Array;
-  readonly position: number;
-}
-
-type PendingChange = PendingWrite | { readonly length: number };
-
-class Inode {
-  durable = new Uint8Array(0);
-  now = new Uint8Array(0);
-  pending: PendingChange[] = [];
-}
-
-function apply(to: Uint8Array<ArrayBuffer>, change: PendingChange): Uint8Array<ArrayBuffer> {
-  if ("length" in change) {
-    return change.length <= to.length ? to.slice(0, change.length) : grown(to, new Uint8Array(change.length));
-  }
-  const end = change.position + change.bytes.length;
-  const into = end > to.length ? grown(to, new Uint8Array(end)) : to;
-  into.set(change.bytes, change.position);
-  return into;
-}
-
-function failure(code: string, path: string): Error {
-  return Object.assign(new Error(`${code}: ${path}`), { code });
-}
+import { DiskImage } from "./disk-image.ts";
+import type { Inode } from "./disk-image.ts";
 
 /** What a test may do to a call before it is carried out: throw in its place, or say how many bytes a read or write takes at most. */
 export type Interceptor = (call: string, path: string) => void | number;
 
 export class MemoryDisk implements Disk {
-  /** As the running process sees it. */
-  #entries = new Map<string, Inode>();
-  /** What is left after a power cut. */
-  #durableEntries = new Map<string, Inode>();
-  readonly #folders = new Set<string>(["/"]);
+  readonly #image = new DiskImage();
   intercept: Interceptor = () => {};
   syncs = 0;
 
   async open(path: string, mode: OpenMode): Promise<DiskFile> {
     this.intercept("open", path);
-    let inode = this.#entries.get(path);
-    if (inode === undefined) {
-      if (mode !== "create") throw failure("ENOENT", path);
-      if (!this.#folders.has(dirname(path))) throw failure("ENOENT", dirname(path));
-      this.#entries.set(path, (inode = new Inode()));
-    }
-    return this.#file(inode, path);
+    return this.#file(this.#image.open(path, mode === "create"), path);
   }
 
   #file(inode: Inode, path: string): DiskFile {
-    const change = (pending: PendingChange): void => {
-      inode.pending.push(pending);
-      inode.now = apply(inode.now, pending);
-    };
     return {
       read: async (into, position) => {
         const most = this.intercept("read", path) ?? into.length;
@@ -70,20 +28,21 @@ export class MemoryDisk implements Disk {
       },
       write: async (from, position) => {
         const most = this.intercept("write", path) ?? from.length;
-        const bytes = from.slice(0, most);
-        change({ bytes, position });
-        return bytes.length;
+        return this.#image.write(inode, from.subarray(0, most), position);
       },
       truncate: async (length) => {
         this.intercept("truncate", path);
-        change({ length });
+        this.#image.truncate(inode, length);
       },
       datasync: async () => {
-        const pending = inode.pending;
-        inode.pending = [];
-        this.intercept("datasync", path);
+        try {
+          this.intercept("datasync", path);
+        } catch (thrown) {
+          this.#image.forgetPending(inode);
+          throw thrown;
+        }
         this.syncs++;
-        for (const made of pending) inode.durable = apply(inode.durable, made);
+        this.#image.sync(inode);
       },
       size: async () => {
         this.intercept("size", path);
@@ -97,33 +56,27 @@ export class MemoryDisk implements Disk {
 
   async list(path: string): Promise<string[]> {
     this.intercept("list", path);
-    return [...this.#entries.keys()].filter((name) => dirname(name) === path).map((name) => name.slice(path.length + 1));
+    return this.#image.list(path);
   }
 
   async makeDirectory(path: string): Promise<void> {
     this.intercept("makeDirectory", path);
-    for (let folder = path; !this.#folders.has(folder); folder = dirname(folder)) this.#folders.add(folder);
+    this.#image.makeFolder(path);
   }
 
   async rename(from: string, to: string): Promise<void> {
     this.intercept("rename", from);
-    const inode = this.#entries.get(from);
-    if (inode === undefined) throw failure("ENOENT", from);
-    this.#entries.delete(from);
-    this.#entries.set(to, inode);
+    this.#image.rename(from, to);
   }
 
   async remove(path: string): Promise<void> {
     this.intercept("remove", path);
-    this.#entries.delete(path);
+    this.#image.remove(path);
   }
 
   async syncDirectory(path: string): Promise<void> {
     this.intercept("syncDirectory", path);
-    for (const name of this.#durableEntries.keys()) {
-      if (dirname(name) === path && !this.#entries.has(name)) this.#durableEntries.delete(name);
-    }
-    for (const [name, inode] of this.#entries) if (dirname(name) === path) this.#durableEntries.set(name, inode);
+    this.#image.syncFolder(path);
   }
 
   async isFlashCard(): Promise<boolean> {
@@ -132,56 +85,24 @@ export class MemoryDisk implements Disk {
 
   async freeBytes(path: string): Promise<number> {
     this.intercept("freeBytes", path);
-    return 2 ** 40;
+    return this.#image.freeBytes;
   }
 
-  /** The power goes: of every file's pending changes some survive, one may be torn; entries never synced are gone or not. */
   powerCut(random: Random): void {
-    const names = new Set([...this.#entries.keys(), ...this.#durableEntries.keys()]);
-    const after = new Map<string, Inode>();
-    for (const name of names) {
-      const inode =
-        this.#entries.get(name) === this.#durableEntries.get(name) || random.next() < 0.5
-          ? this.#durableEntries.get(name)
-          : this.#entries.get(name);
-      if (inode !== undefined) after.set(name, inode);
-    }
-    for (const inode of new Set(after.values())) {
-      let bytes = inode.durable;
-      for (const change of inode.pending) {
-        const fate = random.next();
-        if (fate < 0.4) continue;
-        if (fate < 0.6 && "bytes" in change) {
-          const keep = Math.floor(random.next() * change.bytes.length);
-          bytes = apply(bytes, { bytes: change.bytes.slice(0, keep), position: change.position });
-        } else bytes = apply(bytes, change);
-      }
-      inode.durable = bytes;
-      inode.now = bytes.slice();
-      inode.pending = [];
-    }
-    this.#entries = after;
-    this.#durableEntries = new Map(after);
+    this.#image.powerCut(random);
   }
 
   /** The file's bytes as the running process sees them; to look at, or to damage. */
   bytes(path: string): Uint8Array {
-    const inode = this.#entries.get(path);
-    if (inode === undefined) throw failure("ENOENT", path);
-    return inode.now;
+    return this.#image.open(path, false).now;
   }
 
   /** Puts a durable file there, in the place of one that is. */
   put(path: string, bytes: Uint8Array): void {
-    const inode = new Inode();
-    inode.durable = bytes.slice();
-    inode.now = bytes.slice();
-    this.#entries.set(path, inode);
-    this.#durableEntries.set(path, inode);
-    for (let folder = dirname(path); !this.#folders.has(folder); folder = dirname(folder)) this.#folders.add(folder);
+    this.#image.put(path, bytes);
   }
 
   get paths(): string[] {
-    return [...this.#entries.keys()].toSorted();
+    return this.#image.paths.toSorted();
   }
 }
