@@ -17,6 +17,7 @@ const KINDS = [
   "notice",
   "confirmed",
   "held",
+  "sessionBegan",
 ] as const;
 const CODES = new Map<JournalEvent["kind"], number>(KINDS.map((kind, code) => [kind, code]));
 
@@ -245,6 +246,8 @@ export function encodeEvent(into: ByteWriter, event: JournalEvent, context: Bloc
       return into.blob(event.payload);
     case "confirmed":
       return into.varint(event.mark);
+    case "sessionBegan":
+      return;
   }
 }
 
@@ -275,5 +278,7 @@ export function decodeEvent(from: ByteReader, context: BlockContext): JournalEve
       return { kind, topic: from.text(), payload: from.blob() };
     case "confirmed":
       return { kind, mark: from.varint() };
+    case "sessionBegan":
+      return { kind };
   }
 }

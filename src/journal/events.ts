@@ -35,6 +35,11 @@ export interface WeakDelivery {
   readonly contentHash: number;
 }
 
+/** The broker has begun a session, in which packet ids start anew. */
+export interface SessionBeganEvent {
+  readonly kind: "sessionBegan";
+}
+
 /** The accepted readings of one message for one stream, with the outputs they gave. */
 export interface ReadingsEvent {
   readonly kind: "readings";
@@ -127,4 +132,5 @@ export type JournalEvent =
   | HeldEvent
   | CommandEvent
   | NoticeEvent
-  | ConfirmedEvent;
+  | ConfirmedEvent
+  | SessionBeganEvent;

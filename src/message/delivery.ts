@@ -9,8 +9,6 @@ export interface Delivery {
   readonly retain: boolean;
   /** 0 at QoS 0. */
   readonly packetId: number;
-  /** The broker's session this came in: differs after a session was lost. */
-  readonly session: number;
   /** This box's wall clock, milliseconds since 1970, and whether it could be believed. */
   readonly receivedAt: number;
   readonly clockSynced: boolean;

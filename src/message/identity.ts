@@ -1,13 +1,13 @@
 // The rule by which a reading is new, a repeat, or out of its time, from who the device says it is. Pure: it holds no state and reads
-// no clock; what it compares is journalled, so that a replay judges the same.
+// no clock. A replay judges nothing: the journal holds what was accepted.
 import { limits } from "../base/limits.ts";
 
-/** Where a stream stands, or what a reading says. `receivedAt`: this box's milliseconds since 1970 when it came. */
+/** Where a stream stands, or what a reading says. `seenMs`: when it came, on a clock that nobody sets. */
 export interface SequencePoint {
   readonly boot: number;
   readonly nonce: number;
   readonly sequence: number;
-  readonly receivedAt: number;
+  readonly seenMs: number;
 }
 
 /**
@@ -37,13 +37,17 @@ const BOOT_RESET = judged("boot_reset");
 
 /**
  * Judges `next` against the last accepted reading of its stream. A lower boot is believed once the higher one has been silent for
- * `limits.bootSilenceMs` by `receivedAt`, and only under another nonce: with the same one nothing tells it from an old message.
+ * `silenceMs`, and only under another nonce: with the same one nothing tells it from an old message.
  */
-export function judgeSequence(last: SequencePoint | undefined, next: SequencePoint): SequenceJudgement {
+export function judgeSequence(
+  last: SequencePoint | undefined,
+  next: SequencePoint,
+  silenceMs: number = limits.bootSilenceMs,
+): SequenceJudgement {
   if (last === undefined) return FIRST;
   if (next.boot > last.boot) return NEW_BOOT;
   if (next.boot < last.boot) {
-    const isSilent = next.receivedAt - last.receivedAt >= limits.bootSilenceMs;
+    const isSilent = next.seenMs - last.seenMs >= silenceMs;
     return isSilent && next.nonce !== last.nonce ? BOOT_RESET : STALE_BOOT;
   }
   if (next.nonce !== last.nonce) return BOOT_CONFLICT;

@@ -15,8 +15,8 @@ import type { InboundPacket, PacketPort, SessionFacts, Subscription } from "./pa
 export interface IntakeOptions {
   readonly port: PacketPort;
   readonly subscriptions: readonly Subscription[];
-  /** The number of the last session that is known, so that numbers go on over a restart; 0 where none is. */
-  readonly session?: number;
+  /** Whether there was a session before this process: then it can be lost. */
+  readonly hadSession?: boolean;
   readonly unsettledMessagesMax?: number;
   readonly unsettledBytesMax?: number;
   readonly clock: Clock;
@@ -24,6 +24,8 @@ export interface IntakeOptions {
   readonly log: Log;
   /** Gets every message, in the order of arrival. May settle it at once. */
   receive(delivery: Delivery): void;
+  /** The broker has begun a session, in which packet ids start anew: nothing of it comes before the promise is kept. */
+  sessionBegan?(): Promise<void>;
   /** The broker has granted the subscriptions: from now on nothing published to them passes us by. Called once. */
   subscribed?(): void;
   /** The broker refuses us for good; the reason says what to check. */
@@ -40,7 +42,7 @@ export class Intake {
   readonly #messagesMax: number;
   readonly #bytesMax: number;
   readonly #count: ReturnType<typeof counters>;
-  #session: number;
+  #hadSession: boolean;
   #isUp = false;
   #connection = 0;
   /** In the session at hand, and ever. */
@@ -57,7 +59,7 @@ export class Intake {
   constructor(options: IntakeOptions) {
     this.#options = options;
     this.#port = options.port;
-    this.#session = options.session ?? 0;
+    this.#hadSession = options.hadSession ?? false;
     this.#messagesMax = options.unsettledMessagesMax ?? limits.unsettledMessagesMax;
     this.#bytesMax = options.unsettledBytesMax ?? limits.unsettledBytesMax;
     this.#count = counters(options.metrics);
@@ -111,15 +113,23 @@ export class Intake {
     this.#count.connects.add();
     this.#count.up.set(1);
     if (!present) {
-      if (this.#session > 0) {
+      if (this.#hadSession) {
         this.#count.sessionLost.add();
         this.#options.log.warn("the broker has lost our session: messages sent while we were away may be missing");
       }
       this.#subscribed = false;
     }
-    if (!present || this.#session === 0) this.#session++;
+    this.#hadSession = true;
+    if (!present) void this.#beginSession();
     // At the start of a process the session may hold the subscriptions of an older config.
-    if (!this.#subscribed) this.#subscribe();
+    else if (!this.#subscribed) this.#subscribe();
+  }
+
+  async #beginSession(): Promise<void> {
+    const connection = this.#connection;
+    const told = this.#options.sessionBegan?.();
+    if (told !== undefined) await told;
+    if (connection === this.#connection && this.#isUp) this.#subscribe();
   }
 
   #down(): void {
@@ -176,7 +186,6 @@ export class Intake {
       dup: packet.dup,
       retain: packet.retain,
       packetId: packet.qos === 1 ? packet.packetId : 0,
-      session: this.#session,
       receivedAt: clock.wallMs(),
       clockSynced: clock.isSynced(),
       settle: () => {

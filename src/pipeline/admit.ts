@@ -26,6 +26,8 @@ export interface AdmitOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly streamsMax: number;
+  /** A lower boot is believed after this; as in `limits` where absent. */
+  readonly bootSilenceMs?: number;
 }
 
 export class Admit {
@@ -34,15 +36,20 @@ export class Admit {
   readonly #judge: JudgeReadings;
   readonly #reorder: Reorder;
   readonly #layoutNames = (hash: number): readonly string[] | undefined => this.#fold.layouts.get(hash)?.names;
-  /** The first of a process; what was recovered belongs to it. */
-  #session = 1;
 
   constructor(options: AdmitOptions) {
-    const { fold, ledger, metrics, clock } = options;
+    const { fold, ledger, metrics, clock, bootSilenceMs } = options;
     this.#options = options;
     this.#fold = fold;
     this.#reorder = new Reorder(fold, ledger, metrics, clock);
-    this.#judge = new JudgeReadings({ fold, ledger, reorder: this.#reorder, metrics, clock });
+    this.#judge = new JudgeReadings({ fold, ledger, reorder: this.#reorder, metrics, clock, bootSilenceMs });
+  }
+
+  /** The broker has begun a session: none of its messages repeats one of before. */
+  session(): void {
+    if (this.#fold.weakDeliveries.size === 0) return;
+    this.#fold.beginSession();
+    this.#options.ledger.push({ kind: "sessionBegan" });
   }
 
   layout(delivery: Delivery): void {
@@ -133,10 +140,6 @@ export class Admit {
   /** Without identity a message is a repeat only if the broker says so and its id and content are those of one accepted in this session. */
   #isWeakRepeat(batch: Batch): boolean {
     const { delivery } = batch;
-    if (delivery.session !== this.#session) {
-      this.#session = delivery.session;
-      this.#fold.weakDeliveries.clear();
-    }
     return delivery.qos === 1 && delivery.dup && this.#fold.isWeakRepeat(delivery.packetId, contentHash(batch));
   }
 }

@@ -25,6 +25,8 @@ export interface CheckpointerOptions {
   readonly metrics: Metrics;
   /** Of the checkpoint that the recovery began with; 0 without one. */
   readonly position: number;
+  /** A checkpoint is due after so much journal; as in `limits` where absent. */
+  readonly checkpointAfterBytes?: number;
   /** How fast it is written; Infinity for as fast as the disk takes it. */
   readonly bytesPerSecond: number;
 }
@@ -62,16 +64,20 @@ export class Checkpointer {
     this.#workEvents = STEP_TIME_MEMORY * this.#workEvents + events;
   }
 
+  /** Of the journal since the last checkpoint. */
+  get journalBytes(): number {
+    return this.#options.journal.bytes - this.#journalBytes;
+  }
+
   get isDue(): boolean {
-    const { journal, commit, clock, metrics } = this.#options;
+    const { commit, clock, metrics, checkpointAfterBytes = limits.checkpointAfterBytes } = this.#options;
     const msPerEvent = this.#workMs / this.#workEvents;
     const replayMs = (commit.releasedPosition - this.#position) * msPerEvent;
     metrics.gauge("replay_ms_expected").set(replayMs);
     metrics.gauge("replay_ms_per_event").set(msPerEvent);
     const now = clock.monotonicMs();
     if (this.#writing !== undefined || now < this.#notBeforeMs || commit.releasedPosition === this.#position) return false;
-    const bytes = journal.bytes - this.#journalBytes;
-    if (this.#wanted || bytes > Math.max(limits.checkpointAfterBytes, 4 * this.#sizeBytes)) return true;
+    if (this.#wanted || this.journalBytes > Math.max(checkpointAfterBytes, 4 * this.#sizeBytes)) return true;
     return replayMs > limits.replayMsMax || now - this.#writtenAtMs > limits.checkpointAfterMs;
   }
 

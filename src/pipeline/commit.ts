@@ -152,7 +152,8 @@ export class Commit {
   #release(group: Group): void {
     if (group.end <= this.#released.reached) return;
     const { outbox } = this.#options;
-    for (const { position, message } of group.messages) outbox.add(position, message);
+    // In volatile mode a group may go on filling after this: what has left must not leave again with the rest.
+    for (const { position, message } of group.messages.splice(0)) outbox.add(position, message);
     outbox.release(group.end);
     this.#released.advance(group.end);
   }

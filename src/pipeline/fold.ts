@@ -117,6 +117,11 @@ export class Fold {
     return JSON.stringify({ transaction: event.transaction, ok: true, command, stream });
   }
 
+  /** The broker has begun a session: packet ids of before mean nothing in it. */
+  beginSession(): void {
+    this.weakDeliveries.clear();
+  }
+
   rememberWeakDelivery(packetId: number, contentHash: number): void {
     this.weakDeliveries.set(`${packetId}:${contentHash}`, true);
   }
@@ -165,6 +170,8 @@ export class Fold {
         return this.enterEpoch(decodeEpochSettings(event.settings));
       case "layout":
         return this.addLayout(event);
+      case "sessionBegan":
+        return this.beginSession();
       case "streamAdded":
         this.addStream(event.group, event.row, event.key);
         return;

@@ -24,9 +24,15 @@ const DEVICE_TIME = 4;
 export class HeldReadings {
   readonly #byRow = new Map<number, HeldReading[]>();
   readonly #features: number;
+  #count = 0;
 
   constructor(features: number) {
     this.#features = features;
+  }
+
+  /** Readings held, of all rows. */
+  get count(): number {
+    return this.#count;
   }
 
   /** Rows that hold something. */
@@ -43,6 +49,7 @@ export class HeldReadings {
   }
 
   add(row: number, reading: HeldReading): void {
+    this.#count++;
     const list = this.#byRow.get(row);
     if (list === undefined) {
       this.#byRow.set(row, [reading]);
@@ -55,6 +62,7 @@ export class HeldReadings {
   /** Forgets what is held of a row up to a sequence number. */
   drop(row: number, upTo: number): void {
     const rest = this.of(row).filter(({ sequence }) => sequence > upTo);
+    this.#count -= this.of(row).length - rest.length;
     if (rest.length === 0) this.#byRow.delete(row);
     else this.#byRow.set(row, rest);
   }

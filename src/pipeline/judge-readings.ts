@@ -12,6 +12,7 @@ import type { Readings } from "../message/reading.ts";
 import { AcceptedReadings } from "./accepted-readings.ts";
 import type { Arrived } from "./accepted-readings.ts";
 import type { Fold, StreamRef } from "./fold.ts";
+import { LastSeen } from "./last-seen.ts";
 import type { Ledger } from "./ledger.ts";
 import type { ReadingReason } from "./refusals.ts";
 import type { Reorder } from "./reorder.ts";
@@ -90,6 +91,8 @@ export interface JudgeOptions {
   readonly reorder: Reorder;
   readonly metrics: Metrics;
   readonly clock: Clock;
+  /** A lower boot is believed after this; as in `limits` where absent. */
+  readonly bootSilenceMs?: number | undefined;
 }
 
 export class JudgeReadings {
@@ -99,8 +102,12 @@ export class JudgeReadings {
   readonly #metrics: Metrics;
   readonly #clock: Clock;
   /** What is compared, filled for each reading: objects made anew would be most of the garbage. */
-  readonly #last = { boot: 0, nonce: 0, sequence: 0, receivedAt: 0 };
-  readonly #next = { boot: 0, nonce: 0, sequence: 0, receivedAt: 0 };
+  readonly #last = { boot: 0, nonce: 0, sequence: 0, seenMs: 0 };
+  readonly #next = { boot: 0, nonce: 0, sequence: 0, seenMs: 0 };
+  /** By group. */
+  readonly #lastSeen: LastSeen[] = [];
+  readonly #startMs: number;
+  readonly #bootSilenceMs: number | undefined;
 
   constructor(options: JudgeOptions) {
     this.#fold = options.fold;
@@ -108,18 +115,26 @@ export class JudgeReadings {
     this.#reorder = options.reorder;
     this.#metrics = options.metrics;
     this.#clock = options.clock;
+    this.#bootSilenceMs = options.bootSilenceMs;
+    this.#startMs = options.clock.monotonicMs();
   }
 
   judge(batch: Batch, refused: RefusedReadings): void {
     const { entry, readings } = batch;
     const arrived = arrivedOf(batch);
     let ref = this.#fold.find(batch.key);
+    // Under another config fewer may be held than are.
+    if (ref !== undefined) this.#reorder.release(ref, entry.reorder);
     let accepted: AcceptedReadings | undefined;
     const close = (): void => {
       if (accepted !== undefined) this.#push(accepted, batch);
       accepted = undefined;
     };
     for (let i = 0; i < readings.count; i++) {
+      if (ref !== undefined && this.#reorder.isDue(ref)) {
+        close();
+        this.#reorder.release(ref, entry.reorder);
+      }
       const verdict = this.#verdict(ref, batch, i);
       const fault = this.#fault(batch, i, verdict);
       if (fault !== undefined) {
@@ -132,6 +147,7 @@ export class JudgeReadings {
         refused.add(refusal.reason, refusal.detail);
         continue;
       }
+      this.#lastSeenOf(ref.group.index).note(ref.row, this.#clock.monotonicMs());
       if (verdict?.verdict === "gap" && entry.reorder !== undefined) {
         close();
         this.#reorder.hold(ref, arrived, i);
@@ -145,7 +161,7 @@ export class JudgeReadings {
       if (accepted.add(i, missed)) this.#metrics.counter("time_backwards").add();
     }
     close();
-    if (ref !== undefined && entry.reorder !== undefined) this.#reorder.release(ref, entry.reorder);
+    if (ref !== undefined) this.#reorder.release(ref, entry.reorder);
   }
 
   #push(accepted: AcceptedReadings, batch: Batch): void {
@@ -158,23 +174,27 @@ export class JudgeReadings {
   }
 
   /** Undefined where the readings carry no identity: each is the next. */
-  #verdict(ref: StreamRef | undefined, { delivery, readings }: Batch, i: number): SequenceJudgement | undefined {
+  #verdict(ref: StreamRef | undefined, { readings }: Batch, i: number): SequenceJudgement | undefined {
     const { identity } = readings;
     if (identity === undefined) return undefined;
     const [last, next] = [this.#last, this.#next];
     next.boot = identity.boot;
     next.nonce = identity.nonce;
     next.sequence = readings.sequences[i]!;
-    next.receivedAt = delivery.receivedAt;
+    next.seenMs = this.#clock.monotonicMs();
     if (ref === undefined || ref.group.columns.steps[ref.row] === 0) return judgeSequence(undefined, next);
     const { group, row } = ref;
     last.boot = group.columns.boot[row]!;
     last.nonce = group.columns.nonce[row]!;
     last.sequence = group.columns.sequence[row]!;
-    last.receivedAt = group.columns.receivedAt[row]!;
-    const judged = judgeSequence(last, next);
+    last.seenMs = this.#lastSeenOf(group.index).atMs(row);
+    const judged = judgeSequence(last, next, this.#bootSilenceMs);
     const isHeld = judged.verdict === "gap" && group.held.has(row, next.sequence);
     return isHeld ? { verdict: "duplicate", missed: 0 } : judged;
+  }
+
+  #lastSeenOf(group: number): LastSeen {
+    return (this.#lastSeen[group] ??= new LastSeen(this.#startMs));
   }
 
   /** What is wrong with a reading by itself, or by its place in the sequence. */

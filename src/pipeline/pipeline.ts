@@ -3,56 +3,30 @@
 import type { Clock, Timer } from "../base/clock.ts";
 import { HiddenstateError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
-import type { Log } from "../base/log.ts";
-import type { Metrics } from "../base/metrics.ts";
-import type { CheckpointFiles } from "../journal/checkpoint-file.ts";
-import type { DiskReserve } from "../journal/disk-reserve.ts";
-import type { Journal } from "../journal/journal.ts";
 import type { Delivery } from "../message/delivery.ts";
 import { Admit } from "./admit.ts";
 import { Commands } from "./commands.ts";
 import type { Answer, CommandRequest } from "./commands.ts";
 import { Checkpointer } from "./checkpointer.ts";
 import { Commit } from "./commit.ts";
-import type { Durability } from "./durability.ts";
 import { Expiry } from "./expiry.ts";
-import type { Fold } from "./fold.ts";
 import { Ledger } from "./ledger.ts";
 import { MqttCommands } from "./mqtt-commands.ts";
-import type { Outbox } from "./outbox.ts";
+import type { PipelineOptions } from "./pipeline-options.ts";
 import { Refusals } from "./refusals.ts";
-import type { Routes } from "./routes.ts";
 import { encodeEpochSettings } from "./settings.ts";
 import type { EpochSettings } from "./settings.ts";
-
-export interface PipelineOptions {
-  readonly node: string;
-  readonly fold: Fold;
-  readonly journal: Journal;
-  readonly checkpoints: CheckpointFiles;
-  readonly outbox: Outbox;
-  readonly routes: Routes;
-  readonly reserve: DiskReserve;
-  readonly durability: Durability;
-  /** How fast a checkpoint is written. */
-  readonly bytesPerSecond: number;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly metrics: Metrics;
-  readonly streamsMax: number;
-  /** Streams without a reading for this long are removed. */
-  readonly streamExpiryMs: number;
-  /** Of the checkpoint that the recovery began with; 0 without one. */
-  readonly checkpointPosition: number;
-  /** The disk has failed or we have: nothing is acked or published from here on. */
-  readonly onFatal: (thrown: unknown) => void;
-}
 
 /** Settings that come into force in their turn. */
 interface Announced {
   readonly settings: EpochSettings;
   readonly begun: () => void;
   readonly refused: (thrown: unknown) => void;
+}
+
+/** The broker has begun a session. */
+interface SessionBegan {
+  readonly began: () => void;
 }
 
 interface Asked {
@@ -73,7 +47,7 @@ export class Pipeline {
   readonly #refusals: Refusals;
   readonly #commands: Commands;
   readonly #mqttCommands: MqttCommands;
-  #queue: (Delivery | Asked | Announced)[] = [];
+  #queue: (Delivery | Asked | Announced | SessionBegan)[] = [];
   #taken = 0;
   #scheduled = false;
   #running = false;
@@ -104,6 +78,8 @@ export class Pipeline {
     this.#clock = clock;
     this.#expiry = new Expiry({ ...options, ledger });
     outbox.onRoom(() => this.#wake());
+    // What was held before a restart goes on in time, whether others come or not.
+    this.#wake();
   }
 
   /** Everything before it is as durable as the mode promises. */
@@ -131,6 +107,14 @@ export class Pipeline {
     return new Promise((begun, refused) => {
       if (this.#failed) return refused(gone());
       this.#queue.push({ settings, begun, refused });
+      this.#wake();
+    });
+  }
+
+  /** The broker has begun a session; resolves once that is durable in every mode: its messages may come. */
+  sessionBegan(): Promise<void> {
+    return new Promise((began) => {
+      this.#queue.push({ began });
       this.#wake();
     });
   }
@@ -202,6 +186,9 @@ export class Pipeline {
     metrics.gauge("outbox_bytes").set(outbox.bytes);
     metrics.gauge("layouts").set(fold.layouts.size);
     metrics.gauge("transactions").set(fold.answers.size);
+    metrics.gauge("weak_deliveries").set(fold.weakDeliveries.size);
+    metrics.gauge("held_readings").set(fold.groups.reduce((sum, { held }) => sum + held.count, 0));
+    metrics.gauge("journal_bytes_to_replay").set(this.#checkpointer.journalBytes);
     metrics.gauge("block_events").set(this.#ledger.closedEvents);
     metrics.gauge("block_bytes").set(this.#ledger.closedBytes);
     metrics.gauge("commit_lag_events").set(this.#ledger.position - this.#commit.releasedPosition);
@@ -223,9 +210,15 @@ export class Pipeline {
   }
 
   /** Handles one delivery, command or change of settings; returns how many readings it brought. */
-  async #take(item: Delivery | Asked | Announced): Promise<number> {
+  async #take(item: Delivery | Asked | Announced | SessionBegan): Promise<number> {
     if ("settings" in item) {
       await this.#enterEpoch(item);
+      return 1;
+    }
+    if ("began" in item) {
+      this.#admit.session();
+      // What it fails of is told by the commit itself.
+      this.#commit.synced().then(item.began, () => {});
       return 1;
     }
     if ("request" in item) {

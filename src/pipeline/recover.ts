@@ -73,6 +73,7 @@ class Replay {
         this.#mark = event.mark;
         return;
       case "streamAdded":
+      case "sessionBegan":
       case "layout":
         return this.#fold.apply(event);
       default:

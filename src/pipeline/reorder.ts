@@ -49,16 +49,16 @@ export class Reorder {
     this.#metrics.counter("readings_held").add();
   }
 
-  /** Releases what has come to its turn, and more where too many are held. */
-  release(ref: StreamRef, bounds: ReorderBounds): void {
+  /** Whether the first held reading has come to its turn: nothing of its stream may be accepted before it. */
+  isDue({ group, row }: StreamRef): boolean {
+    const first = group.held.of(row)[0];
+    return first !== undefined && first.sequence === group.columns.sequence[row]! + 1;
+  }
+
+  /** Releases what has come to its turn, and more where too many are held; all without bounds. */
+  release(ref: StreamRef, bounds: ReorderBounds | undefined): void {
     const { group, row } = ref;
-    for (;;) {
-      const held = group.held.of(row);
-      if (held.length === 0) return;
-      const isNext = held[0]!.sequence === group.columns.sequence[row]! + 1;
-      if (!isNext && held.length <= bounds.readings) return;
-      this.#releaseRun(ref);
-    }
+    while (this.isDue(ref) || group.held.of(row).length > (bounds?.readings ?? 0)) this.#releaseRun(ref);
   }
 
   /** Releases everything of a stream: its device has restarted, or others have been waited for long enough. */

@@ -22,7 +22,6 @@ const OUTBOX = 3;
 const OF_OTHERS: ReadonlySet<ErrorCode> = new Set(["foreign_state", "bad_model", "missing_package", "disk_failed"]);
 /** Rows encoded between two looks at the clock. */
 const ROWS_PER_LOOK = 16;
-const CHUNK_BYTES = 256 * 1024;
 
 function encodeHead(fold: Fold): Uint8Array {
   const head = new ByteWriter();
@@ -82,7 +81,7 @@ export class Snapshot {
   readonly #clock: Clock;
   readonly #bytesPerSecond: number;
   readonly #head: Uint8Array;
-  readonly #rows = new ByteWriter(CHUNK_BYTES);
+  readonly #rows = new ByteWriter();
   /** By group: 1 for rows that are written down, or were empty. */
   readonly #done: Uint8Array[];
   readonly #groups: readonly StreamGroup[];

@@ -140,11 +140,12 @@ export class Runtime {
     this.#intake = new Intake({
       port: ports.intake,
       subscriptions: subscriptionsOf(config, entries),
-      session: parts.recovered.position > 0 ? 1 : 0,
+      hadSession: parts.recovered.position > 0,
       clock,
       metrics,
       log,
       receive: (delivery) => this.#pipeline.receive(delivery),
+      sessionBegan: () => this.#pipeline.sessionBegan(),
       subscribed: () => {
         log.info("taking readings", { groups: config.groups.map(({ name }) => name) });
         this.#connect();

@@ -30,6 +30,7 @@ export interface StateDirectoryOptions {
   readonly segmentBytes?: number;
   readonly blockBytesMax?: number;
   readonly reserveBytes?: number;
+  readonly outboxBytesMax?: number;
 }
 
 type OnDamage = "continue" | "stop";
@@ -48,11 +49,13 @@ export class StateDirectory {
   readonly fold: Fold;
   readonly #engines: (settings: GroupSettings) => Promise<Engine>;
   readonly #metrics: Metrics;
+  readonly #outboxBytesMax: number;
   #recovered: Recovered | undefined;
 
   private constructor(options: StateDirectoryOptions, journal: Journal) {
     this.directory = options.directory;
     this.#metrics = options.metrics;
+    this.#outboxBytesMax = options.outboxBytesMax ?? limits.outboxBytesMax;
     this.models = new ModelShelf(options.disk, `${options.directory}/models`);
     this.journal = journal;
     this.checkpoints = new CheckpointFiles(options.disk, `${options.directory}/journal`);
@@ -119,7 +122,7 @@ export class StateDirectory {
   /** Makes the journal writable; returns the outbox with what the sink's broker may not have. */
   async begin(): Promise<Outbox> {
     await this.journal.makeWritable();
-    const outbox = new Outbox(this.journal.position, limits.outboxBytesMax);
+    const outbox = new Outbox(this.journal.position, this.#outboxBytesMax);
     for (const { position, message } of this.#recovered?.messages ?? []) outbox.add(position, message);
     outbox.release(this.journal.position);
     // Without a reserve everything works; it is tried again at the next checkpoint.

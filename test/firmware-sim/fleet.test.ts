@@ -301,7 +301,7 @@ t.test(
     const offsets = new Map<string, number>();
     for (const message of messages.filter(({ readings }) => readings > 0)) {
       const { identity, sequences, times } = decode(message, mixed);
-      const next = { ...identity!, sequence: sequences[0]!, receivedAt: NOW };
+      const next = { ...identity!, sequence: sequences[0]!, seenMs: NOW };
       const { verdict, missed } = judgeSequence(last.get(message.topic), next);
       verdicts.set(verdict, (verdicts.get(verdict) ?? 0) + 1);
       if (missed !== 0) t.fail("a number was left out");

@@ -6,8 +6,8 @@ import type { SequencePoint, SequenceVerdict } from "../../src/message/identity.
 
 const T0 = 1_764_000_000_000;
 
-function point(boot: number, nonce: number, sequence: number, receivedAt = T0): SequencePoint {
-  return { boot, nonce, sequence, receivedAt };
+function point(boot: number, nonce: number, sequence: number, seenMs = T0): SequencePoint {
+  return { boot, nonce, sequence, seenMs };
 }
 
 t.test("every case of the sequence rule has its verdict", async (t) => {
@@ -59,18 +59,18 @@ class NaiveStream {
   #lastAt = 0;
   #taken = new Set<number>();
 
-  offer({ boot, nonce, sequence, receivedAt }: SequencePoint): { verdict: SequenceVerdict; missed: number } {
+  offer({ boot, nonce, sequence, seenMs }: SequencePoint): { verdict: SequenceVerdict; missed: number } {
     const begin = (verdict: SequenceVerdict): { verdict: SequenceVerdict; missed: number } => {
       this.#boot = boot;
       this.#nonce = nonce;
       this.#taken = new Set([sequence]);
-      this.#lastAt = receivedAt;
+      this.#lastAt = seenMs;
       return { verdict, missed: 0 };
     };
     if (this.#boot === -1) return begin("first");
     if (boot > this.#boot) return begin("new_boot");
     if (boot < this.#boot) {
-      const believed = nonce !== this.#nonce && receivedAt >= this.#lastAt + limits.bootSilenceMs;
+      const believed = nonce !== this.#nonce && seenMs >= this.#lastAt + limits.bootSilenceMs;
       return believed ? begin("boot_reset") : { verdict: "stale_boot", missed: 0 };
     }
     if (nonce !== this.#nonce) return { verdict: "boot_conflict", missed: 0 };
@@ -79,7 +79,7 @@ class NaiveStream {
     let missed = 0;
     for (let number = highest + 1; number < sequence; number++) missed++;
     this.#taken.add(sequence);
-    this.#lastAt = receivedAt;
+    this.#lastAt = seenMs;
     return { verdict: missed === 0 ? "next" : "gap", missed };
   }
 }
@@ -102,7 +102,7 @@ t.test(
         let stepped = new Set<number>();
         for (const { waitMs, ...identity } of arrivals) {
           now += waitMs;
-          const next = { ...identity, receivedAt: now };
+          const next = { ...identity, seenMs: now };
           const judgement = judgeSequence(last, next);
           const expected = naive.offer(next);
           seen.add(judgement.verdict);

@@ -159,15 +159,15 @@ t.test("the table of topic patterns gives the keys that the code gives", async (
 });
 
 t.test("the table of identities gives the verdicts that the code gives", async (t) => {
-  const last = { boot: 5, nonce: 7, sequence: 10, receivedAt: 0 };
-  const soon = { ...last, receivedAt: 1000 };
+  const last = { boot: 5, nonce: 7, sequence: 10, seenMs: 0 };
+  const soon = { ...last, seenMs: 1000 };
   const verdicts = [
     { ...soon, sequence: 11 },
     { ...soon, sequence: 15 },
     soon,
     { ...soon, boot: 6, sequence: 3 },
     { ...soon, nonce: 8, sequence: 11 },
-    { ...soon, boot: 4, nonce: 8, receivedAt: 10 * 60_000 },
+    { ...soon, boot: 4, nonce: 8, seenMs: 10 * 60_000 },
     { ...soon, boot: 4, nonce: 8 },
   ].map((next) => judgeSequence(last, next).verdict);
   const rows = tableRows("| the next reading has | it is | and is |");

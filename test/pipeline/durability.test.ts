@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import t from "tap";
 import { crc32c } from "../../src/base/crc32c.ts";
 import { createRandom } from "../../src/base/random.ts";
@@ -53,6 +55,69 @@ t.test("readings that come late within bounds are put in order, behind the journ
   await one.start();
   await one.deliver(reading("a", 1, {}, 2, 10));
   t.match((await one.control.getState("a")).facts, { boot: 2, sequence: 2 }, "held readings are part of a checkpoint");
+});
+
+t.test("a reading that is held and comes again in a batch is stepped once, in its turn", async (t) => {
+  const one = await box({}, { reorder: { readings: 3, within: "2s" } });
+  const batch = (...sequences: number[]): Promise<void> => {
+    const rows = sequences.map((sequence) => JSON.parse(reading("a", sequence).payload as string) as unknown);
+    return one.deliver({ topic: "s/a/r", payload: JSON.stringify(rows) });
+  };
+  await batch(0);
+  await batch(2);
+  await batch(1, 2, 3);
+  t.match(one.counters("readings"), { readings_accepted: 4, 'readings_refused{reason="duplicate"}': 1 });
+  t.strictSame(outputsOf(one), offline([0, 1, 2, 3].map((i) => [101_320 + i, Math.sin(i)])));
+});
+
+t.test("what was held before a restart goes on in time, whether other readings come or not", async (t) => {
+  const one = await box({}, { reorder: { readings: 3, within: "2s" } });
+  await one.deliver(reading("a", 0));
+  await one.deliver(reading("a", 2));
+  one.crash(1);
+  await one.start();
+  await turns();
+  t.match(one.control.listStreams(), [{ sequence: 0 }]);
+  one.clock.advance(2000);
+  await turns();
+  t.match(one.control.listStreams(), [{ sequence: 2 }]);
+});
+
+t.test("a device that has lost its boot counter is believed after real silence, not after the wall clock was set", async (t) => {
+  const one = await box();
+  await one.deliver(reading("a", 0, {}, 3, 1));
+  one.clock.jumpWall(24 * 3_600_000);
+  await one.deliver(reading("a", 0, {}, 2, 2));
+  t.match(one.counters("readings_refused"), { 'readings_refused{reason="stale_boot"}': 1 });
+  one.clock.jumpWall(-48 * 3_600_000);
+  one.clock.advance(10 * 60_000);
+  await one.deliver(reading("a", 0, {}, 2, 2));
+  t.match((await one.control.getState("a")).facts, { boot: 2, sequence: 0, steps: 2 });
+});
+
+t.test("in volatile mode too a prediction leaves once", async (t) => {
+  const one = await box({ durability: { mode: "volatile" } });
+  for (let i = 0; i < 20; i++) {
+    void one.deliver(reading("a", i));
+    await turns(1 + (i % 3));
+  }
+  await one.pipeline.drain();
+  one.publishAll();
+  t.equal(one.published.length, 20);
+});
+
+t.test("what the page calls a bound's gauge is one, with a high-water mark", async (t) => {
+  const page = readFileSync(join(import.meta.dirname, "../../../docs/recovery.md"), "utf8");
+  const table = page.slice(page.indexOf("| what | bound | gauge |"), page.indexOf("## How it is tested"));
+  const named = [...table.matchAll(/`([a-z_]+)` \|$/gm)].map((match) => match[1]!);
+  const one = await box({}, { reorder: { readings: 3, within: "2s" } });
+  await one.deliver(reading("a", 0));
+  await one.deliver(reading("a", 2));
+  const values = one.metrics.snapshot();
+  const outside = new Set(["unsettled_messages", "unsettled_bytes", "sink_in_flight"]);
+  t.equal(named.length, 12);
+  for (const name of named.filter((gauge) => !outside.has(gauge))) t.type(values[`${name}_highest`], "number", name);
+  t.match(values, { held_readings: 1, streams: 1, journal_bytes_to_replay: Number, journal_bytes_written: Number });
 });
 
 t.test("a stream that sends more than its group allows is cut down to that, and counted; others are not", async (t) => {

@@ -40,7 +40,6 @@ export interface Message {
   readonly dup?: boolean;
   readonly retain?: boolean;
   readonly packetId?: number;
-  readonly session?: number;
 }
 
 export class Box {
@@ -142,10 +141,10 @@ export class Box {
   }
 
   delivery(message: Message, settle: () => void): Delivery {
-    const { topic, payload, qos = 1, dup = false, retain = false, packetId = 1, session = 1 } = message;
+    const { topic, payload, qos = 1, dup = false, retain = false, packetId = 1 } = message;
     const bytes = typeof payload === "string" ? new TextEncoder().encode(payload) : payload;
     const receivedAt = this.clock.wallMs();
-    return { topic, payload: bytes, qos, dup, retain, packetId, session, receivedAt, clockSynced: this.clock.isSynced(), settle };
+    return { topic, payload: bytes, qos, dup, retain, packetId, receivedAt, clockSynced: this.clock.isSynced(), settle };
   }
 
   /** The sink's broker takes and confirms all there is. */
