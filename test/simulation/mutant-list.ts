@@ -1,0 +1,279 @@
+// Deliberate faults: what one would break in the runtime, as an edit of a compiled file. The text to be replaced stands there once.
+
+export interface Mutant {
+  readonly name: string;
+  /** Below build/src. */
+  readonly file: string;
+  readonly find: string;
+  readonly put: string;
+}
+
+function mutant(name: string, file: string, find: string, put: string): Mutant {
+  return { name, file, find, put };
+}
+
+const journal: readonly Mutant[] = [
+  mutant(
+    "acks after the write, before the sync",
+    "pipeline/commit.js",
+    'if (durability.mode === "strict")',
+    'if (durability.mode === "never")',
+  ),
+  mutant("syncs nothing", "journal/journal.js", "this.#syncing = this.#file.datasync();", "this.#syncing = Promise.resolve();"),
+  mutant(
+    "does not sync the folder of a new segment",
+    "journal/spare-segments.js",
+    "await this.#disk.syncDirectory(this.#directory);",
+    "",
+  ),
+  mutant(
+    "takes a failed sync for done",
+    "journal/journal.js",
+    "throw this.#failure(thrown);\n        }\n        finally {\n            this.#syncing",
+    "}\n        finally {\n            this.#syncing",
+  ),
+  mutant(
+    "believes the page cache after a failed sync",
+    "journal/journal.js",
+    "const isProven = first.position === this.#position && first.position > last.base;",
+    "const isProven = true;",
+  ),
+  mutant(
+    "writes a carried segment's header first",
+    "journal/carry-over.js",
+    "await file.datasync();\n        await writeFully(file, encodeSegmentHeader(header), 0);",
+    "await writeFully(file, encodeSegmentHeader(header), 0);",
+  ),
+  mutant(
+    "gives up a carried segment before its copy is synced",
+    "journal/carry-over.js",
+    "encodeSegmentHeader(header), 0);\n        await file.datasync();",
+    "encodeSegmentHeader(header), 0);",
+  ),
+  mutant("checks no block's CRC", "journal/segment.js", "if (blockCrc(segment, start, bodyBytes, place) !== crc)", "if (false)"),
+  mutant("takes a block of another continuation", "journal/read-segment.js", "|| block.previous !== end.previous", ""),
+  mutant(
+    "begins a segment before the last is synced",
+    "journal/journal.js",
+    "if (this.#file !== undefined)\n            await this.sync();\n        const header",
+    "const header",
+  ),
+  mutant("loses what does not fit on a full disk", "pipeline/commit.js", "await makeRoom();", "return makeRoom();"),
+  mutant(
+    "counts a segment as free one too early",
+    "journal/journal.js",
+    "this.#segments[1].base <= position",
+    "this.#segments[0].base <= position",
+  ),
+  mutant("calls a torn tail damage", "journal/segment.js", "block.synced > place.position", "block.synced >= 0"),
+];
+
+const checkpoint: readonly Mutant[] = [
+  mutant("drops the outbox at a checkpoint", "pipeline/snapshot.js", "chunk(encodeOutbox(entries))", "chunk(encodeOutbox([]))"),
+  mutant("finishes a checkpoint before the journal is synced", "pipeline/checkpointer.js", "await synced;", ""),
+  mutant(
+    "writes a checkpoint's header before its chunks are synced",
+    "journal/checkpoint-file.js",
+    "async finish(position) {\n        await this.#file.datasync();",
+    "async finish(position) {",
+  ),
+  mutant(
+    "does not sync a checkpoint's header",
+    "journal/checkpoint-file.js",
+    "encodeHeader(header), 0);\n        await this.#file.datasync();",
+    "encodeHeader(header), 0);",
+  ),
+  mutant(
+    "does not sync the folder of a checkpoint",
+    "journal/checkpoint-file.js",
+    "await this.#disk.syncDirectory(this.#directory);",
+    "",
+  ),
+  mutant(
+    "writes over the newer checkpoint",
+    "journal/checkpoint-file.js",
+    "generations[0] <= generations[1] ? 0 : 1",
+    "generations[0] <= generations[1] ? 1 : 0",
+  ),
+  mutant("recycles up to the newer checkpoint", "journal/checkpoint-file.js", ": Math.min(a.position", ": Math.max(a.position"),
+  mutant(
+    "believes a checkpoint whose sync failed",
+    "journal/checkpoint-file.js",
+    "if (held === undefined || held.isDurable)",
+    "if (true)",
+  ),
+  mutant("checks no chunk's CRC", "journal/checkpoint-file.js", "if (chunkCrc(chunk, generation, index) !== crc)", "if (false)"),
+  mutant("writes streams as they are later", "pipeline/fold.js", "this.onTouch?.(group, row);", ""),
+  mutant(
+    "forgets held readings in a checkpoint",
+    "pipeline/stream-group.js",
+    "this.held.encodeRow(into, row);",
+    "into.varint(0);",
+  ),
+  mutant(
+    "forgets transactions in a checkpoint",
+    "pipeline/snapshot.js",
+    "head.varint(fold.answers.size);\n    for (const [transaction, answer] of fold.answers.entries())",
+    "head.varint(0);\n    for (const [transaction, answer] of [])",
+  ),
+  mutant(
+    "forgets intervals in a checkpoint",
+    "pipeline/stream-columns.js",
+    "this.#intervalCount[row] = count;\n        from",
+    "this.#intervalCount[row] = 0;\n        from",
+  ),
+  mutant(
+    "forgets how long a value has been missing",
+    "pipeline/stream-columns.js",
+    "this.heldFor.set(from.raw(this.#features), row * this.#features);",
+    "from.raw(this.#features);",
+  ),
+];
+
+const replay: readonly Mutant[] = [
+  mutant("forgets gaps in a replay", "pipeline/fold.js", "const broken = skipped > 0 ||", "const broken ="),
+  mutant("forgets restarts in a replay", "pipeline/fold.js", "|| (i === 0 && restarted)", ""),
+  mutant("keeps held readings in a replay", "pipeline/fold.js", "group.held.drop(event.row, sequence);", ";"),
+  mutant("forgets packet ids in a replay", "pipeline/fold.js", "if (event.weakDelivery)", "if (false)"),
+  mutant(
+    "replays under the last settings",
+    "runtime/state-directory.js",
+    "present.settings = wanted;",
+    "if (this.fold.streamCount === 0) present.settings = wanted;",
+  ),
+  mutant("publishes nothing of before a crash", "runtime/state-directory.js", "outbox.add(position, message);", ";"),
+  mutant(
+    "notes one confirmation too many",
+    "pipeline/pipeline.js",
+    'this.#ledger.push({ kind: "confirmed", mark })',
+    'this.#ledger.push({ kind: "confirmed", mark: mark + 1 })',
+  ),
+  mutant(
+    "leaves a hole behind confirmations out of order",
+    "pipeline/outbox.js",
+    "while (this.#head < this.#entries.length && this.#entries[this.#head].confirmed)",
+    "while (this.#head < this.#entries.length && this.#entries.some((entry) => entry.confirmed && entry.position > this.#entries[this.#head].position))",
+  ),
+  mutant(
+    "takes all that was sent for confirmed",
+    "pipeline/outbox.js",
+    "first === undefined ? this.#released : first.position",
+    "this.#released",
+  ),
+  mutant(
+    "releases what was held only when more comes",
+    "pipeline/pipeline.js",
+    "        this.#wake();\n    }\n    /** Everything before it is as durable",
+    "    }\n    /** Everything before it is as durable",
+  ),
+];
+
+const judging: readonly Mutant[] = [
+  mutant("steps duplicates", "message/identity.js", ": DUPLICATE;", ": NEXT;"),
+  mutant(
+    "drops whatever is marked as sent before",
+    "pipeline/admit.js",
+    "return delivery.qos === 1 && delivery.dup && this.#fold.isWeakRepeat(delivery.packetId, contentHash(batch));",
+    "return delivery.dup;",
+  ),
+  mutant(
+    "takes every message without identity",
+    "pipeline/admit.js",
+    "return delivery.qos === 1 && delivery.dup &&",
+    "return false &&",
+  ),
+  mutant(
+    "does not journal that a session began",
+    "pipeline/admit.js",
+    'this.#options.ledger.push({ kind: "sessionBegan" });',
+    "",
+  ),
+  mutant("subscribes before the new session is noted", "mqtt/intake.js", "if (told !== undefined)\n            await told;", ""),
+  mutant("takes two devices for one", "message/identity.js", "if (next.nonce !== last.nonce)\n        return BOOT_CONFLICT;", ""),
+  mutant(
+    "believes a lower boot at once",
+    "pipeline/last-seen.js",
+    "return this.#atMs[row] ?? this.#startMs;",
+    "return -Infinity;",
+  ),
+  mutant(
+    "measures silence on the wall clock",
+    "pipeline/judge-readings.js",
+    "next.seenMs = this.#clock.monotonicMs();",
+    "next.seenMs = this.#clock.wallMs() - Date.UTC(2026, 0, 1);",
+  ),
+  mutant("ignores gaps", "pipeline/accepted-readings.js", "const broken = missed > 0 ||", "const broken ="),
+  mutant("ignores restarts", "pipeline/stream-group.js", "return restarted && columns.steps[row] > 0;", "return false;"),
+  mutant(
+    "goes past held readings",
+    "pipeline/judge-readings.js",
+    "if (ref !== undefined && this.#reorder.isDue(ref))",
+    "if (false)",
+  ),
+  mutant("holds without bound", "pipeline/reorder.js", "|| group.held.of(row).length > (bounds?.readings ?? 0)", ""),
+  mutant("carries out a command twice", "pipeline/commands.js", "if (known !== undefined)", "if (false)"),
+  mutant("steps what is not finite", "pipeline/judge-readings.js", "if (!Number.isFinite(value))", "if (false)"),
+  mutant(
+    "takes one stream too many",
+    "pipeline/admit.js",
+    "this.#fold.streamCount < streamsMax",
+    "this.#fold.streamCount <= streamsMax",
+  ),
+  mutant(
+    "decays by half as much",
+    "pipeline/stream-group.js",
+    "Math.exp(-elapsedMs / gap.tauMs)",
+    "Math.exp(-elapsedMs / gap.tauMs / 2)",
+  ),
+];
+
+const edges: readonly Mutant[] = [
+  mutant(
+    "acks a message when it comes",
+    "pipeline/pipeline.js",
+    "this.#commit.whenReleased(() => item.settle());",
+    "item.settle();",
+  ),
+  mutant(
+    "answers a command before it is durable",
+    "pipeline/pipeline.js",
+    "this.#commit.whenReleased(() => item.answered(answer));",
+    "item.answered(answer);",
+  ),
+  mutant(
+    "acks in another order than that of arrival",
+    "mqtt/ack-queue.js",
+    "this.#acknowledge(first.packetId);",
+    "this.#acknowledge((this.#tickets[this.#head] ?? first).packetId);",
+  ),
+  mutant(
+    "acks on another connection",
+    "mqtt/ack-queue.js",
+    "this.#epoch++;\n        this.#tickets = [];\n        this.#head = 0;",
+    "",
+  ),
+  mutant("publishes before the journal is written", "pipeline/commit.js", 'if (durability.mode === "volatile")', "if (true)"),
+  mutant(
+    "publishes again and again in volatile mode",
+    "pipeline/commit.js",
+    "group.messages.splice(0)",
+    "group.messages.slice()",
+  ),
+  mutant("takes more messages than the bound", "mqtt/intake.js", "if (fill >= 1)", "if (fill > 1)"),
+  mutant(
+    "publishes more than the broker takes",
+    "mqtt/sink.js",
+    "Math.min(this.#windowMax, this.#brokerWindow)",
+    "this.#windowMax",
+  ),
+  mutant("does not repeat what a cut has swallowed", "mqtt/sink.js", "this.#next = this.#head;\n        if", "if"),
+  mutant(
+    "never takes messages again after holding back",
+    "mqtt/intake.js",
+    "else if (fill <= RESUME_BELOW)",
+    "else if (fill < 0)",
+  ),
+  mutant("does not go on when the outbox has room", "pipeline/pipeline.js", "outbox.onRoom(() => this.#wake());", ""),
+];
+
+export const mutants: readonly Mutant[] = [...journal, ...checkpoint, ...replay, ...judging, ...edges];

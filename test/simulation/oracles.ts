@@ -1,0 +1,214 @@
+// What must hold, whatever happens: recovered states are a beginning of what should be and long enough, outputs are right, repeated
+// to the bit and in order, nothing leaves too early, and in the end nothing is owed.
+import type { StateTensors } from "../../src/engine/engine.ts";
+import { createStateTensors } from "../../src/engine/engine.ts";
+import type { Metrics } from "../../src/base/metrics.ts";
+import { decodePrediction } from "../../src/message/prediction.ts";
+import type { OutboundMessage } from "../../src/mqtt/packet-port.ts";
+import type { Fold, StreamRef } from "../../src/pipeline/fold.ts";
+import type { Recovered } from "../../src/pipeline/recover.ts";
+import type { GroupPlan, Plan } from "./fault-plan.ts";
+import { owedKey, Reference } from "./reference.ts";
+import type { ReferenceStream } from "./reference-stream.ts";
+import { NODE } from "./sim-process.ts";
+
+const PREDICTION_TOPIC = new RegExp(`^hiddenstate/${NODE}/prediction/[^/]+(/latest)?$`);
+
+function sameNumbers(a: ArrayLike<number>, b: ArrayLike<number>): boolean {
+  for (let i = 0; i < a.length; i++) if (!Object.is(a[i], b[i])) return false;
+  return a.length === b.length;
+}
+
+function sameTensors(a: StateTensors, b: StateTensors): boolean {
+  return Object.entries(a).every(([name, values]) => sameNumbers(values, b[name]!));
+}
+
+/** How a stream differs from what it should be; undefined where it does not. */
+export function differenceOf({ group, row }: StreamRef, stream: ReferenceStream): string | undefined {
+  const { columns } = group;
+  const pairs: readonly (readonly [string, number, number])[] = [
+    ["group", group.index, stream.group],
+    ["steps", columns.steps[row]!, stream.steps],
+    ["boot", columns.boot[row]!, stream.boot],
+    ["nonce", columns.nonce[row]!, stream.nonce],
+    ["sequence", columns.sequence[row]!, stream.sequence],
+    ["time", columns.time[row]!, stream.time],
+    ["receivedAt", columns.receivedAt[row]!, stream.receivedAt],
+    ["median interval", columns.medianInterval(row), stream.medianInterval()],
+    ["held readings", group.held.of(row).length, stream.held.length],
+  ];
+  for (const [name, is, should] of pairs) if (!Object.is(is, should)) return `${name} is ${is}, not ${should}`;
+  const sequences = group.held.of(row).map(({ sequence }) => sequence);
+  if (
+    !sameNumbers(
+      sequences,
+      stream.held.map(({ reading }) => reading.sequence),
+    )
+  )
+    return "it holds other readings";
+  const D = group.features;
+  if (!sameNumbers(columns.held.subarray(row * D, (row + 1) * D), stream.last)) return "last values differ";
+  const state = createStateTensors(group.engine.spec.states);
+  group.engine.read(columns.slot[row]!, state);
+  return sameTensors(state, stream.state) ? undefined : "the hidden state differs";
+}
+
+export class Oracles {
+  readonly reference: Reference;
+  readonly #plan: Plan;
+  readonly #fail: (what: string) => void;
+  /** By id: the bytes of a prediction that has left. */
+  readonly #bytes = new Map<string, Uint8Array>();
+  /** By topic and id: the connection on which a prediction has left last. */
+  readonly #sentOn = new Map<string, string>();
+  readonly #responses = new Set<string>();
+  /** By stream: how many outputs, in order, have left at least once. */
+  readonly #sentUpTo = new Map<string, number>();
+  /** A power cut since the last start. */
+  #powerCut = false;
+  #rotten = false;
+
+  constructor(plan: Plan, fail: (what: string) => void) {
+    this.#plan = plan;
+    this.#fail = fail;
+    this.reference = new Reference(plan.groups, plan.streamsMax);
+  }
+
+  notePowerCut(): void {
+    this.#powerCut = true;
+  }
+
+  /** What is durable has changed: from now on anything may be lost, though nothing may be wrong. */
+  noteRot(): void {
+    this.#rotten = true;
+  }
+
+  /** What may be lost: nothing that anyone was told of, as far as the mode promises it. */
+  #keepsAllTold(): boolean {
+    const { mode, faults } = this.#plan;
+    if (this.#rotten || mode === "volatile") return false;
+    return mode === "strict" || !(this.#powerCut || faults.has("syncError"));
+  }
+
+  recovered(fold: Fold, recovered: Recovered, startedAtMs: number): void {
+    const { reference } = this;
+    if (recovered.mismatches > 0) this.#fail(`${recovered.mismatches} replayed outputs differ`);
+    if (recovered.damaged && !this.#rotten) this.#fail("the journal is called damaged, and nothing was damaged");
+    const matches = (key: string, stream: ReferenceStream | undefined): boolean => {
+      const ref = fold.find(key);
+      if (ref === undefined || stream === undefined) return ref === undefined && stream === undefined;
+      return differenceOf(ref, stream) === undefined;
+    };
+    const last = reference.find(matches, (transaction) => fold.answers.get(transaction) !== undefined);
+    if (last === undefined) return this.#fail(`the recovered state is no beginning of what should be: ${this.#describe(fold)}`);
+    if (last < reference.told && this.#keepsAllTold()) {
+      return this.#fail(`recovered up to operation ${last}, but the world has been told of ${reference.told}`);
+    }
+    if (last < reference.told) this.#forgetAfter(last);
+    reference.rollBack(last, startedAtMs);
+    this.#powerCut = false;
+  }
+
+  /** Outputs of readings that are lost may come a second time with other bytes. */
+  #forgetAfter(last: number): void {
+    for (const owed of this.reference.owed.values()) {
+      if (owed.operation <= last || !owed.isSent) continue;
+      this.#sentUpTo.set(owed.stream, Math.min(this.#sentUpTo.get(owed.stream) ?? 0, owed.place));
+    }
+    this.#bytes.clear();
+  }
+
+  #describe(fold: Fold): string {
+    return Array.from(this.reference.streams, ([key, stream]) => {
+      const ref = fold.find(key);
+      return `${key}: ${ref === undefined ? "absent" : (differenceOf(ref, stream) ?? "as at the end")}`;
+    }).join("; ");
+  }
+
+  /** A message leaves; returns what is called when the broker has it. */
+  sent(groups: readonly GroupPlan[], message: OutboundMessage, connection: string): () => void {
+    const prediction = PREDICTION_TOPIC.exec(message.topic);
+    if (prediction !== null) return this.#prediction(groups, message, prediction[1] !== undefined, connection);
+    const response = message.topic.startsWith(`hiddenstate/${NODE}/response/`);
+    if (response) {
+      const transaction = message.topic.slice(message.topic.lastIndexOf("/") + 1);
+      const operation = this.reference.transactions.get(transaction);
+      if (operation !== undefined) this.reference.tell(operation);
+      return () => this.#responses.add(transaction);
+    }
+    if (!message.topic.endsWith("/dead-letter")) this.#fail(`a message on ${message.topic}`);
+    return () => {};
+  }
+
+  #prediction(
+    groups: readonly GroupPlan[],
+    { topic, payload }: OutboundMessage,
+    isLatest: boolean,
+    connection: string,
+  ): () => void {
+    const format = payload[0] === 0x7b ? "json" : "protobuf";
+    if (!groups.some((group) => group.format === format) && !this.#plan.faults.has("configChanges"))
+      this.#fail("a prediction in another format");
+    const prediction = decodePrediction(format, payload);
+    const { stream, boot, nonce, count, sequences, times, outputs } = prediction;
+    const id = `${stream}/${boot}/${nonce}/${prediction.firstSequence}`;
+    const known = this.#bytes.get(id);
+    if (known !== undefined && !sameNumbers(known, payload)) this.#fail(`${id} is repeated with other bytes`);
+    this.#bytes.set(id, payload);
+    if (this.#sentOn.get(`${topic} ${id}`) === connection) this.#fail(`${id} is published twice on one connection`);
+    this.#sentOn.set(`${topic} ${id}`, connection);
+    const all = Array.from(sequences, (sequence, i) => {
+      const owed = this.reference.owed.get(owedKey(stream, boot, nonce, sequence));
+      const O = outputs.length / count;
+      if (owed === undefined) this.#fail(`a prediction for ${id}, reading ${sequence}, which was not accepted`);
+      else if (owed.time !== times[i]) this.#fail(`${id}, reading ${sequence}: its time is ${times[i]}, not ${owed.time}`);
+      else if (!sameNumbers(outputs.subarray(i * O, (i + 1) * O), owed.outputs)) this.#fail(`${id}: wrong outputs`);
+      return owed;
+    });
+    for (const owed of all) {
+      if (owed === undefined || isLatest) continue;
+      this.reference.tell(owed.operation);
+      owed.isSent = true;
+      const upTo = this.#sentUpTo.get(stream) ?? 0;
+      if (owed.place > upTo) this.#fail(`${id} is published before the one before it`);
+      this.#sentUpTo.set(stream, Math.max(upTo, owed.place + 1));
+    }
+    return () => {
+      for (const owed of all) if (owed !== undefined) owed.isPublished = true;
+    };
+  }
+
+  /** Nothing is left to be published. */
+  get isAllPublished(): boolean {
+    for (const owed of this.reference.owed.values()) if (!owed.isPublished) return false;
+    return true;
+  }
+
+  /** What should have been answered over MQTT, of these transactions, and was not. */
+  unanswered(transactions: readonly string[]): string | undefined {
+    return transactions.find((transaction) => this.reference.transactions.has(transaction) && !this.#responses.has(transaction));
+  }
+
+  /** In a moment of rest: every stream is as it should be, and the counters of this life add up. */
+  atRest(fold: Fold, metrics: Metrics): void {
+    for (const [key, stream] of this.reference.streams) {
+      const ref = fold.find(key);
+      const difference = ref === undefined ? "it is absent" : differenceOf(ref, stream);
+      if (difference !== undefined) this.#fail(`${key}: ${difference}`);
+    }
+    if (fold.streamCount !== this.reference.streams.size) this.#fail(`there are ${fold.streamCount} streams`);
+    const counters = metrics.snapshot();
+    const expect = (name: string, should: number): void => {
+      const is = counters[name] ?? 0;
+      if (is !== should) this.#fail(`${name} is ${is}, not ${should}`);
+    };
+    expect("readings_accepted", this.reference.accepted);
+    let refused = 0;
+    for (const [name, value] of Object.entries(counters)) if (name.startsWith("readings_refused{")) refused += value;
+    for (const [reason, count] of this.reference.refused) expect(`readings_refused{reason="${reason}"}`, count);
+    expect("readings_received", this.reference.accepted + refused + this.heldMore);
+  }
+
+  /** Readings held now, less those held when the life began: neither accepted nor refused. */
+  heldMore = 0;
+}

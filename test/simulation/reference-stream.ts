@@ -1,0 +1,164 @@
+// One stream as it should be: the rules of the contract written a second time, one reading after the other, without batches, journal or
+// arena. What it holds is a value: a copy of it is a moment of the stream's past.
+import type { StateTensors } from "../../src/engine/engine.ts";
+import { BOOT_SILENCE_MS } from "./fault-plan.ts";
+import type { GroupPlan } from "./fault-plan.ts";
+import type { SimReading } from "./sim-message.ts";
+import type { SimModel } from "./sim-models.ts";
+
+/** A reading with what its arrival adds to it. */
+export interface ArrivedReading {
+  readonly boot: number;
+  readonly nonce: number;
+  readonly reading: SimReading;
+  readonly time: number;
+  /** The time is the device's. */
+  readonly deviceTime: boolean;
+  readonly clockSynced: boolean;
+  readonly receivedAt: number;
+}
+
+export interface HeldReading extends ArrivedReading {
+  /** In virtual time; since the start of the process where it was held before. */
+  readonly sinceMs: number;
+}
+
+export type Verdict = "accepted" | "gap" | "duplicate" | "stale_boot" | "boot_conflict";
+
+export interface Stepped {
+  readonly boot: number;
+  readonly nonce: number;
+  readonly sequence: number;
+  readonly time: number;
+  readonly outputs: Float32Array;
+}
+
+export class ReferenceStream {
+  readonly group: number;
+  readonly #model: SimModel;
+  boot = 0;
+  nonce = 0;
+  sequence = -1;
+  steps = 0;
+  time = 0;
+  receivedAt = 0;
+  /** In virtual time; the start of the process where nothing has come since. */
+  seenMs = 0;
+  intervals: readonly number[] = [];
+  state: StateTensors;
+  last: Float32Array;
+  /** Readings for which each feature has been missing; Infinity where it never came. */
+  missingFor: readonly number[];
+  held: readonly HeldReading[] = [];
+
+  constructor(group: number, model: SimModel) {
+    this.group = group;
+    this.#model = model;
+    this.state = model.blank();
+    this.last = new Float32Array(model.features.length);
+    this.missingFor = model.features.map(() => Infinity);
+  }
+
+  copy(): ReferenceStream {
+    const copy = new ReferenceStream(this.group, this.#model);
+    Object.assign(copy, this);
+    copy.state = Object.fromEntries(Object.entries(this.state).map(([name, values]) => [name, values.slice()]));
+    copy.last = this.last.slice();
+    return copy;
+  }
+
+  /** The sequence rule, without what is held. */
+  judge({ boot, nonce, reading }: ArrivedReading, nowMs: number): Verdict {
+    if (this.steps === 0 || boot > this.boot) return "accepted";
+    if (boot < this.boot) {
+      const believed = nowMs - this.seenMs >= BOOT_SILENCE_MS && nonce !== this.nonce;
+      return believed ? "accepted" : "stale_boot";
+    }
+    if (nonce !== this.nonce) return "boot_conflict";
+    if (reading.sequence <= this.sequence) return "duplicate";
+    if (reading.sequence === this.sequence + 1) return "accepted";
+    return this.held.some((held) => held.reading.sequence === reading.sequence) ? "duplicate" : "gap";
+  }
+
+  /** Whether nothing can stand in for a value that is missing. */
+  cannotFill({ missing }: SimReading, plan: GroupPlan): boolean {
+    if (missing === undefined) return false;
+    return missing.some(
+      (flag, d) =>
+        flag === 1 && (plan.missing === "refuse" || (plan.missing === "hold" && this.missingFor[d]! >= plan.holdReadingsMax)),
+    );
+  }
+
+  /** Steps a reading that is accepted. Not `counted`: its sequence number is the runtime's. */
+  accept(arrived: ArrivedReading, counted: boolean, plan: GroupPlan): Stepped {
+    const { boot, nonce, reading, time, deviceTime, clockSynced, receivedAt } = arrived;
+    const sequence = counted ? reading.sequence : this.sequence + 1;
+    const restarted = counted && (boot !== this.boot || nonce !== this.nonce);
+    const broken = this.steps > 0 && (restarted || sequence !== this.sequence + 1);
+    const elapsed = this.#elapsed(time, deviceTime || clockSynced);
+    if (broken && plan.gap.policy === "reset") this.state = this.#model.blank();
+    if (broken && plan.gap.policy === "decay") this.#decay(Math.exp(-elapsed / plan.gap.tauMs));
+    const outputs = this.#model.step(this.state, this.#filled(reading, plan));
+    if (counted) [this.boot, this.nonce] = [boot, nonce];
+    [this.sequence, this.time, this.receivedAt] = [sequence, time, receivedAt];
+    this.steps++;
+    return { boot: this.boot, nonce: this.nonce, sequence, time, outputs };
+  }
+
+  #elapsed(time: number, trusted: boolean): number {
+    if (this.steps === 0) return 0;
+    const difference = time - this.time;
+    if (trusted && difference > 0) {
+      this.intervals = [...this.intervals, Math.fround(difference)].slice(-16);
+      return difference;
+    }
+    return this.medianInterval();
+  }
+
+  medianInterval(): number {
+    const sorted = this.intervals.toSorted((a, b) => a - b);
+    const middle = sorted.length >> 1;
+    if (sorted.length === 0) return 0;
+    return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+  }
+
+  #decay(factor: number): void {
+    const single = Math.fround(factor);
+    for (const values of Object.values(this.state)) for (let i = 0; i < values.length; i++) values[i]! *= single;
+  }
+
+  #filled({ values, missing }: SimReading, plan: GroupPlan): Float32Array {
+    const mean = this.#model.model.weights.xMean.data;
+    const missingFor: number[] = [];
+    const x = values.map((value, d) => {
+      const isMissing = missing !== undefined && missing[d] === 1;
+      missingFor.push(isMissing ? this.missingFor[d]! + 1 : 0);
+      if (!isMissing) return (this.last[d] = value);
+      return plan.missing === "hold" ? this.last[d]! : mean[d]!;
+    });
+    this.missingFor = missingFor;
+    return x;
+  }
+
+  /** Applies a command. */
+  become(state: StateTensors | undefined): void {
+    this.state =
+      state === undefined
+        ? this.#model.blank()
+        : Object.fromEntries(Object.entries(state).map(([name, values]) => [name, values.slice()]));
+  }
+
+  /** Keeps a reading until its turn. */
+  hold(arrived: ArrivedReading, sinceMs: number): void {
+    this.receivedAt = arrived.receivedAt;
+    this.held = [...this.held, { ...arrived, sinceMs }].toSorted((a, b) => a.reading.sequence - b.reading.sequence);
+  }
+
+  /** The first held readings that follow each other: taken out of what is held, though not yet accepted. */
+  takeRun(): readonly HeldReading[] {
+    const first = this.held[0]!.reading.sequence;
+    const run = this.held.filter(({ reading }, i) => reading.sequence === first + i);
+    this.held = this.held.slice(run.length);
+    return run;
+  }
+}

@@ -1,0 +1,274 @@
+// What the runtime should have made of everything that reached it, in the order in which it did: a log of operations, the streams after
+// each of them, and the outputs they owe. After a crash the runtime has a beginning of that log; which one is found out here, and
+// that it is long enough.
+import type { Delivery } from "../../src/message/delivery.ts";
+import type { GroupPlan } from "./fault-plan.ts";
+import { ReferenceStream } from "./reference-stream.ts";
+import type { ArrivedReading, Stepped } from "./reference-stream.ts";
+import type { SimCommand, SimMessage, SimReadings } from "./sim-message.ts";
+import { simModels } from "./sim-models.ts";
+
+const YEAR_2020_MS = Date.UTC(2020, 0, 1);
+const DAY_MS = 86_400_000;
+
+export interface Owed extends Stepped {
+  readonly stream: string;
+  readonly operation: number;
+  /** The place in the order of its stream's outputs. */
+  readonly place: number;
+  isSent: boolean;
+  isPublished: boolean;
+}
+
+interface Moment {
+  /** After this operation the stream was so. */
+  readonly operation: number;
+  readonly stream: ReferenceStream | undefined;
+}
+
+export function owedKey(stream: string, boot: number, nonce: number, sequence: number): string {
+  return `${stream}/${boot}/${nonce}/${sequence}`;
+}
+
+export class Reference {
+  #groups: readonly GroupPlan[];
+  readonly #streamsMax: number;
+  #operations = 0;
+  /** Since the last event ended. */
+  #isChanged = false;
+  readonly streams = new Map<string, ReferenceStream>();
+  readonly #moments = new Map<string, Moment[]>();
+  /** Of commands that had an effect, and of messages without identity that were accepted. */
+  readonly transactions = new Map<string, number>();
+  readonly #weak = new Map<number, number>();
+  readonly owed = new Map<string, Owed>();
+  readonly #places = new Map<string, number>();
+  /** Every operation up to it may be relied upon: something has been told of it. */
+  #told = -1;
+  accepted = 0;
+  readonly refused = new Map<string, number>();
+
+  constructor(groups: readonly GroupPlan[], streamsMax: number) {
+    this.#groups = groups;
+    this.#streamsMax = streamsMax;
+  }
+
+  get operations(): number {
+    return this.#operations;
+  }
+
+  /** A process begins, with its config and counters. */
+  begin(groups: readonly GroupPlan[]): void {
+    this.#groups = groups;
+    this.accepted = 0;
+    this.refused.clear();
+  }
+
+  /** The world has been told of an operation: an ack, an answer, an output. */
+  tell(operation: number): void {
+    this.#told = Math.max(this.#told, operation);
+  }
+
+  /** Returns the operation. */
+  deliver(message: SimMessage, delivery: Delivery, nowMs: number): number {
+    const { meaning, flaw } = message;
+    if (flaw === undefined && meaning.kind === "readings") this.#readings(message.id, meaning, delivery, nowMs);
+    if (flaw === undefined && meaning.kind === "command") this.#command(meaning);
+    return this.#operations++;
+  }
+
+  command(command: SimCommand): number {
+    this.#command(command);
+    return this.#operations++;
+  }
+
+  #command({ command, stream: key, transaction, state }: SimCommand): void {
+    const stream = this.streams.get(key);
+    if (stream === undefined || this.transactions.has(transaction)) return;
+    this.transactions.set(transaction, this.#operations);
+    stream.become(command === "set" ? state : undefined);
+    this.#remember(key);
+  }
+
+  #refuse(reason: string, count = 1): void {
+    this.refused.set(reason, (this.refused.get(reason) ?? 0) + count);
+  }
+
+  #readings(id: number, message: SimReadings, delivery: Delivery, nowMs: number): void {
+    const { readings, stream: key, identity } = message;
+    const isNew = !this.streams.has(key);
+    if (isNew && this.streams.size >= this.#streamsMax) return this.#refuse("cardinality", readings.length);
+    if (identity === undefined && this.#weak.has(id)) return this.#refuse("duplicate", readings.length);
+    const { receivedAt, clockSynced } = delivery;
+    const deviceTime = readings.every(({ time }) => time >= YEAR_2020_MS && time <= receivedAt + DAY_MS);
+    const known = this.streams.get(key);
+    if (known !== undefined) this.#releaseDue(key, known);
+    for (const reading of readings) {
+      const time = deviceTime ? Math.round(reading.time) : receivedAt;
+      const { boot, nonce } = identity ?? { boot: 0, nonce: 0 };
+      this.#reading(id, message, { boot, nonce, reading, time, deviceTime, clockSynced, receivedAt }, nowMs);
+    }
+    this.#endEvent(key);
+  }
+
+  #reading(id: number, message: SimReadings, arrived: ArrivedReading, nowMs: number): void {
+    const { stream: key, group, identity } = message;
+    const plan = this.#groups[group]!;
+    const known = this.streams.get(key);
+    const verdict = known === undefined || identity === undefined ? "accepted" : known.judge(arrived, nowMs);
+    if (verdict !== "accepted" && verdict !== "gap") return this.#refuse(verdict);
+    if (!arrived.reading.values.every((value, d) => arrived.reading.missing?.[d] === 1 || Number.isFinite(value))) {
+      return this.#refuse("nonfinite");
+    }
+    const stream = known ?? this.#add(key, group);
+    if (stream.cannotFill(arrived.reading, plan)) return this.#refuse("missing");
+    stream.seenMs = nowMs;
+    if (verdict === "gap" && plan.reorder !== undefined) {
+      this.#endEvent(key);
+      stream.hold(arrived, nowMs);
+      this.#isChanged = true;
+      this.#endEvent(key);
+    } else {
+      if (stream.steps > 0 && identity !== undefined && arrived.boot !== stream.boot) this.#releaseAll(key, stream);
+      if (identity === undefined) this.#weak.set(id, this.#operations);
+      this.#accept(key, stream, arrived, identity !== undefined);
+    }
+    this.#releaseDue(key, stream);
+  }
+
+  #add(key: string, group: number): ReferenceStream {
+    const stream = new ReferenceStream(group, simModels[group]!);
+    this.streams.set(key, stream);
+    this.#isChanged = true;
+    this.#endEvent(key);
+    return stream;
+  }
+
+  /**
+   * What happened to a stream so far is one event of the journal, and a crash can leave what follows undone: a message may come to several
+   * operations.
+   */
+  #endEvent(key: string): void {
+    if (!this.#isChanged) return;
+    this.#isChanged = false;
+    this.#remember(key);
+    this.#operations++;
+  }
+
+  #accept(key: string, stream: ReferenceStream, arrived: ArrivedReading, counted: boolean): void {
+    const stepped = stream.accept(arrived, counted, this.#groups[stream.group]!);
+    this.accepted++;
+    this.#isChanged = true;
+    const place = this.#places.get(key) ?? 0;
+    this.#places.set(key, place + 1);
+    const owed = { ...stepped, stream: key, operation: this.#operations, place, isSent: false, isPublished: false };
+    this.owed.set(owedKey(key, stepped.boot, stepped.nonce, stepped.sequence), owed);
+  }
+
+  /** Releases held readings whose turn has come, or that are too many. */
+  #releaseDue(key: string, stream: ReferenceStream): void {
+    const bound = this.#groups[stream.group]!.reorder?.readings ?? 0;
+    while (stream.held.length > 0) {
+      if (stream.held[0]!.reading.sequence !== stream.sequence + 1 && stream.held.length <= bound) return;
+      this.#releaseRun(key, stream);
+    }
+  }
+
+  #releaseAll(key: string, stream: ReferenceStream): void {
+    while (stream.held.length > 0) this.#releaseRun(key, stream);
+  }
+
+  /** What follows each other goes on as if it had come together: with the last one's arrival, and trusted where all are. */
+  #releaseRun(key: string, stream: ReferenceStream): void {
+    this.#endEvent(key);
+    const run = stream.takeRun();
+    const deviceTime = run.every((held) => held.deviceTime);
+    const clockSynced = run.every((held) => held.clockSynced);
+    const { receivedAt } = run.at(-1)!;
+    for (const held of run) this.#accept(key, stream, { ...held, deviceTime, clockSynced, receivedAt }, true);
+    this.#endEvent(key);
+  }
+
+  /** When the first held reading of a stream will have waited too long; Infinity where nothing is held. */
+  overdueAtMs(key: string): number {
+    const stream = this.streams.get(key);
+    if (stream === undefined || stream.held.length === 0) return Infinity;
+    const withinMs = this.#groups[stream.group]!.reorder?.withinMs ?? 0;
+    return Math.min(...stream.held.map(({ sinceMs }) => sinceMs)) + withinMs;
+  }
+
+  /** Time is up for what a stream holds. */
+  releaseOverdue(key: string): void {
+    this.#releaseAll(key, this.streams.get(key)!);
+  }
+
+  #remember(key: string): void {
+    const moments = this.#moments.get(key) ?? [];
+    this.#moments.set(key, moments);
+    moments.push({ operation: this.#operations, stream: this.streams.get(key)!.copy() });
+  }
+
+  /**
+   * The last operation of the beginning of the log that `matches` says was recovered: the latest there is; undefined where it is none.
+   * `matches`: whether a stream was recovered as it was then; `isDone`: whether a command was, which need not show.
+   */
+  find(
+    matches: (key: string, stream: ReferenceStream | undefined) => boolean,
+    isDone: (transaction: string) => boolean,
+  ): number | undefined {
+    const known = new Map<Moment, boolean>();
+    const absent = new Map<string, boolean>();
+    const fits = (key: string, moment: Moment | undefined): boolean => {
+      let is = moment === undefined ? absent.get(key) : known.get(moment);
+      if (is !== undefined) return is;
+      is = matches(key, moment?.stream);
+      if (moment === undefined) absent.set(key, is);
+      else known.set(moment, is);
+      return is;
+    };
+    for (let last = this.#operations - 1; last >= -1; last--) {
+      const all = Array.from(this.#moments).every(([key, moments]) =>
+        fits(
+          key,
+          moments.findLast(({ operation }) => operation <= last),
+        ),
+      );
+      const commands = Array.from(this.transactions).every(
+        ([transaction, operation]) => operation <= last === isDone(transaction),
+      );
+      if (all && commands) return last;
+    }
+    return undefined;
+  }
+
+  /** The last operation that may not be lost. */
+  get told(): number {
+    return this.#told;
+  }
+
+  /** A process takes messages from now on: the silence of streams counts from here. */
+  ready(nowMs: number): void {
+    for (const stream of this.streams.values()) stream.seenMs = nowMs;
+  }
+
+  /** Forgets what came after an operation. What is held waits anew since the start of the process. */
+  rollBack(last: number, startedAtMs: number): void {
+    this.#operations = last + 1;
+    this.#told = Math.min(this.#told, last);
+    this.streams.clear();
+    for (const [key, moments] of this.#moments) {
+      while (moments.length > 0 && moments.at(-1)!.operation > last) moments.pop();
+      const stream = moments.at(-1)?.stream?.copy();
+      if (stream === undefined) continue;
+      stream.held = stream.held.map((held) => ({ ...held, sinceMs: startedAtMs }));
+      this.streams.set(key, stream);
+    }
+    for (const [transaction, operation] of this.transactions) if (operation > last) this.transactions.delete(transaction);
+    for (const [id, operation] of this.#weak) if (operation > last) this.#weak.delete(id);
+    this.#places.clear();
+    for (const [key, owed] of this.owed) {
+      if (owed.operation > last) this.owed.delete(key);
+      else this.#places.set(owed.stream, Math.max(this.#places.get(owed.stream) ?? 0, owed.place + 1));
+    }
+  }
+}

@@ -1,0 +1,262 @@
+// The box: a disk and a clock that outlast its processes, and one process after another. It starts them, ends them in every way, and
+// tells the oracles of it.
+import { HiddenstateError, reasonOf } from "../../src/base/errors.ts";
+import type { Random } from "../../src/base/random.ts";
+import type { Delivery } from "../../src/message/delivery.ts";
+import { commandTopic } from "../../src/message/topics.ts";
+import { groupPlan } from "./fault-plan.ts";
+import type { GroupPlan, Plan } from "./fault-plan.ts";
+import { Oracles } from "./oracles.ts";
+import { SimBroker } from "./sim-broker.ts";
+import { SimDisk } from "./sim-disk.ts";
+import type { SimCommand, SimMessage } from "./sim-message.ts";
+import { NODE, SimProcess } from "./sim-process.ts";
+import type { Trace } from "./trace.ts";
+import { Life, VirtualClock, WallClock } from "./virtual-clock.ts";
+
+const DAY_MS = 86_400_000;
+
+export class SimBox {
+  readonly time = new VirtualClock();
+  readonly broker: SimBroker;
+  readonly oracles: Oracles;
+  readonly #wall = new WallClock();
+  readonly #disk: SimDisk;
+  readonly #plan: Plan;
+  readonly #random: Random;
+  readonly #trace: Trace;
+  readonly #fail: (what: string) => void;
+  readonly #messages = new Map<Uint8Array, SimMessage>();
+  /** Transactions of the commands that the broker has taken over MQTT, by message. */
+  readonly #asked = new Map<number, string>();
+  #groups: readonly GroupPlan[];
+  #life: Life;
+  #process: SimProcess | undefined;
+  #isStopping = false;
+  #heldAtStart = 0;
+  #failuresBefore = 0;
+  crashes = 0;
+  readings = 0;
+
+  constructor(plan: Plan, random: Random, trace: Trace, fail: (what: string) => void) {
+    this.#plan = plan;
+    this.#random = random;
+    this.#trace = trace;
+    this.#fail = fail;
+    this.#groups = plan.groups;
+    this.#life = new Life(this.time, this.#wall);
+    this.oracles = new Oracles(plan, fail);
+    this.#disk = new SimDisk(this.time, plan, random.fork(), trace);
+    this.broker = new SimBroker(this.time, plan, random.fork(), trace, {
+      violation: fail,
+      lost: ({ id }) => this.#asked.delete(id),
+    });
+  }
+
+  start(): void {
+    const life = new Life(this.time, this.#wall);
+    this.#life = life;
+    this.#failuresBefore = this.#disk.failures;
+    if (this.crashes > 0 && this.#plan.faults.has("configChanges") && this.#random.next() < 0.5) this.#changeConfig();
+    const groups = this.#groups;
+    const startedAtMs = this.time.nowMs;
+    SimProcess.start({
+      life,
+      disk: this.#disk.of(life),
+      plan: this.#plan,
+      groups,
+      ports: () => this.broker.ports(life, (message, connection) => this.oracles.sent(groups, message, connection)),
+      recovered: (state, recovered) => {
+        this.#trace.note(this.time.nowMs, "recovered", recovered.position);
+        this.oracles.recovered(state.fold, recovered, startedAtMs);
+        this.oracles.reference.begin(groups);
+        this.#heldAtStart = this.#held();
+      },
+      receive: (delivery) => this.#receive(delivery),
+      fatal: (thrown) => this.#fatal(life, thrown),
+    }).then(
+      (process) => {
+        this.#process = process;
+        process.run();
+        this.oracles.reference.ready(this.time.nowMs);
+        for (const key of this.oracles.reference.streams.keys()) this.#watchHeld(key);
+      },
+      (thrown: unknown) => this.#fatal(life, thrown),
+    );
+  }
+
+  /** The same groups, with other rules; how messages are written stays, for devices know nothing of it. */
+  #changeConfig(): void {
+    this.#groups = this.#groups.map((group) => ({
+      ...groupPlan(this.#random, this.#plan.outboxBytesMax > 2000),
+      codec: group.codec,
+    }));
+  }
+
+  /** The process has ended itself. */
+  #fatal(life: Life, thrown: unknown): void {
+    if (life.isOver) return;
+    const isFull = this.#disk.image.capacityBytes !== Infinity && thrown instanceof HiddenstateError;
+    if (this.#disk.failures === this.#failuresBefore && !isFull) {
+      this.#fail(`the process ends, and no fault made it: ${thrown instanceof Error ? (thrown.stack ?? "") : reasonOf(thrown)}`);
+    }
+    this.crash(false);
+  }
+
+  /** Ends the process, with the power or without; another one starts a while later. */
+  crash(powerCut: boolean): void {
+    if (this.#life.isOver) return;
+    this.#trace.note(this.time.nowMs, powerCut ? "power cut" : "kill");
+    this.#end();
+    this.#disk.crash(powerCut);
+    if (powerCut) this.oracles.notePowerCut();
+    this.crashes++;
+    this.time.schedule(1 + 500 * this.#random.next(), () => {
+      if (this.#life.isOver) this.start();
+    });
+  }
+
+  #end(): void {
+    this.#life.end();
+    this.readings += this.#process?.metrics.counter("readings_accepted").value ?? 0;
+    this.#process = undefined;
+    this.#isStopping = false;
+  }
+
+  /** A stop in order, and a start after it. */
+  stop(): void {
+    const process = this.#process;
+    if (process === undefined || this.#isStopping) return;
+    this.#isStopping = true;
+    const life = this.#life;
+    process.stop().then(
+      () => {
+        if (life.isOver) return;
+        this.#trace.note(this.time.nowMs, "stopped");
+        this.crash(false);
+      },
+      (thrown: unknown) => this.#fatal(life, thrown),
+    );
+  }
+
+  checkpoint(): void {
+    const life = this.#life;
+    this.#process?.pipeline.checkpoint().catch((thrown: unknown) => this.#fatal(life, thrown));
+  }
+
+  /** Some room is left, or none, for a while. */
+  fillDisk(random: Random): void {
+    const { image } = this.#disk;
+    if (image.capacityBytes !== Infinity) return;
+    const used = image.paths.reduce((sum, path) => sum + image.find(path)!.now.length, 0);
+    image.capacityBytes = used + Math.floor(random.next() * 20_000);
+    this.time.schedule(3000 * random.next(), () => {
+      image.capacityBytes = Infinity;
+    });
+  }
+
+  /** Damage to what is durable, found at the next start. */
+  rot(): void {
+    if (this.#disk.rot()) this.oracles.noteRot();
+  }
+
+  jumpClock(random: Random): void {
+    this.#wall.offsetMs += [DAY_MS, -DAY_MS, 3 * 365 * DAY_MS, 660_000, -1500][random.uint32() % 5]! * random.next();
+    this.#wall.isSynced = random.next() < 0.7;
+  }
+
+  #receive(delivery: Delivery): () => void {
+    const message = this.#messages.get(delivery.payload)!;
+    const { reference } = this.oracles;
+    const { intake } = this.#process!;
+    if (intake.unsettled > this.#plan.unsettledMessagesMax) this.#fail("more messages are taken than the bound allows");
+    const operation = reference.deliver(message, delivery, this.time.nowMs);
+    this.#watchHeld(message.meaning.stream);
+    return () => reference.tell(operation);
+  }
+
+  /** Sees to it that the reference lets go of what a stream holds when the runtime has to. */
+  #watchHeld(key: string): void {
+    const life = this.#life;
+    const atMs = this.oracles.reference.overdueAtMs(key);
+    if (atMs === Infinity) return;
+    this.time.schedule(atMs - this.time.nowMs, () => {
+      if (life.isOver || this.#process === undefined) return;
+      if (this.oracles.reference.overdueAtMs(key) <= this.time.nowMs + 1e-6) this.oracles.reference.releaseOverdue(key);
+      else this.#watchHeld(key);
+    });
+  }
+
+  /** A command by the control socket. */
+  ask(command: SimCommand): void {
+    const process = this.#process;
+    if (process === undefined) return;
+    const { reference } = this.oracles;
+    const operation = reference.command(command);
+    const { stream, transaction, state } = command;
+    const request = { command: command.command, stream, transaction, state: numbersOf(state) };
+    process.pipeline.ask(request).then(
+      () => reference.tell(operation),
+      () => {},
+    );
+  }
+
+  publishCommand(command: SimCommand, id: number): void {
+    const { stream, transaction, state } = command;
+    const fields = { transaction, expires: 8e15, stream, state: numbersOf(state) };
+    this.#asked.set(id, transaction);
+    this.publish({
+      id,
+      topic: commandTopic(NODE, command.command),
+      payload: new TextEncoder().encode(JSON.stringify(fields)),
+      qos: 1,
+      retain: false,
+      meaning: command,
+      flaw: undefined,
+    });
+  }
+
+  publish(message: SimMessage): void {
+    this.#messages.set(message.payload, message);
+    this.broker.take(message);
+  }
+
+  calmDown(): void {
+    this.#disk.calm = true;
+    this.broker.calm = true;
+    this.#disk.image.capacityBytes = Infinity;
+  }
+
+  #held(): number {
+    let held = 0;
+    for (const stream of this.oracles.reference.streams.values()) held += stream.held.length;
+    return held;
+  }
+
+  /** What is still to be done; empty where nothing is. */
+  unrest(): string {
+    const process = this.#process;
+    if (process === undefined || this.#isStopping) return "no process";
+    if (!process.intake.isReady || !process.sink.isUp) return "no connection";
+    if (!this.broker.isDrained || process.intake.unsettled > 0) return `${process.intake.unsettled} messages are not acked`;
+    if (process.outbox.count > 0) return `${process.outbox.count} messages in the outbox`;
+    if (!this.oracles.isAllPublished) return "a prediction that never came";
+    return this.#held() > 0 ? "readings are held" : "";
+  }
+
+  get isAtRest(): boolean {
+    return this.unrest() === "";
+  }
+
+  checkAtRest(): void {
+    const { state, metrics } = this.#process!;
+    this.oracles.heldMore = this.#held() - this.#heldAtStart;
+    this.oracles.atRest(state.fold, metrics);
+    const unanswered = this.oracles.unanswered([...this.#asked.values()]);
+    if (unanswered !== undefined && this.#plan.mode === "strict") this.#fail(`the command ${unanswered} was never answered`);
+  }
+}
+
+function numbersOf(state: SimCommand["state"]): Record<string, number[]> {
+  return Object.fromEntries(Object.entries(state ?? {}).map(([name, values]) => [name, Array.from(values)]));
+}

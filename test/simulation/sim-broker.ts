@@ -1,0 +1,121 @@
+// The broker of a box as the two connections see it: a session with a queue, a window of unacked messages and their redelivery, and
+// whatever a broker or a network may do to them. It checks what an MQTT client must keep to.
+import type { Random } from "../../src/base/random.ts";
+import type { OutboundMessage, PacketPort } from "../../src/mqtt/packet-port.ts";
+import type { Plan } from "./fault-plan.ts";
+import { IntakeConnection } from "./intake-connection.ts";
+import { SinkConnection } from "./sink-connection.ts";
+import type { SimMessage } from "./sim-message.ts";
+import type { Trace } from "./trace.ts";
+import type { Life, VirtualClock } from "./virtual-clock.ts";
+
+export interface InFlight {
+  readonly packetId: number;
+  readonly message: SimMessage;
+}
+
+export interface BrokerEvents {
+  /** A client has broken a rule. */
+  violation(what: string): void;
+  /** It will never deliver a message that a device gave it. */
+  lost(message: SimMessage): void;
+}
+
+export class SimBroker {
+  readonly time: VirtualClock;
+  readonly plan: Plan;
+  readonly random: Random;
+  readonly trace: Trace;
+  readonly events: BrokerEvents;
+  calm = false;
+  /** The intake's session. */
+  hasSession = false;
+  subscribed = false;
+  queue: SimMessage[] = [];
+  inFlight: InFlight[] = [];
+  #lastPacketId = 0;
+  /** Clients that have ever come. */
+  clients = 0;
+  #intake: IntakeConnection | undefined;
+  #sink: SinkConnection | undefined;
+
+  constructor(time: VirtualClock, plan: Plan, random: Random, trace: Trace, events: BrokerEvents) {
+    this.time = time;
+    this.plan = plan;
+    this.random = random;
+    this.trace = trace;
+    this.events = events;
+  }
+
+  /** Nothing waits for the intake. */
+  get isDrained(): boolean {
+    return this.queue.length === 0 && this.inFlight.length === 0;
+  }
+
+  get window(): number {
+    return this.plan.faults.has("wideWindow") ? 1000 : Math.min(this.plan.brokerWindow, this.plan.unsettledMessagesMax);
+  }
+
+  /** `sent` sees every publish as it leaves, and returns what is called when it has arrived. */
+  ports(
+    life: Life,
+    sent: (message: OutboundMessage, connection: string) => () => void,
+  ): { readonly intake: PacketPort; readonly sink: PacketPort } {
+    this.#intake?.abandon();
+    this.#sink?.abandon();
+    this.#intake = new IntakeConnection(this, life);
+    this.#sink = new SinkConnection(this, life, sent);
+    return { intake: this.#intake, sink: this.#sink };
+  }
+
+  /** A message from a device. */
+  take(message: SimMessage): void {
+    this.trace.note(this.time.nowMs, "device", message.id);
+    const isFull = this.plan.faults.has("queueDrop") && !this.calm && this.queue.length >= 8;
+    if (!this.subscribed || isFull || (message.qos === 0 && !this.#isIntakeUp)) {
+      this.events.lost(message);
+      return;
+    }
+    this.queue.push(message);
+    this.#intake?.pump();
+  }
+
+  get #isIntakeUp(): boolean {
+    return this.#intake?.isUp === true;
+  }
+
+  nextPacketId(): number {
+    if (this.plan.faults.has("lowestIds")) {
+      let packetId = 1;
+      while (this.inFlight.some((other) => other.packetId === packetId)) packetId++;
+      return packetId;
+    }
+    this.#lastPacketId = (this.#lastPacketId % 65_535) + 1;
+    return this.#lastPacketId;
+  }
+
+  /** Forgets the session, as a broker that was killed does. */
+  loseSession(): void {
+    this.trace.note(this.time.nowMs, "session lost", this.queue.length + this.inFlight.length);
+    for (const { message } of this.inFlight) this.events.lost(message);
+    for (const message of this.queue) this.events.lost(message);
+    this.hasSession = false;
+    this.subscribed = false;
+    this.queue = [];
+    this.inFlight = [];
+    this.#lastPacketId = 0;
+  }
+
+  cut(which: "intake" | "sink" | "both"): void {
+    if (which !== "sink") this.#intake?.cut("the network");
+    if (which !== "intake") this.#sink?.cut("the network");
+  }
+
+  latencyMs(): number {
+    return this.plan.networkMs * (0.5 + this.random.next());
+  }
+
+  reconnectMs(): number {
+    return 20 + 2000 * this.random.next() ** 3;
+  }
+}

@@ -1,0 +1,146 @@
+// The disk of a box: every call takes its time, may fall short or fail, and what is under way when the process dies is done wholly, in
+// part or not at all. What it holds is a DiskImage, which outlives the processes.
+import type { Disk, DiskFile, OpenMode } from "../../src/base/disk.ts";
+import type { Random } from "../../src/base/random.ts";
+import { DiskImage } from "../support/disk-image.ts";
+import type { Inode } from "../support/disk-image.ts";
+import type { Plan } from "./fault-plan.ts";
+import type { Trace } from "./trace.ts";
+import type { Life, VirtualClock } from "./virtual-clock.ts";
+
+const FAULT_SHARE = 0.004;
+const SLOW_SHARE = 0.02;
+const SLOW_MS = 2000;
+
+interface UnderWay {
+  readonly inode: Inode;
+  readonly bytes: Uint8Array;
+  readonly position: number;
+}
+
+function failure(code: string, path: string): Error {
+  return Object.assign(new Error(`${code}: ${path}`), { code });
+}
+
+export class SimDisk {
+  readonly image = new DiskImage();
+  readonly #time: VirtualClock;
+  readonly #plan: Plan;
+  readonly #random: Random;
+  readonly #trace: Trace;
+  #writes = new Set<UnderWay>();
+  /** No fault comes by itself any more. */
+  calm = false;
+  /** Calls that failed by the plan. */
+  failures = 0;
+
+  constructor(time: VirtualClock, plan: Plan, random: Random, trace: Trace) {
+    this.#time = time;
+    this.#plan = plan;
+    this.#random = random;
+    this.#trace = trace;
+  }
+
+  /** The process is gone. What it was writing is there in part; with the power gone, so is what was not synced. */
+  crash(powerCut: boolean): void {
+    const random = this.#random;
+    for (const { inode, bytes, position } of this.#writes) {
+      const kept = random.next() < 0.5 ? 0 : Math.floor(random.next() * (bytes.length + 1));
+      const isInside = position + kept <= inode.now.length || this.image.capacityBytes === Infinity;
+      if (kept > 0 && isInside) this.image.write(inode, bytes.subarray(0, kept), position);
+    }
+    this.#writes.clear();
+    if (powerCut) {
+      const { faults } = this.#plan;
+      this.image.powerCut(random, { tears: faults.has("tornWrites"), flips: faults.has("bitFlips") });
+    } else this.image.evictForgotten(random);
+  }
+
+  /** Some durable byte of the journal's folder changes by itself. Returns whether there was one. */
+  rot(): boolean {
+    const paths = this.image.paths.filter((path) => path.startsWith("/state/journal/"));
+    const inode = paths.length === 0 ? undefined : this.image.find(paths[this.#random.uint32() % paths.length]!);
+    if (inode === undefined || inode.now.length === 0) return false;
+    const at = this.#random.uint32() % inode.now.length;
+    inode.now[at]! ^= 1 << (this.#random.uint32() & 7);
+    if (at < inode.durable.length) inode.durable[at] = inode.now[at]!;
+    return true;
+  }
+
+  /** As one process sees it. */
+  of(life: Life): Disk {
+    const run = <T>(call: string, path: string, work: () => T): Promise<T> => this.#call(life, call, path, work);
+    const { image } = this;
+    return {
+      open: (path, mode: OpenMode) => run("open", path, () => this.#file(life, image.open(path, mode === "create"), path)),
+      list: (path) => run("list", path, () => image.list(path)),
+      makeDirectory: (path) => run("makeDirectory", path, () => image.makeFolder(path)),
+      rename: (from, to) => run("rename", from, () => image.rename(from, to)),
+      remove: (path) => run("remove", path, () => image.remove(path)),
+      syncDirectory: (path) => run("syncDirectory", path, () => image.syncFolder(path)),
+      isFlashCard: async () => false,
+      freeBytes: (path) => run("freeBytes", path, () => image.freeBytes),
+    };
+  }
+
+  #file(life: Life, inode: Inode, path: string): DiskFile {
+    const { image } = this;
+    const run = <T>(call: string, work: () => T): Promise<T> => this.#call(life, call, path, work);
+    return {
+      read: (into, position) =>
+        run("read", () => {
+          const from = inode.now.subarray(position, position + this.#shortened(into.length));
+          into.set(from);
+          return from.length;
+        }),
+      write: (from, position) => {
+        const underWay = { inode, bytes: from.slice(0, this.#shortened(from.length)), position };
+        this.#writes.add(underWay);
+        return run("write", () => {
+          this.#writes.delete(underWay);
+          return image.write(inode, underWay.bytes, position);
+        }).finally(() => this.#writes.delete(underWay));
+      },
+      truncate: (length) => run("truncate", () => image.truncate(inode, length)),
+      datasync: () =>
+        run("datasync", () => {
+          if (this.#strikes("syncError")) {
+            image.forgetPending(inode);
+            throw failure("EIO", path);
+          }
+          image.sync(inode);
+        }),
+      size: () => run("size", () => inode.now.length),
+      close: () => run("close", () => {}),
+    };
+  }
+
+  #shortened(bytes: number): number {
+    if (this.calm || bytes < 2 || !this.#plan.faults.has("shortOperations") || this.#random.next() > 0.1) return bytes;
+    return 1 + (this.#random.uint32() % (bytes - 1));
+  }
+
+  #strikes(name: "syncError" | "writeError"): boolean {
+    if (this.calm || !this.#plan.faults.has(name) || this.#random.next() > FAULT_SHARE) return false;
+    this.failures++;
+    return true;
+  }
+
+  #call<T>(life: Life, call: string, path: string, work: () => T): Promise<T> {
+    if (life.isOver) return new Promise<never>(() => {});
+    const isSlow = !this.calm && this.#plan.faults.has("slowDisk") && this.#random.next() < SLOW_SHARE;
+    const delayMs = (isSlow ? SLOW_MS : this.#plan.diskMs) * (0.5 + this.#random.next());
+    return new Promise((resolve, reject) => {
+      this.#time.schedule(delayMs, () => {
+        if (life.isOver) return;
+        this.#trace.note(this.#time.nowMs, call, path.length);
+        try {
+          if (call !== "datasync" && this.#strikes("writeError")) throw failure("EIO", path);
+          resolve(work());
+        } catch (thrown) {
+          reject(thrown);
+        }
+      });
+    });
+  }
+}

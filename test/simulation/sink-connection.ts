@@ -1,0 +1,54 @@
+// The connection on which predictions leave: confirmations in order or not, none for what a cut has swallowed.
+import type { OutboundMessage, PacketPort, Subscription } from "../../src/mqtt/packet-port.ts";
+import type { SimBroker } from "./sim-broker.ts";
+import { notConnected, SimConnection } from "./sim-connection.ts";
+import type { Life } from "./virtual-clock.ts";
+
+export class SinkConnection extends SimConnection implements PacketPort {
+  protected readonly name = "sink";
+  readonly #sent: (message: OutboundMessage, connection: string) => () => void;
+  #waiting = new Set<(error?: Error) => void>();
+
+  constructor(broker: SimBroker, life: Life, sent: (message: OutboundMessage, connection: string) => () => void) {
+    super(broker, life);
+    this.#sent = sent;
+  }
+
+  protected connected(): void {
+    this.events!.up({ present: false, protocol: 5, receiveMax: this.broker.plan.brokerReceiveMax });
+  }
+
+  protected broken(): void {
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const done of waiting) done(notConnected());
+  }
+
+  publish(message: OutboundMessage, done: (error?: Error) => void): void {
+    const { broker } = this;
+    if (!this.isUp) return done(notConnected());
+    this.#waiting.add(done);
+    broker.trace.note(broker.time.nowMs, "publish", message.payload.length);
+    if (this.#waiting.size > broker.plan.brokerReceiveMax) broker.events.violation("more publishes than the broker takes");
+    const arrived = this.#sent(message, `${this.number}.${this.epoch}`);
+    this.toBroker(() => {
+      arrived();
+      const confirm = (): void => {
+        if (this.#waiting.delete(done)) done();
+      };
+      if (!broker.plan.faults.has("ackDisorder")) return this.toClient(confirm);
+      const { epoch } = this;
+      broker.time.schedule(3 * broker.latencyMs(), () => {
+        if (epoch === this.epoch && !this.life.isOver) confirm();
+      });
+    });
+  }
+
+  subscribe(_subscriptions: readonly Subscription[]): Promise<void> {
+    return Promise.reject(notConnected());
+  }
+
+  acknowledge(): void {}
+
+  hold(): void {}
+}
