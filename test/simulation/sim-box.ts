@@ -181,7 +181,7 @@ export class SimBox {
     const atMs = this.oracles.reference.overdueAtMs(key);
     if (atMs === Infinity) return;
     this.time.schedule(atMs - this.time.nowMs, () => {
-      if (life.isOver || this.#process === undefined) return;
+      if (life.isOver || this.#process === undefined || this.#process.isStopped) return;
       if (this.oracles.reference.overdueAtMs(key) <= this.time.nowMs + 1e-6) this.oracles.reference.releaseOverdue(key);
       else this.#watchHeld(key);
     });
@@ -190,7 +190,7 @@ export class SimBox {
   /** A command by the control socket. */
   ask(command: SimCommand): void {
     const process = this.#process;
-    if (process === undefined) return;
+    if (process === undefined || process.isStopped) return;
     const { reference } = this.oracles;
     const operation = reference.command(command);
     const { stream, transaction, state } = command;

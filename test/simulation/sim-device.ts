@@ -36,15 +36,14 @@ export class SimDevice {
   #underWay = 0;
 
   constructor(index: number, messages: number, time: VirtualClock, plan: Plan, random: Random, broker: DeviceBroker) {
+    this.#plan = plan;
     this.key = `d${index}`;
     this.group = index % plan.groups.length;
     this.#kind = (["counted", "counted", "counted", "timed", "constant"] as const)[random.uint32() % 5]!;
-    // Where packet ids come back at once, a constant message cannot be told from the one before it.
-    if (this.#kind === "constant" && plan.faults.has("lowestIds")) this.#kind = "timed";
+    if (this.#kind === "constant" && !this.#isTold) this.#kind = "timed";
     this.#qos = random.next() < 0.2 ? 0 : 1;
     this.#sendsTimes = this.#kind === "timed" || (this.#kind === "counted" && random.next() < 0.5);
     this.#time = time;
-    this.#plan = plan;
     this.#random = random;
     this.#send = broker.take;
     this.#nextId = broker.nextId;
@@ -56,6 +55,15 @@ export class SimDevice {
 
   get isDone(): boolean {
     return this.#left === 0 && this.#underWay === 0;
+  }
+
+  /**
+   * Whether equal messages without identity can be told from one message sent again. They cannot where packet ids come back at once, or
+   * where damage takes away that a session began.
+   */
+  get #isTold(): boolean {
+    const { faults } = this.#plan;
+    return !faults.has("lowestIds") && !(faults.has("rot") && faults.has("sessionLoss"));
   }
 
   #chance(name: FaultClass, share: number): boolean {
@@ -91,9 +99,7 @@ export class SimDevice {
     const message = this.#message(readings, this.#flaw());
     if (this.#chance("lateness", 0.15)) this.#sendLater(message);
     else this.#send(message);
-    // Where packet ids come back at once, what comes again cannot be told from what is sent again.
-    const isTold = this.#kind === "counted" || !this.#plan.faults.has("lowestIds");
-    if (isTold && this.#chance("duplicates", 0.08))
+    if ((this.#kind === "counted" || this.#isTold) && this.#chance("duplicates", 0.08))
       this.#send({ ...message, id: this.#nextId(), payload: message.payload.slice() });
     if (this.#kind === "counted" && this.#chance("duplicates", 0.06)) this.#send(this.#message(this.#recent, undefined));
   }

@@ -78,6 +78,8 @@ export class SimProcess {
   readonly outbox: Outbox;
   readonly intake: Intake;
   readonly sink: Sink;
+  /** Nothing happens by itself any more. */
+  isStopped = false;
 
   private constructor(options: ProcessOptions, metrics: Metrics, state: StateDirectory, outbox: Outbox, recovered: Recovered) {
     const { life: clock, plan, groups } = options;
@@ -162,6 +164,7 @@ export class SimProcess {
     await this.pipeline.drain();
     await this.pipeline.checkpoint();
     this.pipeline.stop();
+    this.isStopped = true;
     await this.sink.drain(1000);
     await this.intake.close();
     await this.sink.close();
