@@ -9,6 +9,7 @@ import { repository, runCli } from "./support/cli.ts";
 const pages = [
   "README.md",
   "SECURITY.md",
+  "RELIABILITY.md",
   ...readdirSync(join(repository, "docs"))
     .filter((name) => name.endsWith(".md"))
     .map((name) => `docs/${name}`),
