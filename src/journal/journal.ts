@@ -46,6 +46,7 @@ export class Journal {
   #position = 0;
   /** The last segment's tail cannot be continued. */
   #tailBroken = false;
+  #leftoversGone = false;
   /** The CRC of the last block. */
   #crc = 0;
   /** Of the last segment: where the blocks begin of which nothing proves that they are on stable storage. */
@@ -147,15 +148,18 @@ export class Journal {
 
   /**
    * Makes what was replayed durable and the journal ready to append: a process may have died between write and sync, or of a sync that
-   * failed.
+   * failed. Throws `disk_full` where that takes a segment that there is no room for; it can be called again then.
    */
   async makeWritable(): Promise<void> {
     const { disk, directory, segmentBytes } = this.#options;
     await this.#guard(async () => {
       await disk.makeDirectory(directory);
       for (const path of this.#files.cut) await makeFullSize(disk, path, segmentBytes);
-      for (const path of this.#setAside) await disk.rename(path, damagedName(path));
-      for (const path of this.#files.unfinished) await disk.remove(path);
+      if (!this.#leftoversGone) {
+        for (const path of this.#setAside) await disk.rename(path, damagedName(path));
+        for (const path of this.#files.unfinished) await disk.remove(path);
+        this.#leftoversGone = true;
+      }
       await disk.syncDirectory(directory);
       const last = this.#segments.at(-1);
       if (last === undefined || this.#tailBroken) await this.#rotate();
@@ -167,19 +171,25 @@ export class Journal {
   /** Goes on in the last segment where all of it is on stable storage, else in another, which takes over what may not be. */
   async #continue(last: Segment, first: Place): Promise<void> {
     const { disk } = this.#options;
-    const isProven = first.position === this.#position && first.position > last.base;
-    const path = isProven ? undefined : await this.#spares.take().catch(passFullDisk);
-    if (path === undefined) {
+    if (first.position === this.#position && first.position > last.base) {
       this.#file = await disk.open(last.path, "write");
-      // On a full disk there is no other segment: what cannot go elsewhere is synced where it stands.
-      if (!isProven) await this.#file.datasync();
       return;
     }
-    const generation = this.#nextGeneration++;
-    const { header, end } = await carryOver(disk, { from: last, first, end: this.#offset }, { path, generation });
+    const path = await this.#spares.take();
+    const to = { path, generation: this.#nextGeneration };
+    let carried: Awaited<ReturnType<typeof carryOver>>;
+    try {
+      carried = await carryOver(disk, { from: last, first, end: this.#offset }, to);
+      this.#file = await disk.open(path, "write");
+    } catch (thrown) {
+      // Another try writes the same to the same file.
+      this.#spares.keep(path);
+      throw thrown;
+    }
+    const { header, end } = carried;
+    this.#nextGeneration++;
     this.#offset = end.offset;
     this.#crc = end.previous;
-    this.#file = await disk.open(path, "write");
     // Nothing of these is needed any more, and starts that follow each other quickly must not fill the disk.
     const superseded = this.#segments.filter(({ base }) => base >= header.base);
     this.#segments = [...this.#segments.filter(({ base }) => base < header.base), { ...header, path }];
@@ -282,10 +292,6 @@ export class Journal {
     this.#offset = SEGMENT_HEADER_BYTES;
     this.#spares.prepare();
   }
-}
-
-function passFullDisk(thrown: unknown): undefined {
-  if (!isDiskFull(thrown)) throw thrown;
 }
 
 function damagedName(path: string): string {

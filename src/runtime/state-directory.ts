@@ -119,15 +119,26 @@ export class StateDirectory {
     return this.#recovered;
   }
 
-  /** Makes the journal writable; returns the outbox with what the sink's broker may not have. */
+  /** Makes the journal writable; returns the outbox with what the sink's broker may not have. Throws `disk_full` where there is no room even so. */
   async begin(): Promise<Outbox> {
-    await this.journal.makeWritable();
+    await this.#makeWritable();
     const outbox = new Outbox(this.journal.position, this.#outboxBytesMax);
     for (const { position, message } of this.#recovered?.messages ?? []) outbox.add(position, message);
     outbox.release(this.journal.position);
     // Without a reserve everything works; it is tried again at the next checkpoint.
     await this.reserve.take().catch(() => {});
     return outbox;
+  }
+
+  /** On a full disk the reserve makes the room that a start may need; where that is too little, it cannot start. */
+  async #makeWritable(): Promise<void> {
+    try {
+      await this.journal.makeWritable();
+    } catch (thrown) {
+      if (!(thrown instanceof HiddenstateError && thrown.code === "disk_full")) throw thrown;
+      await this.reserve.giveUp().catch(() => {});
+      await this.journal.makeWritable();
+    }
   }
 
   /** Journals and applies settings: the first event of a journal, or a change between two runs. */
