@@ -35,6 +35,8 @@ export class SimBox {
   #isStopping = false;
   #heldAtStart = 0;
   #failuresBefore = 0;
+  /** The disk has been full in the present life: what fails of it may be told when there is room again. */
+  #wasFull = false;
   crashes = 0;
   readings = 0;
 
@@ -57,6 +59,7 @@ export class SimBox {
     const life = new Life(this.time, this.#wall);
     this.#life = life;
     this.#failuresBefore = this.#disk.failures;
+    this.#wasFull = this.#disk.image.capacityBytes !== Infinity;
     if (this.crashes > 0 && this.#plan.faults.has("configChanges") && this.#random.next() < 0.5) this.#changeConfig();
     const groups = this.#groups;
     const startedAtMs = this.time.nowMs;
@@ -96,7 +99,7 @@ export class SimBox {
   /** The process has ended itself. */
   #fatal(life: Life, thrown: unknown): void {
     if (life.isOver) return;
-    const isFull = this.#disk.image.capacityBytes !== Infinity && thrown instanceof HiddenstateError;
+    const isFull = this.#wasFull && thrown instanceof HiddenstateError && thrown.code === "disk_full";
     if (this.#disk.failures === this.#failuresBefore && !isFull) {
       this.#fail(`the process ends, and no fault made it: ${thrown instanceof Error ? (thrown.stack ?? "") : reasonOf(thrown)}`);
     }
@@ -150,6 +153,7 @@ export class SimBox {
     if (image.capacityBytes !== Infinity) return;
     const used = image.paths.reduce((sum, path) => sum + image.find(path)!.now.length, 0);
     image.capacityBytes = used + Math.floor(random.next() * 20_000);
+    this.#wasFull = true;
     this.time.schedule(3000 * random.next(), () => {
       image.capacityBytes = Infinity;
     });
