@@ -7,7 +7,7 @@ import { systemDisk } from "../base/disk.ts";
 import { HiddenstateError, reasonOf } from "../base/errors.ts";
 import { kernelVersions } from "../kernels/recurrent-network.ts";
 import type { Kernel } from "../kernels/recurrent-network.ts";
-import { CELL_NAMES, figure } from "../learn/model-card.ts";
+import { CELL_NAMES, figure, moment } from "../learn/model-card.ts";
 import { trainOnTable } from "../learn/train-on-table.ts";
 import type { TrainingOutcome } from "../learn/train-on-table.ts";
 import { saveTraining, trainingPaths } from "../learn/training-files.ts";
@@ -57,10 +57,6 @@ const FILE_MODE = 0o644;
 export function commandLine(args: readonly string[]): string {
   const quoted = args.map((arg) => (/^[\w@%+=:,./-]+$/.test(arg) ? arg : `'${arg.replaceAll("'", String.raw`'\''`)}'`));
   return ["hiddenstate", ...quoted].join(" ");
-}
-
-function moment(time: number): string {
-  return new Date(time).toISOString().slice(0, 16).replace("T", " ");
 }
 
 /** The table at the end: every forecaster's errors on the test part, output by output. */

@@ -55,7 +55,8 @@ function table(head: readonly string[], numbers: number, rows: readonly (readonl
   return [row(head), row(rule), ...rows.map(row)];
 }
 
-function moment(time: number): string {
+/** `2026-01-12 02:40`, in UTC. */
+export function moment(time: number): string {
   return new Date(time).toISOString().slice(0, 16).replace("T", " ");
 }
 

@@ -105,7 +105,6 @@ export const modelSpecSchema = z.strictObject({
 });
 
 export type ModelSpec = z.output<typeof modelSpecSchema>;
-export type FeatureSpec = ModelSpec["features"][number];
 export type OutputSpec = ModelSpec["outputs"][number];
 export type StateSpec = ModelSpec["states"][number];
 export type LayerSpec = ModelSpec["layers"][number];

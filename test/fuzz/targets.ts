@@ -9,7 +9,7 @@ import type { JournalEvent } from "../../src/journal/events.ts";
 import { payloadCodec } from "../../src/message/codecs.ts";
 import { decodeLayout, encodeLayout, layoutHash } from "../../src/message/layout.ts";
 import { decodePrediction, encodePrediction } from "../../src/message/prediction.ts";
-import type { Prediction } from "../../src/message/prediction.ts";
+import { examplePrediction as prediction } from "../support/example-prediction.ts";
 import type { Readings } from "../../src/message/reading.ts";
 import { decodeStreamKey, encodeStreamKey, validatePart, validateStreamKey } from "../../src/message/stream-key.ts";
 import { commandOf } from "../../src/message/topics.ts";
@@ -87,20 +87,6 @@ function readingsTarget(name: "protobuf" | "json"): Target {
     run: (bytes) => checkReadings(codec.decode(bytes, FEATURES, layouts)),
   };
 }
-
-const prediction: Prediction = {
-  stream: "line-1/press-4",
-  boot: 3,
-  nonce: 3_735_928_559,
-  firstSequence: 120,
-  version: "9f86d081884c7d65",
-  engine: "native",
-  count: 3,
-  sequences: Float64Array.of(120, 121, 125),
-  times: Float64Array.of(1_764_000_000_000, 1_764_000_000_100, 1_764_000_000_050),
-  outputs: Float32Array.of(21.4, 0.1, 21.5, Number.NaN, -3.4028235e38, 1e-45),
-  outputNames: ["temperature", "vibration"],
-};
 
 function predictionTarget(format: "protobuf" | "json"): Target {
   return {

@@ -6,22 +6,9 @@ import { hiddenstate } from "../../src/message/generated/hiddenstate.js";
 import { PayloadError } from "../../src/message/payload-error.ts";
 import { decodePrediction, encodePrediction, predictionId } from "../../src/message/prediction.ts";
 import type { Prediction } from "../../src/message/prediction.ts";
+import { examplePrediction as example } from "../support/example-prediction.ts";
 
 const formats = ["protobuf", "json"] as const;
-
-const example: Prediction = {
-  stream: "line-1/press-4",
-  boot: 3,
-  nonce: 3_735_928_559,
-  firstSequence: 120,
-  version: "9f86d081884c7d65",
-  engine: "native",
-  count: 3,
-  sequences: Float64Array.of(120, 121, 125),
-  times: Float64Array.of(1_764_000_000_000, 1_764_000_000_100, 1_764_000_000_050),
-  outputs: Float32Array.of(21.4, 0.1, 21.5, Number.NaN, -3.4028235e38, 1e-45),
-  outputNames: ["temperature", "vibration"],
-};
 
 function raw(properties: hiddenstate.v1.PredictionBatch.$Properties): Uint8Array {
   return hiddenstate.v1.PredictionBatch.encode(properties).finish();
