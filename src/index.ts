@@ -72,7 +72,8 @@ export { layoutHash } from "./message/layout.ts";
 
 // The runtime
 export { createRuntime } from "./runtime/runtime.ts";
-export type { Runtime, Surroundings } from "./runtime/runtime.ts";
+export type { Runtime } from "./runtime/runtime.ts";
+export type { Surroundings } from "./runtime/surroundings.ts";
 export { parseConfig } from "./runtime/config.ts";
 export type { Config } from "./runtime/config-schema.ts";
 export type { StreamState } from "./runtime/control.ts";

@@ -220,6 +220,7 @@ export class Journal {
   /** Returns once everything appended before the call is on stable storage. */
   async sync(): Promise<void> {
     while (this.#syncing !== undefined) await this.#syncing;
+    assert(!this.#failed, "what a failed sync has dropped is not believed to be there");
     if (this.#isSynced) return;
     const { position } = this;
     this.#isSynced = true;
@@ -254,11 +255,8 @@ export class Journal {
 
   #failure(thrown: unknown): HiddenstateError {
     this.#failed = true;
-    return new HiddenstateError(
-      "disk_failed",
-      `cannot write the journal in ${this.#options.directory}: ${reasonOf(thrown)}`,
-      thrown,
-    );
+    const message = `cannot write the journal in ${this.#options.directory}: ${reasonOf(thrown)}`;
+    return new HiddenstateError("disk_failed", message, thrown);
   }
 
   async #guard(work: () => Promise<void>): Promise<void> {

@@ -60,6 +60,7 @@ export class Pipeline {
   readonly #expiry: Expiry;
   #overdue: Timer | undefined;
   #idle: (() => void)[] = [];
+  #stopped = false;
 
   constructor(options: PipelineOptions) {
     const { node, fold, journal, outbox, clock, metrics } = options;
@@ -85,6 +86,11 @@ export class Pipeline {
   /** Everything before it is as durable as the mode promises. */
   get releasedPosition(): number {
     return this.#commit.releasedPosition;
+  }
+
+  /** Nothing happens by itself any more. */
+  get isStopped(): boolean {
+    return this.#stopped;
   }
 
   /** Takes a message over, with the duty to settle it. */
@@ -269,6 +275,7 @@ export class Pipeline {
 
   /** Ends what would happen later by itself. */
   stop(): void {
+    this.#stopped = true;
     this.#commit.stop();
     this.#overdue?.cancel();
   }

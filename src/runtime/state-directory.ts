@@ -21,21 +21,25 @@ import type { EpochSettings, GroupSettings } from "../pipeline/settings.ts";
 import { StreamGroup } from "../pipeline/stream-group.ts";
 import { ModelShelf } from "./model-shelf.ts";
 
-export interface StateDirectoryOptions {
-  readonly disk: Disk;
-  readonly directory: string;
-  readonly clock: Clock;
-  readonly metrics: Metrics;
-  /** Of the journal's segments and longest block; as in `limits` where absent. */
+/** Bounds that no config moves; as in `limits` where absent. */
+export interface StateBounds {
+  /** Of the journal's segments and longest block. */
   readonly segmentBytes?: number;
   readonly blockBytesMax?: number;
   readonly reserveBytes?: number;
   readonly outboxBytesMax?: number;
 }
 
+export interface StateDirectoryOptions extends StateBounds {
+  readonly disk: Disk;
+  readonly directory: string;
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+}
+
 type OnDamage = "continue" | "stop";
 
-interface Opened {
+export interface Opened {
   readonly state: StateDirectory;
   readonly recovered: Recovered;
 }

@@ -133,7 +133,9 @@ export class Oracles {
     if (response) {
       const transaction = message.topic.slice(message.topic.lastIndexOf("/") + 1);
       const operation = this.reference.transactions.get(transaction);
-      if (operation !== undefined) this.reference.tell(operation);
+      // A refusal tells of nothing, though the transaction may have been tried again since.
+      const { ok } = JSON.parse(new TextDecoder().decode(message.payload)) as { ok: boolean };
+      if (operation !== undefined && ok) this.reference.tell(operation);
       return () => this.#responses.add(transaction);
     }
     if (!message.topic.endsWith("/dead-letter")) this.#fail(`a message on ${message.topic}`);

@@ -65,10 +65,11 @@ export class SimBox {
     const startedAtMs = this.time.nowMs;
     SimProcess.start({
       life,
+      random: this.#random,
       disk: this.#disk.of(life),
       plan: this.#plan,
       groups,
-      ports: () => this.broker.ports(life, (message, connection) => this.oracles.sent(groups, message, connection)),
+      ports: this.broker.ports(life, (message, connection) => this.oracles.sent(groups, message, connection)),
       recovered: (state, recovered) => {
         this.#trace.note(this.time.nowMs, "recovered", recovered.position);
         this.oracles.recovered(state.fold, recovered, startedAtMs);
@@ -185,7 +186,7 @@ export class SimBox {
     const atMs = this.oracles.reference.overdueAtMs(key);
     if (atMs === Infinity) return;
     this.time.schedule(atMs - this.time.nowMs, () => {
-      if (life.isOver || this.#process === undefined || this.#process.isStopped) return;
+      if (life.isOver || this.#process === undefined || this.#process.pipeline.isStopped) return;
       if (this.oracles.reference.overdueAtMs(key) <= this.time.nowMs + 1e-6) this.oracles.reference.releaseOverdue(key);
       else this.#watchHeld(key);
     });
@@ -194,7 +195,7 @@ export class SimBox {
   /** A command by the control socket. */
   ask(command: SimCommand): void {
     const process = this.#process;
-    if (process === undefined || process.isStopped) return;
+    if (process === undefined || process.pipeline.isStopped) return;
     const { reference } = this.oracles;
     const operation = reference.command(command);
     const { stream, transaction, state } = command;

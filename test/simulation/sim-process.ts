@@ -1,36 +1,33 @@
-// The runtime as one process of the simulated box: the parts of src/runtime put together without sockets, from the opening of the state
-// directory to the end.
+// The runtime as one process of the simulated box: its assembly on the box's clock, disk and connections, without the control socket.
 import type { Disk } from "../../src/base/disk.ts";
 import { silentLog } from "../../src/base/log.ts";
 import { Metrics } from "../../src/base/metrics.ts";
-import { payloadCodec } from "../../src/message/codecs.ts";
+import type { Random } from "../../src/base/random.ts";
 import type { Delivery } from "../../src/message/delivery.ts";
-import { parseTopicPattern } from "../../src/message/topic-pattern.ts";
-import { Intake } from "../../src/mqtt/intake.ts";
-import type { PacketPort } from "../../src/mqtt/packet-port.ts";
-import { Sink } from "../../src/mqtt/sink.ts";
+import type { Intake } from "../../src/mqtt/intake.ts";
+import type { Sink } from "../../src/mqtt/sink.ts";
 import type { Outbox } from "../../src/pipeline/outbox.ts";
-import { Pipeline } from "../../src/pipeline/pipeline.ts";
+import type { Pipeline } from "../../src/pipeline/pipeline.ts";
 import type { Recovered } from "../../src/pipeline/recover.ts";
-import { Routes } from "../../src/pipeline/routes.ts";
-import type { Entry } from "../../src/pipeline/routes.ts";
-import { encodeEpochSettings } from "../../src/pipeline/settings.ts";
-import type { EpochSettings } from "../../src/pipeline/settings.ts";
+import { Assembly } from "../../src/runtime/assembly.ts";
+import { configSchema } from "../../src/runtime/config-schema.ts";
+import type { Config } from "../../src/runtime/config-schema.ts";
+import type { Ports } from "../../src/runtime/connections.ts";
 import { StateDirectory } from "../../src/runtime/state-directory.ts";
 import { BOOT_SILENCE_MS } from "./fault-plan.ts";
 import type { GroupPlan, Plan } from "./fault-plan.ts";
-import { simKernel, simModels } from "./sim-models.ts";
+import { simModels } from "./sim-models.ts";
 import type { Life } from "./virtual-clock.ts";
 
 export const NODE = "box";
-const DIRECTORY = "/state";
 
 export interface ProcessOptions {
   readonly life: Life;
+  readonly random: Random;
   readonly disk: Disk;
   readonly plan: Plan;
   readonly groups: readonly GroupPlan[];
-  readonly ports: () => { readonly intake: PacketPort; readonly sink: PacketPort };
+  readonly ports: Ports;
   /** The state has been recovered: nothing of this life is in it yet. */
   readonly recovered: (state: StateDirectory, recovered: Recovered) => void;
   /** Just before the pipeline gets a delivery; returns what is called when it is settled. */
@@ -38,136 +35,98 @@ export interface ProcessOptions {
   readonly fatal: (thrown: unknown) => void;
 }
 
-function settingsOf(groups: readonly GroupPlan[]): EpochSettings {
-  return {
-    format: 1,
+function configOf(plan: Plan, groups: readonly GroupPlan[]): Config {
+  return configSchema.parse({
     node: NODE,
-    groups: groups.map(({ gap, missing, holdReadingsMax, format, latest }, index) => ({
+    state: "/state",
+    mqtt: { url: "mqtt://127.0.0.1" },
+    durability: { mode: plan.mode, linger: `${plan.lingerMs}ms` },
+    commands: { mqtt: true },
+    streams: { max: plan.streamsMax, expireAfter: `${2 ** 50}ms` },
+    groups: groups.map(({ gap, missing, holdReadingsMax, codec, format, latest, reorder }, index) => ({
       name: `g${index}`,
-      version: simModels[index]!.model.version,
+      topic: `s${index}/{device}/r`,
+      codec,
+      model: `g${index}.onnx`,
       engine: "native",
-      kernel: simKernel,
-      gap,
-      missing: simModels[index]!.features.map(() => missing),
-      holdReadingsMax,
+      kernel: "scalar",
+      gap: gap.policy === "decay" ? { decay: `${gap.tauMs}ms` } : gap.policy,
+      missing,
+      holdReadings: holdReadingsMax,
       predictions: { format, latest },
+      ...(reorder && { reorder: { readings: reorder.readings, within: `${reorder.withinMs}ms` } }),
     })),
-  };
-}
-
-function entriesOf(groups: readonly GroupPlan[]): Entry[] {
-  return groups.map(({ codec, reorder }, group) => {
-    const { features } = simModels[group]!;
-    return {
-      group,
-      pattern: parseTopicPattern(`s${group}/{device}/r`, NODE),
-      codec: payloadCodec(codec),
-      features,
-      min: new Float64Array(features.length).fill(-Infinity),
-      max: new Float64Array(features.length).fill(Infinity),
-      reorder,
-      rate: undefined,
-    };
   });
 }
 
 export class SimProcess {
   readonly metrics: Metrics;
-  readonly state: StateDirectory;
-  readonly pipeline: Pipeline;
-  readonly outbox: Outbox;
-  readonly intake: Intake;
-  readonly sink: Sink;
-  /** Nothing happens by itself any more. */
-  isStopped = false;
+  readonly #assembly: Assembly;
 
-  private constructor(options: ProcessOptions, metrics: Metrics, state: StateDirectory, outbox: Outbox, recovered: Recovered) {
-    const { life: clock, plan, groups } = options;
+  private constructor(assembly: Assembly, metrics: Metrics) {
+    this.#assembly = assembly;
     this.metrics = metrics;
-    this.state = state;
-    this.outbox = outbox;
-    const log = silentLog;
-    const { streamsMax } = plan;
-    this.pipeline = new Pipeline({
-      node: NODE,
-      fold: state.fold,
-      journal: state.journal,
-      checkpoints: state.checkpoints,
-      reserve: state.reserve,
-      durability: { mode: plan.mode, lingerMs: plan.lingerMs },
-      bytesPerSecond: plan.bytesPerSecond,
-      outbox,
-      routes: new Routes(NODE, entriesOf(groups), { commands: true, streamsMax }),
-      clock,
-      log,
-      metrics,
-      streamsMax,
-      bootSilenceMs: BOOT_SILENCE_MS,
-      streamExpiryMs: 2 ** 50,
-      checkpointPosition: recovered.checkpointPosition,
-      checkpointAfterBytes: plan.checkpointAfterBytes,
-      onFatal: options.fatal,
-    });
-    const ports = options.ports();
-    const refused = (reason: string): void => options.fatal(new Error(reason));
-    const windowMax = plan.publishWindowMax;
-    this.sink = new Sink({ port: ports.sink, source: outbox, windowMax, clock, metrics, log, refused });
-    this.intake = new Intake({
-      port: ports.intake,
-      subscriptions: [],
-      hadSession: recovered.position > 0,
-      unsettledMessagesMax: plan.unsettledMessagesMax,
-      clock,
-      metrics,
-      log,
-      receive: (delivery) => {
+  }
+
+  /** Throws what the start of an assembly throws. */
+  static async start(options: ProcessOptions): Promise<SimProcess> {
+    const { life: clock, random, disk, plan, ports, recovered, fatal } = options;
+    const metrics = new Metrics();
+    const config = configOf(plan, options.groups);
+    await StateDirectory.make(disk, config.state);
+    const parts = {
+      config,
+      groups: config.groups.map((group, index) => {
+        const { model, features } = simModels[index]!;
+        return { config: group, model, features };
+      }),
+      around: { clock, random, disk, log: silentLog, metrics, ports, runTrial: noTrial },
+      bounds: { ...plan, bootSilenceMs: BOOT_SILENCE_MS, checkpointBytesPerSecond: plan.bytesPerSecond },
+      onDelivery: (delivery: Delivery) => {
         const settled = options.receive(delivery);
         const settle = (): void => {
           settled();
           delivery.settle();
         };
-        this.pipeline.receive({ ...delivery, settle });
+        return { ...delivery, settle };
       },
-      sessionBegan: () => this.pipeline.sessionBegan(),
-      refused,
-    });
+    };
+    const opened = await Assembly.recover(parts);
+    recovered(opened.state, opened.recovered);
+    const assembly = await Assembly.begin(parts, opened);
+    assembly.failed.catch(fatal);
+    return new SimProcess(assembly, metrics);
   }
 
-  /** Throws what the opening of the state directory throws. */
-  static async start(options: ProcessOptions): Promise<SimProcess> {
-    const { life: clock, disk, plan, groups } = options;
-    const metrics = new Metrics();
-    await StateDirectory.make(disk, DIRECTORY);
-    const { segmentBytes, blockBytesMax, reserveBytes, outboxBytesMax } = plan;
-    const { state, recovered } = await StateDirectory.recover(
-      { disk, directory: DIRECTORY, clock, metrics, segmentBytes, blockBytesMax, reserveBytes, outboxBytesMax },
-      simModels.map(({ model }) => model),
-      "continue",
-    );
-    options.recovered(state, recovered);
-    const settings = settingsOf(groups);
-    await state.models.keep(settings.groups.map(({ version }) => version));
-    const outbox = await state.begin();
-    const text = encodeEpochSettings(settings);
-    if (recovered.position === 0 || encodeEpochSettings(state.fold.settings) !== text) await state.beginEpoch(text);
-    return new SimProcess(options, metrics, state, outbox, recovered);
+  get state(): StateDirectory {
+    return this.#assembly.state;
+  }
+
+  get pipeline(): Pipeline {
+    return this.#assembly.pipeline;
+  }
+
+  get outbox(): Outbox {
+    return this.#assembly.outbox;
+  }
+
+  get intake(): Intake {
+    return this.#assembly.intake;
+  }
+
+  get sink(): Sink {
+    return this.#assembly.sink;
   }
 
   run(): void {
-    this.sink.start();
-    this.intake.start();
+    this.#assembly.run();
   }
 
-  /** As `Runtime.stop` does it. */
-  async stop(): Promise<void> {
-    this.intake.stop();
-    await this.pipeline.drain();
-    await this.pipeline.checkpoint();
-    this.pipeline.stop();
-    this.isStopped = true;
-    await this.sink.drain(1000);
-    await this.intake.close();
-    await this.sink.close();
-    await this.state.close();
+  stop(): Promise<void> {
+    return this.#assembly.stop();
   }
+}
+
+function noTrial(): Promise<never> {
+  return Promise.reject(new Error("every group's engine is configured"));
 }

@@ -1,0 +1,217 @@
+// The runtime put together above its surroundings: state directory, pipeline, intake and sink, in the order in which they start and the
+// reverse in which they stop. Whatever it takes from the world comes in as an argument, so that the simulator runs this very code.
+import { within } from "../base/clock.ts";
+import { HiddenstateError, reasonOf } from "../base/errors.ts";
+import { limits } from "../base/limits.ts";
+import type { Log } from "../base/log.ts";
+import type { Delivery } from "../message/delivery.ts";
+import { Intake } from "../mqtt/intake.ts";
+import { Sink } from "../mqtt/sink.ts";
+import type { Outbox } from "../pipeline/outbox.ts";
+import { Pipeline } from "../pipeline/pipeline.ts";
+import type { PipelineOptions } from "../pipeline/pipeline-options.ts";
+import type { Recovered } from "../pipeline/recover.ts";
+import { Routes } from "../pipeline/routes.ts";
+import { encodeEpochSettings } from "../pipeline/settings.ts";
+import type { Config } from "./config-schema.ts";
+import { subscriptionsOf } from "./connections.ts";
+import { Control } from "./control.ts";
+import { EngineChoices } from "./engine-choices.ts";
+import { EngineTrials } from "./engine-trials.ts";
+import { entriesOf, planEpoch } from "./groups.ts";
+import type { ConfiguredGroup } from "./groups.ts";
+import { StateDirectory } from "./state-directory.ts";
+import type { Opened, StateBounds } from "./state-directory.ts";
+import type { Surroundings } from "./surroundings.ts";
+
+/** Bounds that no config moves; as in `limits` where absent. */
+export interface Bounds extends StateBounds, Pick<PipelineOptions, "bootSilenceMs" | "checkpointAfterBytes"> {
+  readonly checkpointBytesPerSecond?: number;
+  readonly unsettledMessagesMax?: number;
+  readonly publishWindowMax?: number;
+}
+
+export interface AssemblyOptions {
+  readonly config: Config;
+  /** The config's groups, their models loaded. */
+  readonly groups: readonly ConfiguredGroup[];
+  readonly around: Surroundings;
+  readonly bounds?: Bounds;
+  /** Sees every message before the pipeline gets it; what it returns goes on in its place. */
+  readonly onDelivery?: (delivery: Delivery) => Delivery;
+}
+
+interface AssemblyParts extends Opened {
+  readonly outbox: Outbox;
+  readonly choices: EngineChoices;
+  /** The state lies on a flash card. */
+  readonly onCard: boolean;
+}
+
+/** Of the time a stop may take, what each part may use. */
+const STOP_DRAIN_MS = limits.stopMsMax * 0.3;
+const STOP_CHECKPOINT_MS = limits.stopMsMax * 0.35;
+const STOP_SINK_MS = limits.stopMsMax * 0.2;
+
+export class Assembly {
+  readonly #log: Log;
+  readonly #options: AssemblyOptions;
+  readonly state: StateDirectory;
+  readonly outbox: Outbox;
+  readonly pipeline: Pipeline;
+  readonly control: Control;
+  readonly trials: EngineTrials;
+  readonly intake: Intake;
+  readonly sink: Sink;
+  #fail: (thrown: unknown) => void = () => {};
+  #connect: () => void = () => {};
+  /** Resolves when the broker has granted our subscriptions for the first time. */
+  readonly connected: Promise<void>;
+  /** What was found on disk at the start. */
+  readonly recovered: Recovered;
+  /** Rejects when this cannot go on: the disk has failed, or the broker refuses us for good. */
+  readonly failed: Promise<never>;
+
+  private constructor(options: AssemblyOptions, parts: AssemblyParts) {
+    const { config, groups, around, bounds = {}, onDelivery = (delivery: Delivery) => delivery } = options;
+    const { clock, log, metrics, ports, random } = around;
+    this.#options = options;
+    this.#log = log;
+    this.state = parts.state;
+    this.outbox = parts.outbox;
+    this.recovered = parts.recovered;
+    this.failed = new Promise((_, reject) => {
+      this.#fail = reject;
+    });
+    this.connected = new Promise((resolve) => {
+      this.#connect = resolve;
+    });
+    // Whoever does not wait for it learns of the failure from the log.
+    this.failed.catch(() => {});
+    const { state, outbox } = this;
+    const entries = entriesOf(groups, state.fold.settings);
+    this.pipeline = this.#openPipeline(parts, new Routes(config.node, entries, routing(config)));
+    this.trials = new EngineTrials({
+      groups: new Set(config.groups.filter(({ engine }) => engine === "auto").map(({ name }) => name)),
+      fold: state.fold,
+      pipeline: this.pipeline,
+      choices: parts.choices,
+      models: state.models,
+      clock,
+      log,
+      runTrial: around.runTrial,
+    });
+    this.control = new Control(state.fold, this.pipeline, random);
+    const refused = (reason: string): void =>
+      this.#end(new HiddenstateError("broker_refused", `cannot use the broker: ${reason}`));
+    const { publishWindowMax: windowMax = limits.publishWindowMax, unsettledMessagesMax = limits.unsettledMessagesMax } = bounds;
+    this.sink = new Sink({ port: ports.sink, source: outbox, windowMax, clock, metrics, log, refused });
+    this.intake = new Intake({
+      port: ports.intake,
+      subscriptions: subscriptionsOf(config, entries),
+      hadSession: parts.recovered.position > 0,
+      unsettledMessagesMax,
+      clock,
+      metrics,
+      log,
+      receive: (delivery) => this.pipeline.receive(onDelivery(delivery)),
+      sessionBegan: () => this.pipeline.sessionBegan(),
+      subscribed: () => {
+        log.info("taking readings", { groups: config.groups.map(({ name }) => name) });
+        this.#connect();
+      },
+      refused,
+    });
+  }
+
+  #openPipeline({ state, outbox, recovered, onCard }: AssemblyParts, routes: Routes): Pipeline {
+    const { config, around, bounds = {} } = this.#options;
+    const { node, durability, streams } = config;
+    const { fold, journal, checkpoints, reserve } = state;
+    const { clock, log, metrics } = around;
+    const { bootSilenceMs = limits.bootSilenceMs, checkpointAfterBytes = limits.checkpointAfterBytes } = bounds;
+    return new Pipeline({
+      node,
+      fold,
+      journal,
+      checkpoints,
+      reserve,
+      durability: { mode: durability.mode, lingerMs: durability.linger ?? (onCard ? limits.cardLingerMs : 0) },
+      bytesPerSecond: bounds.checkpointBytesPerSecond ?? (onCard ? limits.cardCheckpointBytesPerSecond : Infinity),
+      outbox,
+      routes,
+      clock,
+      log,
+      metrics,
+      streamsMax: streams.max,
+      bootSilenceMs,
+      streamExpiryMs: streams.expireAfter,
+      checkpointPosition: recovered.checkpointPosition,
+      checkpointAfterBytes,
+      onFatal: (thrown) => this.#end(thrown),
+    });
+  }
+
+  /** Opens the state directory and recovers what is in it. Changes nothing there; throws what `StateDirectory.recover` throws. */
+  static recover({ config, groups, around, bounds = {} }: AssemblyOptions): Promise<Opened> {
+    const { disk, clock, metrics } = around;
+    const models = groups.map(({ model }) => model);
+    const options = { ...bounds, disk, directory: config.state, clock, metrics };
+    return StateDirectory.recover(options, models, config.durability.onDamage);
+  }
+
+  /**
+   * Makes the state writable and puts everything together upon it; nothing moves before `run`. Throws `foreign_state`, `bad_model`,
+   * `disk_failed` or `disk_full`, and has then closed the state.
+   */
+  static async begin(options: AssemblyOptions, opened: Opened): Promise<Assembly> {
+    const { config, groups, around } = options;
+    const { state, recovered } = opened;
+    try {
+      const choices = await EngineChoices.load(around.disk, config.state);
+      const planned = await planEpoch(config.node, groups, state.fold.groups, choices);
+      await state.models.keep(planned.groups.map(({ version }) => version));
+      const outbox = await state.begin();
+      const onCard = await around.disk.isFlashCard(config.state);
+      const settings = encodeEpochSettings(planned);
+      const isNew = recovered.position === 0 || encodeEpochSettings(state.fold.settings) !== settings;
+      // The pipeline's routes need the groups, and the journal the event that names them.
+      if (isNew) await state.beginEpoch(settings);
+      return new Assembly(options, { state, recovered, outbox, choices, onCard });
+    } catch (thrown) {
+      await state.close();
+      throw thrown;
+    }
+  }
+
+  /** Connects to the broker, waiting for it where it is away. */
+  run(): void {
+    this.sink.start();
+    this.intake.start();
+    this.trials.start();
+  }
+
+  #end(thrown: unknown): void {
+    this.#log.error("the runtime cannot go on", { reason: reasonOf(thrown) });
+    this.#fail(thrown);
+  }
+
+  /** Takes no more messages, finishes those it has, writes a checkpoint if that fits, and disconnects: within `limits.stopMsMax`. */
+  async stop(): Promise<void> {
+    const { clock } = this.#options.around;
+    this.intake.stop();
+    this.trials.stop();
+    await within(clock, STOP_DRAIN_MS, this.pipeline.drain());
+    const written = await within(clock, STOP_CHECKPOINT_MS, this.pipeline.checkpoint());
+    if (!written) this.#log.warn("no checkpoint at the stop: it would take too long; the next start replays the journal");
+    this.pipeline.stop();
+    await this.sink.drain(STOP_SINK_MS);
+    await this.intake.close();
+    await this.sink.close();
+    await this.state.close();
+  }
+}
+
+function routing({ commands, streams }: Config): ConstructorParameters<typeof Routes>[2] {
+  return { commands: commands.mqtt, streamsMax: streams.max };
+}

@@ -1,0 +1,39 @@
+// What a runtime takes from the world: clock, chance, disk, log, counters, and the two connections to the broker.
+import type { Clock } from "../base/clock.ts";
+import { systemClock } from "../base/clock.ts";
+import type { Disk } from "../base/disk.ts";
+import { systemDisk } from "../base/disk.ts";
+import type { Log } from "../base/log.ts";
+import { createLog } from "../base/log.ts";
+import { Metrics } from "../base/metrics.ts";
+import type { Random } from "../base/random.ts";
+import { createSystemRandom } from "../base/random.ts";
+import type { RunTrial } from "../engine/engine-trial.ts";
+import { runTrial as runEngineTrial } from "../engine/run-trial.ts";
+import type { Config } from "./config-schema.ts";
+import { brokerPorts } from "./connections.ts";
+import type { Ports } from "./connections.ts";
+
+/** What a runtime takes from the world; the system's own where absent. */
+export interface Surroundings {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly disk: Disk;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** The two connections to the broker. */
+  readonly ports: Ports;
+  /** Measures both engines on a model file. */
+  readonly runTrial: RunTrial;
+}
+
+/** Throws `bad_config` where a file that the config names is absent. */
+export async function surroundingsOf(config: Config, given: Partial<Surroundings>): Promise<Surroundings> {
+  const clock = given.clock ?? systemClock;
+  const random = given.random ?? createSystemRandom();
+  const disk = given.disk ?? systemDisk;
+  const log = given.log ?? createLog(config.log);
+  const ports = given.ports ?? (await brokerPorts(config, { clock, random, disk, log }));
+  const { metrics = new Metrics(), runTrial = runEngineTrial } = given;
+  return { clock, random, disk, log, metrics, ports, runTrial };
+}
