@@ -50,12 +50,13 @@ function compileProto(proto) {
  * imported by them. What is exported stays a function of its own: the hot loops are slower inside another (docs/kernels.md).
  */
 const KERNEL_MODULES = {
-  simd: ["network.ts", "multiply-rows.ts", "cells.ts", "measure.ts"],
+  simd: ["network.ts", "multiply-rows.ts", "multiply-fives.ts", "cells.ts", "measure.ts"],
   training: [
     "sequence.ts",
     "affine.ts",
     "optimize.ts",
     "multiply-rows.ts",
+    "multiply-fives.ts",
     "multiply-narrow.ts",
     "outer-products.ts",
     "train-cells.ts",

@@ -5,9 +5,12 @@
 // The matrix lies in panels of 16 columns: for each input in turn 16 weights, one cache line of 64 bytes, from an address that divides
 // by 64. A panel is read from front to back. Columns are padded with zeros to whole panels; inputs are not padded.
 import { multiplyAdd } from "./multiply-add";
+import { multiplyFives } from "./multiply-fives";
 
 /** Bytes of a panel's weights for one input, and of a panel's 16 sums. */
 export const PANEL_BYTES: usize = 64;
+/** From as many inputs on rows go by fives: a panel and the rows are more than the first-level cache holds well. */
+const LONG = 128;
 
 /** Four weights at `weights + offset` times the value that all lanes of `value` hold, plus `sum`. */
 @inline
@@ -91,6 +94,11 @@ export function multiplyRows(
   rows: usize, rowStride: i32, out: usize, outStride: i32, count: i32,
 ): void {
   const bytes = <usize>inputs * PANEL_BYTES;
+  if (inputs >= LONG && count >= 5) {
+    const fives = count / 5, done = fives * 5;
+    multiplyFives(panels, weights, inputs, start, startStride, rows, rowStride, out, outStride, fives);
+    start += done * startStride; rows += done * rowStride; out += done * outStride; count -= done;
+  }
   const pairs = count >> 1;
   if (count & 1) {
     const last = count - 1;
