@@ -1,6 +1,6 @@
 // One update of truncated backpropagation, ours and PyTorch's in turns: npm run bench:training -- [--json] [--cells rnn,gru,lstm]
 // [--hidden 16,32,64,128] [--batches 1,32] [--rounds 9] [--kernel relaxed|plain|scalar] [--python /usr/bin/python3]. T = 50, D = O = 8;
-// forward, mean squared error, backward, clipping and Adam through the public layers. Where Python has no torch, only ours is printed.
+// forward, mean squared error, backward, clipping and Adam through the public layers, on both sides without the gradient by the data. Where Python has no torch, only ours is printed.
 import { spawn } from "node:child_process";
 import type { ChildProcessByStdio } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -92,7 +92,7 @@ function createNative(cell: Cell, H: number, N: number): Contender {
     const start = performance.now();
     for (let i = 0; i < updates; i++) {
       loss.forward(head.forward(layer.forward(xs)), targets);
-      layer.backward(head.backward(loss.backward()));
+      layer.backwardParams(head.backward(loss.backward()));
       clipGradients(grads, 1, { kernel });
       optimizer.step(grads);
     }

@@ -55,6 +55,7 @@ const KERNEL_MODULES = {
     "sequence.ts",
     "affine.ts",
     "optimize.ts",
+    "squared-error.ts",
     "multiply-rows.ts",
     "multiply-fives.ts",
     "multiply-narrow.ts",

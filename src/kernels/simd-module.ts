@@ -45,14 +45,15 @@ export interface SimdExports extends MeasureExports {
   readonly step: (count: number, steps: number) => number;
 }
 
-/** What trains layers: sequence.ts, affine.ts and optimize.ts of the assembly. An instance holds one of the three at a time. */
+/**
+ * What trains layers: sequence.ts, affine.ts, optimize.ts and squared-error.ts of the assembly. An instance holds one of the four at a time.
+ */
 export interface TrainingExports extends MeasureExports {
   openSequence(cell: number, inputs: number, hidden: number, sequences: number, steps: number): void;
   sequenceArray(name: number): number;
   takeSequences(name: number): void;
-  giveSequences(name: number): void;
   forwardSequence(): void;
-  backwardSequence(): void;
+  backwardSequence(byInputs: boolean): void;
   openAffine(inputs: number, outputs: number, rows: number): void;
   affineArray(name: number): number;
   forwardAffine(): void;
@@ -62,6 +63,10 @@ export interface TrainingExports extends MeasureExports {
   stepAdam(count: number): void;
   sumSquares(count: number): number;
   scaleGradients(count: number, factor: number): void;
+  openSquaredError(values: number): void;
+  squaredErrorArray(name: number): number;
+  countKnown(): number;
+  sumSquaredErrors(known: number): void;
 }
 
 interface Programs {

@@ -19,11 +19,12 @@ const ARRAY = {
   xs: 8,
   hs: 9,
   cs: 10,
-  dxs: 11,
   dhs: 12,
   dh: 13,
   dc: 14,
-  sequences: 15,
+  outputs: 15,
+  inputGradients: 16,
+  sequences: 17,
 } as const;
 
 /** A layer's tensors, in memory of the run: the weights as they come in, or the gradients as they go out. */
@@ -40,10 +41,10 @@ export class SimdSequenceRun implements SequenceRun {
   readonly T: number;
   readonly xs: Float32Array;
   readonly initial: readonly Float32Array[];
-  readonly hs: Float32Array;
   readonly final: readonly Float32Array[];
+  readonly outputs: Float32Array;
   readonly dhs: Float32Array;
-  readonly dxs: Float32Array;
+  readonly inputGradients: Float32Array;
   readonly dInitial: readonly Float32Array[];
   readonly #instance: SimdInstance<TrainingExports>;
   readonly #numbers: Numbers;
@@ -75,11 +76,11 @@ export class SimdSequenceRun implements SequenceRun {
     const states = stateLengths([layer]).length === 2 ? (["hs", "cs"] as const) : (["hs"] as const);
     this.xs = view("xs", rows * D);
     this.initial = states.map((name) => view(name, N * H));
-    this.hs = view("hs", rows * H, N * H);
     this.final = states.map((name) => view(name, N * H, rows * H));
     this.dhs = view("dhs", rows * H);
-    this.dxs = view("dxs", rows * D);
     this.dInitial = states.map((name) => view(name === "hs" ? "dh" : "dc", N * H));
+    this.outputs = view("outputs", rows * H);
+    this.inputGradients = view("inputGradients", rows * D);
     this.#sequencesD = view("sequences", rows * D);
     this.#sequencesH = view("sequences", rows * H);
     const bn = layer.cell === "gru" ? H : 0;
@@ -96,15 +97,6 @@ export class SimdSequenceRun implements SequenceRun {
     this.#instance.exports.takeSequences(ARRAY[name]);
   }
 
-  give(name: "hs" | "dxs", sequences: Float32Array): void {
-    if (this.N === 1 || this.T === 1) {
-      sequences.set(this[name]);
-      return;
-    }
-    this.#instance.exports.giveSequences(ARRAY[name]);
-    sequences.set(name === "hs" ? this.#sequencesH : this.#sequencesD);
-  }
-
   forward(layer: CellLayer): void {
     const { Wx, Wh, b, bn } = this.#numbers;
     Wx.set(layer.Wx.data);
@@ -115,8 +107,8 @@ export class SimdSequenceRun implements SequenceRun {
   }
 
   /** Takes the numbers of the last forward, which `layer` must still have. */
-  backward(_layer: CellLayer, grads: CellLayer): void {
-    this.#instance.exports.backwardSequence();
+  backward(_layer: CellLayer, grads: CellLayer, byInputs: boolean): void {
+    this.#instance.exports.backwardSequence(byInputs);
     const { Wx, Wh, b, bn } = this.#gradients;
     grads.Wx.data.set(Wx);
     grads.Wh.data.set(Wh);

@@ -154,7 +154,7 @@ class Trainer {
       squares += loss * chunk.targetCount;
       count += chunk.targetCount;
       if (chunk.targetCount > 0) {
-        this.#model.backward();
+        this.#model.backwardParams();
         const norm = clipGradients(this.#model.grads, settings.gradientNormMax, settings);
         if (!Number.isFinite(norm) || !Number.isFinite(loss)) return Number.NaN;
         this.#optimizer.step(this.#model.grads);

@@ -105,8 +105,18 @@ export class SequenceModel<A extends FloatArray = Float32Array> {
 
   /** The gradients of the last loss: writes `grads`, returns the one by xs `(N, T, D)`. Throws `unavailable` unless a loss came before. */
   backward(): Tensor<A> {
+    return this.#layers[0]!.backward(this.#backwardAboveFirst());
+  }
+
+  /** A backward that writes `grads` alone, which is what a training needs. */
+  backwardParams(): void {
+    this.#layers[0]!.backwardParams(this.#backwardAboveFirst());
+  }
+
+  /** The gradient by the first layer's outputs. */
+  #backwardAboveFirst(): Tensor<A> {
     let ds = this.#loss.backward();
-    for (let i = this.#way.length - 1; i >= 0; i--) ds = this.#way[i]!.backward(ds);
+    for (let i = this.#way.length - 1; i > 0; i--) ds = this.#way[i]!.backward(ds);
     return ds;
   }
 

@@ -15,7 +15,7 @@ export class GruRun<A extends FloatArray> extends PlainRun<A> {
   /** `(T, N, 4H)`: r, z, n of each step, and what r was multiplied into. A backward leaves the gradient by n's sum in n's place. */
   readonly #gates: A;
   /** `(T, N, 3H)`: the gradients by what goes into r, z, n from the state, and then from the inputs: only n's differ. */
-  readonly #das: A;
+  protected readonly das: A;
   /** `(H)`: the gradient by r h, where that is what goes into n. */
   readonly #drh: A;
 
@@ -23,7 +23,7 @@ export class GruRun<A extends FloatArray> extends PlainRun<A> {
     super(layer, N, T);
     const H = layer.Wh.shape[0]!;
     this.#gates = zerosLike(layer.b, [T, N, gruScratch.gates * H]).data;
-    this.#das = zerosLike(layer.b, [T, N, 3 * H]).data;
+    this.das = zerosLike(layer.b, [T, N, 3 * H]).data;
     this.#drh = zerosLike(layer.b, [H]).data;
     this.initial = [this.h.initial];
     this.final = [this.h.final];
@@ -34,7 +34,7 @@ export class GruRun<A extends FloatArray> extends PlainRun<A> {
    * r, z = sigmoid(b + x Wx + h Wh), n = tanh(b_n + x Wx_n + r (bn + h Wh_n)) where `linearBeforeReset`, else
    * tanh(b_n + bn + x Wx_n + (r h) Wh_n), h' = n + z (h - n)
    */
-  forward(layer: CellLayer<A>): void {
+  protected step(layer: CellLayer<A>): void {
     assert(layer.cell === "gru");
     const { N, T, xs, sums } = this;
     const hs = this.h.all;
@@ -46,10 +46,10 @@ export class GruRun<A extends FloatArray> extends PlainRun<A> {
     }
   }
 
-  backward(layer: CellLayer<A>, grads: CellLayer<A>): void {
+  protected stepBack(layer: CellLayer<A>, grads: CellLayer<A>): void {
     assert(layer.cell === "gru" && grads.cell === "gru");
-    const { N, T, xs, dxs, dh, sums } = this;
-    const das = this.#das;
+    const { N, T, xs, dh, sums } = this;
+    const das = this.das;
     const D = layer.Wx.shape[0]!;
     const H = layer.Wh.shape[0]!;
     dh.fill(0);
@@ -68,8 +68,6 @@ export class GruRun<A extends FloatArray> extends PlainRun<A> {
       sumRows(grads.b.data, rows, das, 3 * H, sums);
     }
     sumOuterProducts(grads.Wx.data, rows, xs, D, das, 3 * H, sums);
-    dxs.fill(0);
-    for (let row = 0; row < rows; row++) addProductTransposed(dxs, row * D, D, das, row * 3 * H, 3 * H, layer.Wx.data);
   }
 
   /**
@@ -80,7 +78,7 @@ export class GruRun<A extends FloatArray> extends PlainRun<A> {
     const H = layer.Wh.shape[0]!;
     const { dhs, dh } = this;
     const gates = this.#gates;
-    const das = this.#das;
+    const das = this.das;
     const hs = this.h.all;
     for (let j = 0; j < H; j++) {
       const gate = row * gruScratch.gates * H + j;
@@ -107,7 +105,7 @@ export class GruRun<A extends FloatArray> extends PlainRun<A> {
     const H = layer.Wh.shape[0]!;
     const { dhs, dh } = this;
     const gates = this.#gates;
-    const das = this.#das;
+    const das = this.das;
     const drh = this.#drh;
     const hs = this.h.all;
     const da = row * 3 * H;
@@ -133,7 +131,7 @@ export class GruRun<A extends FloatArray> extends PlainRun<A> {
   /** dWh out of `das` as the steps left them. Row by row, the states before the steps are the first T * N rows of all states. */
   #sumStateProducts(layer: GruLayer<A>, dWh: A, H: number): void {
     const rows = this.T * this.N;
-    const das = this.#das;
+    const das = this.das;
     const hs = this.h.all;
     if (layer.linearBeforeReset) {
       sumOuterProducts(dWh, rows, hs, H, das, 3 * H, this.sums);
@@ -147,7 +145,7 @@ export class GruRun<A extends FloatArray> extends PlainRun<A> {
   /** Puts da_n where dm was. */
   #takeInputSide(H: number): void {
     const gates = this.#gates;
-    const das = this.#das;
+    const das = this.das;
     for (let row = 0; row < this.T * this.N; row++) {
       const from = (row * gruScratch.gates + 2) * H;
       const to = (row * 3 + 2) * H;

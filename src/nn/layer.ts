@@ -21,6 +21,8 @@ export interface Layer<A extends FloatArray = Float32Array> {
  * `(N, H)` each: h, and for an LSTM then c.
  */
 export interface RecurrentLayer<A extends FloatArray = Float32Array> extends Layer<A> {
+  /** A backward that leaves out the gradient by the inputs, which nobody asks of a network's first layer. */
+  backwardParams(dys: Tensor<A>): void;
   /** How many tensors a state is. */
   readonly stateCount: number;
   /** The gradients that reach the state before the first step. */

@@ -19,7 +19,7 @@ export class LstmRun<A extends FloatArray> extends PlainRun<A> {
   /** `(T, N, 5H)`: i, f, g, o and tanh(c') of each step. */
   readonly #gates: A;
   /** `(T, N, 4H)`: the gradients by what goes into i, f, g, o. */
-  readonly #das: A;
+  protected readonly das: A;
 
   constructor(layer: LstmLayer<A>, N: number, T: number) {
     super(layer, N, T);
@@ -27,14 +27,14 @@ export class LstmRun<A extends FloatArray> extends PlainRun<A> {
     this.#c = createTrack(layer, N, T);
     this.#dc = zerosLike(layer.b, [N, H]).data;
     this.#gates = zerosLike(layer.b, [T, N, lstmScratch.gates * H]).data;
-    this.#das = zerosLike(layer.b, [T, N, 4 * H]).data;
+    this.das = zerosLike(layer.b, [T, N, 4 * H]).data;
     this.initial = [this.h.initial, this.#c.initial];
     this.final = [this.h.final, this.#c.final];
     this.dInitial = [this.dh, this.#dc];
   }
 
   /** i, f, o = sigmoid(b + x Wx + h Wh), g = tanh(the same of its own), c' = f c + i g, h' = o tanh(c') */
-  forward(layer: CellLayer<A>): void {
+  protected step(layer: CellLayer<A>): void {
     assert(layer.cell === "lstm");
     const { N, T, xs, sums } = this;
     const hs = this.h.all;
@@ -50,10 +50,10 @@ export class LstmRun<A extends FloatArray> extends PlainRun<A> {
   }
 
   /** With a = b + x Wx + h Wh of all four gates: dx = da Wx^T, dh = da Wh^T, dWx = x^T da, dWh = h^T da, db = da. */
-  backward(layer: CellLayer<A>, grads: CellLayer<A>): void {
+  protected stepBack(layer: CellLayer<A>, grads: CellLayer<A>): void {
     assert(layer.cell === "lstm");
-    const { N, T, xs, dxs, dh, sums } = this;
-    const das = this.#das;
+    const { N, T, xs, dh, sums } = this;
+    const das = this.das;
     const D = layer.Wx.shape[0]!;
     const H = layer.Wh.shape[0]!;
     dh.fill(0);
@@ -64,8 +64,6 @@ export class LstmRun<A extends FloatArray> extends PlainRun<A> {
       for (let n = 0; n < N; n++) addProductTransposed(dh, n * H, H, das, (t * N + n) * 4 * H, 4 * H, layer.Wh.data);
     }
     const rows = T * N;
-    dxs.fill(0);
-    for (let row = 0; row < rows; row++) addProductTransposed(dxs, row * D, D, das, row * 4 * H, 4 * H, layer.Wx.data);
     sumOuterProducts(grads.Wx.data, rows, xs, D, das, 4 * H, sums);
     // Row by row, the states before the steps are the first T * N rows of all states.
     sumOuterProducts(grads.Wh.data, rows, this.h.all, H, das, 4 * H, sums);
@@ -80,7 +78,7 @@ export class LstmRun<A extends FloatArray> extends PlainRun<A> {
     const { dhs, dh } = this;
     const dc = this.#dc;
     const gates = this.#gates;
-    const das = this.#das;
+    const das = this.das;
     const cs = this.#c.all;
     for (let j = 0; j < H; j++) {
       const gate = row * lstmScratch.gates * H + j;

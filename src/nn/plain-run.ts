@@ -1,5 +1,6 @@
 // What the plain runs of all cells have in common: the arrays of the contract, over float32 or, as the reference, float64. States
 // before and after the steps are one array, so that the state after a step is that before the next without a copy.
+import { addProductTransposed } from "../kernels/add-product-transposed.ts";
 import type { CellLayer } from "../kernels/network-weights.ts";
 import { gatesOf, hiddenOf } from "../kernels/network-weights.ts";
 import type { SequenceRun } from "../kernels/sequence-run.ts";
@@ -20,15 +21,19 @@ export abstract class PlainRun<A extends FloatArray> implements SequenceRun<A> {
   readonly N: number;
   readonly T: number;
   readonly xs: A;
-  readonly hs: A;
+  readonly outputs: A;
   readonly dhs: A;
-  readonly dxs: A;
+  readonly inputGradients: A;
   abstract readonly initial: readonly A[];
   abstract readonly final: readonly A[];
   abstract readonly dInitial: readonly A[];
   protected readonly h: StateTrack<A>;
+  /** `(T, N, G H)`: after `stepBack`, the gradients by what x Wx goes into. */
+  protected abstract readonly das: A;
   /** `(N, H)`: the gradient on its way back through h. */
   protected readonly dh: A;
+  /** `(T, N, D)`: the gradient by `xs`. */
+  readonly #dxs: A;
   /** Scratch for the sums of one row. */
   protected readonly sums: Float64Array;
 
@@ -39,9 +44,10 @@ export abstract class PlainRun<A extends FloatArray> implements SequenceRun<A> {
     this.N = N;
     this.T = T;
     this.xs = zerosLike(b, [T, N, D]).data;
-    this.dxs = zerosLike(b, [T, N, D]).data;
+    this.#dxs = zerosLike(b, [T, N, D]).data;
     this.h = createTrack(layer, N, T);
-    this.hs = this.h.after;
+    this.outputs = zerosLike(b, [N, T, H]).data;
+    this.inputGradients = zerosLike(b, [N, T, D]).data;
     this.dhs = zerosLike(b, [T, N, H]).data;
     this.dh = zerosLike(b, [N, H]).data;
     this.sums = new Float64Array((gatesOf(layer) + 1) * H);
@@ -51,12 +57,27 @@ export abstract class PlainRun<A extends FloatArray> implements SequenceRun<A> {
     swapLeadingAxes(sequences, 0, this[name], this.N, this.T, sequences.length / (this.N * this.T));
   }
 
-  give(name: "hs" | "dxs", sequences: A): void {
-    swapLeadingAxes(this[name], 0, sequences, this.T, this.N, sequences.length / (this.N * this.T));
+  forward(layer: CellLayer<A>): void {
+    this.step(layer);
+    swapLeadingAxes(this.h.after, 0, this.outputs, this.T, this.N, hiddenOf(layer));
   }
 
-  abstract forward(layer: CellLayer<A>): void;
-  abstract backward(layer: CellLayer<A>, grads: CellLayer<A>): void;
+  backward(layer: CellLayer<A>, grads: CellLayer<A>, byInputs: boolean): void {
+    this.stepBack(layer, grads);
+    if (!byInputs) return;
+    const { T, N, das } = this;
+    const dxs = this.#dxs;
+    const D = layer.Wx.shape[0]!;
+    const width = gatesOf(layer) * hiddenOf(layer);
+    dxs.fill(0);
+    for (let row = 0; row < T * N; row++) addProductTransposed(dxs, row * D, D, das, row * width, width, layer.Wx.data);
+    swapLeadingAxes(dxs, 0, this.inputGradients, T, N, D);
+  }
+
+  /** Everything of a forward but `outputs`. */
+  protected abstract step(layer: CellLayer<A>): void;
+  /** Everything of a backward but the gradients by the inputs. */
+  protected abstract stepBack(layer: CellLayer<A>, grads: CellLayer<A>): void;
 }
 
 export function createTrack<A extends FloatArray>(layer: CellLayer<A>, N: number, T: number): StateTrack<A> {

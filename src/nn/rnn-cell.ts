@@ -11,16 +11,18 @@ export class RnnRun<A extends FloatArray> extends PlainRun<A> {
   readonly initial: readonly A[];
   readonly final: readonly A[];
   readonly dInitial: readonly A[];
+  protected readonly das: A;
 
   constructor(layer: RnnLayer<A>, N: number, T: number) {
     super(layer, N, T);
     this.initial = [this.h.initial];
     this.final = [this.h.final];
     this.dInitial = [this.dh];
+    this.das = this.dhs;
   }
 
   /** h_t = act(b + x_t Wx + h_{t-1} Wh) */
-  forward(layer: CellLayer<A>): void {
+  protected step(layer: CellLayer<A>): void {
     assert(layer.cell === "rnn");
     const { N, T, xs, sums } = this;
     const hs = this.h.all;
@@ -35,9 +37,9 @@ export class RnnRun<A extends FloatArray> extends PlainRun<A> {
    * With a = b + x Wx + h Wh: da = (dh' + dh) act'(a), dx = da Wx^T, dh = da Wh^T, dWx = x^T da, dWh = h^T da, db = da. `dhs` turns into
    * da, step after step from the last.
    */
-  backward(layer: CellLayer<A>, grads: CellLayer<A>): void {
+  protected stepBack(layer: CellLayer<A>, grads: CellLayer<A>): void {
     assert(layer.cell === "rnn");
-    const { N, T, xs, dhs: das, dxs, dh, sums } = this;
+    const { N, T, xs, das, dh, sums } = this;
     const hs = this.h.all;
     const D = layer.Wx.shape[0]!;
     const H = layer.Wh.shape[0]!;
@@ -49,8 +51,6 @@ export class RnnRun<A extends FloatArray> extends PlainRun<A> {
       for (let n = 0; n < N; n++) addProductTransposed(dh, n * H, H, das, at + n * H, H, layer.Wh.data);
     }
     const rows = T * N;
-    dxs.fill(0);
-    for (let row = 0; row < rows; row++) addProductTransposed(dxs, row * D, D, das, row * H, H, layer.Wx.data);
     sumOuterProducts(grads.Wx.data, rows, xs, D, das, H, sums);
     // Row by row, the states before the steps are the first T * N rows of all states.
     sumOuterProducts(grads.Wh.data, rows, hs, H, das, H, sums);

@@ -61,7 +61,7 @@ export class RNN<A extends FloatArray = Float32Array> {
     run.xs.set(x.data);
     run.initial[0]!.set(hPrev.data);
     run.forward(this.#cell);
-    hNext.data.set(run.hs);
+    hNext.data.set(run.outputs);
     this.#turn.give();
     return hNext;
   }
@@ -73,8 +73,8 @@ export class RNN<A extends FloatArray = Float32Array> {
     checkSameShape("run RNN backward", "dhNext", dhNext, hNext, "pass the gradient by the last forward's output");
     this.#turn.take();
     run.dhs.set(dhNext.data);
-    run.backward(this.#cell, this.#gradients);
-    inputGradients.dx.data.set(run.dxs);
+    run.backward(this.#cell, this.#gradients, true);
+    inputGradients.dx.data.set(run.inputGradients);
     inputGradients.dhPrev.data.set(run.dInitial[0]!);
     return inputGradients;
   }

@@ -14,9 +14,9 @@ import type { KernelOptions } from "./training-kernel.ts";
 interface AffineBuffers<A extends FloatArray> {
   /** Keeps a copy of xs, so that the caller may reuse its own before the backward. */
   readonly run: AffineRun<A>;
-  /** `(N, T, O)` */
+  /** `(N, T, O)`, lent by the run. */
   readonly ys: Tensor<A>;
-  /** `(N, T, H)` */
+  /** `(N, T, H)`, lent by the run. */
   readonly dxs: Tensor<A>;
 }
 
@@ -42,7 +42,10 @@ export class TimeAffine<A extends FloatArray = Float32Array> implements Layer<A>
     this.#buffers = this.#build(1, 1);
   }
 
-  /** xs `(N, T, H)` -> `(N, T, O)`, the layer's own tensor, overwritten by the next forward. Memory is taken when N or T changes. */
+  /**
+   * xs `(N, T, H)` -> `(N, T, O)`, the layer's own tensor, overwritten by the next forward. Memory is taken when N or T changes,
+   * and the tensor of before is of no use then.
+   */
   forward(xs: Tensor<A>): Tensor<A> {
     checkSequences("run TimeAffine forward", "xs", xs, this.#weights.W.shape[0]!);
     const N = xs.shape[0]!;
@@ -52,7 +55,6 @@ export class TimeAffine<A extends FloatArray = Float32Array> implements Layer<A>
     const { run, ys } = this.#buffers;
     run.xs.set(xs.data);
     run.forward(this.#weights);
-    ys.data.set(run.ys);
     this.#turn.give();
     return ys;
   }
@@ -68,16 +70,16 @@ export class TimeAffine<A extends FloatArray = Float32Array> implements Layer<A>
     this.#turn.take();
     run.dys.set(dys.data);
     run.backward(this.#weights, this.#gradients);
-    dxs.data.set(run.dxs);
     return dxs;
   }
 
   #build(N: number, T: number, replaces?: AffineRun<A>): AffineBuffers<A> {
     const { W, b } = this.#weights;
+    const run = openAffineRun(this.kernel, this.#weights, N * T, replaces);
     return {
-      run: openAffineRun(this.kernel, this.#weights, N * T, replaces),
-      ys: zerosLike(W, [N, T, b.data.length]),
-      dxs: zerosLike(W, [N, T, W.shape[0]!]),
+      run,
+      ys: { shape: [N, T, b.data.length], data: run.ys },
+      dxs: { shape: [N, T, W.shape[0]!], data: run.dxs },
     };
   }
 }

@@ -18,9 +18,9 @@ import type { KernelOptions } from "./training-kernel.ts";
 
 interface SequenceBuffers<A extends FloatArray> {
   readonly run: SequenceRun<A>;
-  /** `(N, T, H)` */
+  /** `(N, T, H)`, lent by the run. */
   readonly hs: Tensor<A>;
-  /** `(N, T, D)` */
+  /** `(N, T, D)`, lent by the run. */
   readonly dxs: Tensor<A>;
   /** `(N, H)` each */
   readonly dStates: readonly Tensor<A>[];
@@ -68,7 +68,7 @@ export abstract class TimeLayer<A extends FloatArray> implements RecurrentLayer<
 
   /**
    * Steps the cell: xs `(N, T, D)` -> h of every step `(N, T, H)`, the layer's own tensor, overwritten by the next forward. Memory is
-   * taken when N or T changes, otherwise never. Throws `bad_argument` on a wrong shape, or where a stateful layer keeps a state of
+   * taken when N or T changes, otherwise never; the tensor of before is of no use then. Throws `bad_argument` on a wrong shape, or where a stateful layer keeps a state of
    * another batch size; nothing has changed then.
    */
   forward(xs: Tensor<A>): Tensor<A> {
@@ -83,7 +83,6 @@ export abstract class TimeLayer<A extends FloatArray> implements RecurrentLayer<
     this.#state.start(run.initial);
     run.forward(this.#cell);
     this.#state.keep(run.final, N);
-    run.give("hs", hs.data);
     this.#turn.give();
     return hs;
   }
@@ -93,15 +92,22 @@ export abstract class TimeLayer<A extends FloatArray> implements RecurrentLayer<
    * by the next backward. Writes `grads` and `stateGradients`. Once for each forward: throws `unavailable` otherwise.
    */
   backward(dhs: Tensor<A>): Tensor<A> {
+    this.#runBack(dhs, true);
+    return this.#buffers.dxs;
+  }
+
+  backwardParams(dhs: Tensor<A>): void {
+    this.#runBack(dhs, false);
+  }
+
+  #runBack(dhs: Tensor<A>, byInputs: boolean): void {
     this.#turn.check();
-    const { run, hs, dxs, dStates } = this.#buffers;
+    const { run, hs, dStates } = this.#buffers;
     checkSameShape(this.#actions.backward, "dhs", dhs, hs, "pass the gradient by the last forward's output");
     this.#turn.take();
     run.take("dhs", dhs.data);
-    run.backward(this.#cell, this.#gradients);
-    run.give("dxs", dxs.data);
+    run.backward(this.#cell, this.#gradients, byInputs);
     for (let index = 0; index < dStates.length; index++) dStates[index]!.data.set(run.dInitial[index]!);
-    return dxs;
   }
 
   /** The layer's own tensors, `(N, H)` each: what reached the state before the first step in the last backward; zeros before any. */
@@ -135,10 +141,11 @@ export abstract class TimeLayer<A extends FloatArray> implements RecurrentLayer<
   #build(N: number, T: number, replaces?: SequenceRun<A>): SequenceBuffers<A> {
     const { b, Wx } = this.#cell;
     const H = hiddenOf(this.#cell);
+    const run = openRun(this.kernel, this.#cell, N, T, replaces);
     return {
-      run: openRun(this.kernel, this.#cell, N, T, replaces),
-      hs: zerosLike(b, [N, T, H]),
-      dxs: zerosLike(b, [N, T, Wx.shape[0]!]),
+      run,
+      hs: { shape: [N, T, H], data: run.outputs },
+      dxs: { shape: [N, T, Wx.shape[0]!], data: run.inputGradients },
       dStates: Array.from({ length: this.stateCount }, () => zerosLike(b, [N, H])),
     };
   }

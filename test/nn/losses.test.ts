@@ -7,6 +7,7 @@ import { CrossEntropy } from "../../src/nn/cross-entropy.ts";
 import { GaussianNLL } from "../../src/nn/gaussian-nll.ts";
 import { HuberLoss } from "../../src/nn/huber-loss.ts";
 import type { Loss } from "../../src/nn/loss.ts";
+import { createRandom } from "../../src/base/random.ts";
 import { MeanSquaredError } from "../../src/nn/mean-squared-error.ts";
 import { heapGrowth } from "../support/heap-growth.ts";
 
@@ -20,6 +21,29 @@ function rows(shape: [number, number, number], ...values: number[]): Tensor64 {
 function near(actual: ArrayLike<number>, expected: readonly number[]): boolean {
   return actual.length === expected.length && expected.every((value, i) => Math.abs(actual[i]! - value) < 1e-12);
 }
+
+void test("the mean squared error over float32 has the bits of its formula in double precision, missing targets and NaN among them", async (t) => {
+  const random = createRandom(7);
+  const loss = new MeanSquaredError();
+  for (const count of [1, 2, 3, 4, 5, 7, 8, 400, 403, 1]) {
+    for (const share of [0, 0.3, 1]) {
+      const draw = (): number => 4 * random.normal();
+      const ys = tensor(Float32Array.from({ length: count }, draw), [1, 1, count]);
+      const targets = tensor(Float32Array.from({ length: count }, () => (random.next() < share ? Number.NaN : draw())), [1, 1, count]);
+      if (count === 403) ys.data[5] = Number.NaN;
+      const known = Math.max(targets.data.filter((target) => !Number.isNaN(target)).length, 1);
+      let sum = 0;
+      const expected = new Float32Array(count);
+      for (let i = 0; i < count; i++) {
+        const difference = Number.isNaN(targets.data[i]!) ? 0 : ys.data[i]! - targets.data[i]!;
+        sum += difference * difference;
+        expected[i] = (2 * difference) / known;
+      }
+      t.ok(Object.is(loss.forward(ys, targets), sum / known), `${count} values, ${share} missing`);
+      t.same(loss.backward().data, expected, `${count} values, ${share} missing`);
+    }
+  }
+});
 
 void test("Huber is quadratic up to delta and linear from there, with gradients bounded by delta", async (t) => {
   const loss = new HuberLoss<Float64Array>(2);

@@ -36,8 +36,8 @@ export let xs: usize = 0, hs: usize = 0, cs: usize = 0, gates: usize = 0;
 // (T, N, H), (T, N, D); (N, H) padded: what goes back from step to step, and what reaches r h.
 export let dhs: usize = 0, dxs: usize = 0, carried: usize = 0, carriedC: usize = 0, dResetH: usize = 0;
 export let dh: usize = 0, dc: usize = 0;
-/** (N, T, D) or (N, T, H): the caller's order of what comes in and goes out. */
-export let sequences: usize = 0;
+// In the caller's order: (N, T, D) or (N, T, H) on their way in; (N, T, H) and (N, T, D) on their way out.
+export let sequences: usize = 0, outputs: usize = 0, inputGradients: usize = 0;
 // Sums of gradients by packed columns.
 export let sumsX: usize = 0, sumsH: usize = 0, sumsReset: usize = 0, sumsB: usize = 0;
 
@@ -115,6 +115,7 @@ export function layOutRun(kind: i32, inputs: i32, hidden: i32, count: i32, steps
   dResetH = resetPanels == 0 ? 0 : allocate(carriedBytes * <usize>N);
   dh = allocate(<usize>N * stateBytes + 16); dc = cell == LSTM ? allocate(<usize>N * stateBytes + 16) : 0;
   sequences = allocate(rows * (<usize>max(D, H) << 2) + 16);
+  outputs = allocate(rows * stateBytes + 16); inputGradients = allocate((rows * <usize>D << 2) + 16);
   const paddedH = <usize>((H + 3) & ~3);
   sumsX = allocate(xBytes * <usize>((D + 3) & ~3)); sumsH = allocate(hBytes * paddedH); sumsReset = allocate(resetBytes * paddedH);
   sumsB = allocate(padded(rowBytes, PANEL_BYTES));
@@ -138,6 +139,8 @@ export function arrayAt(name: i32): usize {
     case 12: return dhs;
     case 13: return dh;
     case 14: return dc;
+    case 15: return outputs;
+    case 16: return inputGradients;
     default: return sequences;
   }
 }

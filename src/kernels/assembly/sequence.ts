@@ -7,8 +7,8 @@ import { addOuterProducts, addRows } from "./outer-products";
 import { packColumns, packTransposed } from "./pack";
 import {
   D, G, GRU, H, LSTM, N, RELU, RESET_GRU, T, arrayAt, carried, carriedBytes, carriedC, cell, columnOf, cs, dResetH, dc, dh,
-  dhs, dxs, elements, gateBytes, gates, gradientB, gradientBn, gradientWh, gradientWx, hAt, hInputs, hPanels, hs, lastAt,
-  layOutRun, mask, numbersB, numbersBn, numbersWh, numbersWx, packedH, packedReset, packedX, padded, resetAt, resetPanels,
+  dhs, dxs, elements, gateBytes, gates, gradientB, gradientBn, gradientWh, gradientWx, hAt, hInputs, hPanels, hs, inputGradients, lastAt,
+  layOutRun, mask, numbersB, numbersBn, numbersWh, numbersWx, packedH, packedReset, packedX, outputs, padded, resetAt, resetPanels,
   rowBytes, sequences, startN, startX, stateBytes, sumsB, sumsH, sumsReset, sumsX, transposedH, transposedReset,
   transposedX, updateAt, xAt, xInputs, xPanels, xs, zeros,
 } from "./sequence-layout";
@@ -39,22 +39,20 @@ export function sequenceArray(name: i32): usize {
  * a row's last quad has too much the next row overwrites.
  */
 function swapAxes(from: usize, to: usize, outer: i32, inner: i32, bytes: usize): void {
+  if (outer == 1 || inner == 1) {
+    memory.copy(to, from, <usize>(outer * inner) * bytes);
+    return;
+  }
   const stride = <usize>outer * bytes, quads = <i32>(padded(bytes, 16) >> 4);
   for (let a = 0; a < outer; a++, from += bytes) {
     for (let b = 0, at = from; b < inner; b++, at += stride, to += bytes) copyQuads(at, to, quads);
   }
 }
 
-/** xs (8) or dhs (12) from `sequences`. */
+/** xs (8) or dhs (12) from `sequences`, where the caller has put them. */
 export function takeSequences(name: i32): void {
   if (name == 8) swapAxes(sequences, xs, T, N, <usize>D << 2);
   else swapAxes(sequences, dhs, T, N, stateBytes);
-}
-
-/** hs (9) or dxs (11) into `sequences`. */
-export function giveSequences(name: i32): void {
-  if (name == 9) swapAxes(hs + <usize>N * stateBytes, sequences, N, T, stateBytes);
-  else swapAxes(dxs, sequences, N, T, <usize>D << 2);
 }
 
 function packForward(): void {
@@ -74,11 +72,11 @@ function packForward(): void {
   }
 }
 
-function packBackward(): void {
+function packBackward(byInputs: bool): void {
   const width = <usize>(G * H) << 2;
   for (let gate = 0; gate < G; gate++) {
     const offset = <usize>(gate * H) << 2, column = columnOf(gate), recurrent = numbersWh + offset;
-    packTransposed(numbersWx + offset, width, D, H, transposedX, xInputs, elements(column - xAt), 8);
+    if (byInputs) packTransposed(numbersWx + offset, width, D, H, transposedX, xInputs, elements(column - xAt), 8);
     if (cell == RESET_GRU && gate == 2) packTransposed(recurrent, width, H, H, transposedReset, elements(gateBytes), 0, 16);
     else packTransposed(recurrent, width, H, H, transposedH, hInputs, cell == GRU && gate == 2 ? 0 : elements(column - hAt), 16);
   }
@@ -107,7 +105,7 @@ function stepRows(row: usize, h: usize, c: usize, count: i32): void {
   finishStep(row, h, c, count);
 }
 
-/** From the numbers, xs and the states before the first step to everything else of the forward. */
+/** From the numbers, xs and the states before the first step to everything else of the forward, `outputs` last. */
 export function forwardSequence(): void {
   packForward();
   const ahead = max(1, AHEAD / N), xBytes = <usize>D << 2;
@@ -124,6 +122,7 @@ export function forwardSequence(): void {
       stepRows(gates + row * rowBytes, hs + row * stateBytes, cs + row * stateBytes, min(BLOCK, N - n));
     }
   }
+  swapAxes(hs + <usize>N * stateBytes, outputs, N, T, stateBytes);
 }
 
 /** From what reaches a step's output to the gradients by its sums, for `count` rows from row n of the step. */
@@ -161,9 +160,9 @@ function stepRowsBack(row: usize, h: usize, c: usize, d: usize, n: i32, count: i
 }
 
 /** The products over `count` rows from `row` on, once the gradients by all their sums are there. */
-function multiplyChunkBack(row: usize, count: i32): void {
+function multiplyChunkBack(row: usize, count: i32, byInputs: bool): void {
   const at = gates + row * rowBytes, x = xs + row * <usize>(D << 2), h = hs + row * stateBytes, xBytes = <usize>D << 2;
-  multiplyNarrow(D, transposedX, xInputs, zeros, at + xAt, rowBytes, dxs + row * xBytes, xBytes, count);
+  if (byInputs) multiplyNarrow(D, transposedX, xInputs, zeros, at + xAt, rowBytes, dxs + row * xBytes, xBytes, count);
   addOuterProducts(x, xBytes, D, at + xAt, rowBytes, xInputs, sumsX, <usize>xPanels * PANEL_BYTES, count);
   addOuterProducts(h, stateBytes, H, at + hAt, rowBytes, hInputs, sumsH, <usize>hPanels * PANEL_BYTES, count);
   if (cell == RESET_GRU) {
@@ -193,9 +192,12 @@ function unpackGradients(): void {
   if (cell == RESET_GRU) copyQuads(sumsB + lastAt, gradientBn, quads);
 }
 
-/** From dhs, and what the last forward left, to all gradients. Of the numbers it takes those of that forward. */
-export function backwardSequence(): void {
-  packBackward();
+/**
+ * From dhs, and what the last forward left, to all gradients, those by xs only where they are asked for. Of the numbers it takes those of
+ * that forward.
+ */
+export function backwardSequence(byInputs: bool): void {
+  packBackward(byInputs);
   memory.fill(carried, 0, carriedBytes * <usize>N);
   if (cell == LSTM) memory.fill(carriedC, 0, carriedBytes * <usize>N);
   for (let t = T - 1; t >= 0; t--) {
@@ -209,8 +211,9 @@ export function backwardSequence(): void {
   memory.fill(sumsReset, 0, <usize>resetPanels * PANEL_BYTES * <usize>((H + 3) & ~3));
   memory.fill(sumsB, 0, padded(rowBytes, PANEL_BYTES));
   const rows = N * T;
-  for (let row = 0; row < rows; row += CHUNK) multiplyChunkBack(<usize>row, min(CHUNK, rows - row));
+  for (let row = 0; row < rows; row += CHUNK) multiplyChunkBack(<usize>row, min(CHUNK, rows - row), byInputs);
   unpackGradients();
+  if (byInputs) swapAxes(dxs, inputGradients, N, T, <usize>D << 2);
   for (let n: usize = 0; n < <usize>N; n++) {
     copyQuads(carried + n * carriedBytes, dh + n * stateBytes, <i32>(gateBytes >> 4));
     if (cell == LSTM) copyQuads(carriedC + n * carriedBytes, dc + n * stateBytes, <i32>(gateBytes >> 4));

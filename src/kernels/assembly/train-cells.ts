@@ -139,14 +139,15 @@ export function backwardReset(row: usize, r: usize, h: usize, dResetH: usize, ca
 /** LSTM: i, f, g, o one after another (`bytes` each) in place, and tanh(cNext) `tanhC` bytes into the row. */
 export function forwardLstm(row: usize, tanhC: usize, c: usize, cNext: usize, hNext: usize, bytes: usize): void {
   const forget = row + bytes, candidate = forget + bytes, output = candidate + bytes, kept = row + tanhC;
+  // Twice through the quads: five activations after each other are a longer chain than the processor looks ahead.
   for (let q: usize = 0; q < bytes; q += 16) {
-    const i = sigmoid4(v128.load(row + q)), f = sigmoid4(v128.load(forget + q));
-    const g = tanh4(v128.load(candidate + q)), o = sigmoid4(v128.load(output + q));
-    v128.store(row + q, i); v128.store(forget + q, f); v128.store(candidate + q, g); v128.store(output + q, o);
-    const cell = multiplyAdd(f, v128.load(c + q), f32x4.mul(i, g));
-    v128.store(cNext + q, cell);
-    const squashed = tanh4(cell);
-    v128.store(kept + q, squashed);
+    const i = sigmoid4(v128.load(row + q)), f = sigmoid4(v128.load(forget + q)), g = tanh4(v128.load(candidate + q));
+    v128.store(row + q, i); v128.store(forget + q, f); v128.store(candidate + q, g);
+    v128.store(cNext + q, multiplyAdd(f, v128.load(c + q), f32x4.mul(i, g)));
+  }
+  for (let q: usize = 0; q < bytes; q += 16) {
+    const o = sigmoid4(v128.load(output + q)), squashed = tanh4(v128.load(cNext + q));
+    v128.store(output + q, o); v128.store(kept + q, squashed);
     v128.store(hNext + q, f32x4.mul(o, squashed));
   }
 }
