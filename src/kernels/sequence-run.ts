@@ -8,8 +8,6 @@ import type { FloatArray } from "./tensor.ts";
 export interface SequenceRun<A extends FloatArray = Float32Array> {
   readonly N: number;
   readonly T: number;
-  /** `(T, N, D)`: filled by the caller before a forward, and kept as it is until its backward. */
-  readonly xs: A;
   /** `(N, H)` each: the states before the first step, filled by the caller before a forward, and kept as they are until its backward. */
   readonly initial: readonly A[];
   /** `(N, T, H)`: h after each step of the last forward. The backward reads its own, so a caller may write to these. */
@@ -22,7 +20,7 @@ export interface SequenceRun<A extends FloatArray = Float32Array> {
   readonly inputGradients: A;
   /** `(N, H)` each: the gradients that reached the states before the first step. Nothing reaches those after the last but through `dhs`. */
   readonly dInitial: readonly A[];
-  /** Fills one of the two from a caller's sequences, `(N, T, D)` or `(N, T, H)`. */
+  /** Copies one of the two from a caller's sequences: the inputs `(N, T, D)` before a forward, or `dhs` `(N, T, H)` before a backward. */
   take(name: "xs" | "dhs", sequences: A): void;
   /** Steps with `layer`, whose numbers are read at each call. */
   forward(layer: CellLayer<A>): void;

@@ -16,15 +16,15 @@ const ARRAY = {
   dWh: 5,
   db: 6,
   dbn: 7,
-  xs: 8,
-  hs: 9,
+  firstH: 8,
+  lastH: 9,
   cs: 10,
-  dhs: 12,
-  dh: 13,
-  dc: 14,
-  outputs: 15,
-  inputGradients: 16,
-  sequences: 17,
+  dhs: 11,
+  dh: 12,
+  dc: 13,
+  outputs: 14,
+  inputGradients: 15,
+  sequences: 16,
 } as const;
 
 /** A layer's tensors, in memory of the run: the weights as they come in, or the gradients as they go out. */
@@ -39,7 +39,6 @@ export class SimdSequenceRun implements SequenceRun {
   readonly kernel: SimdKernel;
   readonly N: number;
   readonly T: number;
-  readonly xs: Float32Array;
   readonly initial: readonly Float32Array[];
   readonly final: readonly Float32Array[];
   readonly outputs: Float32Array;
@@ -73,12 +72,11 @@ export class SimdSequenceRun implements SequenceRun {
       return memory.floats.subarray(at, at + length);
     };
     const rows = T * N;
-    const states = stateLengths([layer]).length === 2 ? (["hs", "cs"] as const) : (["hs"] as const);
-    this.xs = view("xs", rows * D);
-    this.initial = states.map((name) => view(name, N * H));
-    this.final = states.map((name) => view(name, N * H, rows * H));
+    const hasC = stateLengths([layer]).length === 2;
+    this.initial = hasC ? [view("firstH", N * H), view("cs", N * H)] : [view("firstH", N * H)];
+    this.final = hasC ? [view("lastH", N * H), view("cs", N * H, rows * H)] : [view("lastH", N * H)];
     this.dhs = view("dhs", rows * H);
-    this.dInitial = states.map((name) => view(name === "hs" ? "dh" : "dc", N * H));
+    this.dInitial = hasC ? [view("dh", N * H), view("dc", N * H)] : [view("dh", N * H)];
     this.outputs = view("outputs", rows * H);
     this.inputGradients = view("inputGradients", rows * D);
     this.#sequencesD = view("sequences", rows * D);
@@ -89,12 +87,16 @@ export class SimdSequenceRun implements SequenceRun {
   }
 
   take(name: "xs" | "dhs", sequences: Float32Array): void {
-    if (this.N === 1 || this.T === 1) {
-      this[name].set(sequences);
-      return;
+    const { exports } = this.#instance;
+    if (name === "xs") {
+      this.#sequencesD.set(sequences);
+      exports.takeInputs();
+    } else if (this.N === 1 || this.T === 1) {
+      this.dhs.set(sequences);
+    } else {
+      this.#sequencesH.set(sequences);
+      exports.takeGradients();
     }
-    (name === "xs" ? this.#sequencesD : this.#sequencesH).set(sequences);
-    this.#instance.exports.takeSequences(ARRAY[name]);
   }
 
   forward(layer: CellLayer): void {

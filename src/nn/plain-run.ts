@@ -20,13 +20,14 @@ export interface StateTrack<A extends FloatArray> {
 export abstract class PlainRun<A extends FloatArray> implements SequenceRun<A> {
   readonly N: number;
   readonly T: number;
-  readonly xs: A;
   readonly outputs: A;
   readonly dhs: A;
   readonly inputGradients: A;
   abstract readonly initial: readonly A[];
   abstract readonly final: readonly A[];
   abstract readonly dInitial: readonly A[];
+  /** `(T, N, D)` */
+  protected readonly xs: A;
   protected readonly h: StateTrack<A>;
   /** `(T, N, G H)`: after `stepBack`, the gradients by what x Wx goes into. */
   protected abstract readonly das: A;

@@ -58,7 +58,7 @@ export class RNN<A extends FloatArray = Float32Array> {
     checkSameShape("run RNN forward", "hPrev", hPrev, buffers.hNext, "pass one row of state for each row of x");
     this.#buffers = buffers;
     const { run, hNext } = buffers;
-    run.xs.set(x.data);
+    run.take("xs", x.data);
     run.initial[0]!.set(hPrev.data);
     run.forward(this.#cell);
     hNext.data.set(run.outputs);

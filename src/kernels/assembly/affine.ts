@@ -48,8 +48,8 @@ export function affineArray(name: i32): usize {
 /** ys = xs W + b. */
 export function forwardAffine(): void {
   const oBytes = <usize>O << 2;
-  packColumns(W, oBytes, H, O, packed, 0, 8);
-  packColumns(b, oBytes, 1, O, start, 0, 8);
+  packColumns(W, oBytes, H, O, packed, H, 0, 8);
+  packColumns(b, oBytes, 1, O, start, 1, 0, 8);
   multiplyNarrow(O, packed, H, start, xs, <usize>H << 2, ys, oBytes, rows);
 }
 

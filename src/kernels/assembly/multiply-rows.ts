@@ -85,20 +85,37 @@ function multiplyRowOnePanel(weights: usize, start: usize, row: usize, end: usiz
 
 /**
  * The same for `count` rows, `rowStride` bytes apart, whose starts and outputs lie `startStride` (0 where all begin with one bias) and
- * `outStride` bytes apart. Two rows go side by side: eight chains again, and each weight is loaded once for both. The panel stays in
- * the first-level cache while all rows pass it. Here one input a pass is fastest: eight sums, four weights and two values are fourteen
- * registers.
+ * `outStride` bytes apart.
  */
 export function multiplyRows(
   panels: i32, weights: usize, inputs: i32, start: usize, startStride: i32,
   rows: usize, rowStride: i32, out: usize, outStride: i32, count: i32,
 ): void {
-  const bytes = <usize>inputs * PANEL_BYTES;
-  if (inputs >= LONG && count >= 5) {
-    const fives = count / 5, done = fives * 5;
-    multiplyFives(panels, weights, inputs, start, startStride, rows, rowStride, out, outStride, fives);
-    start += done * startStride; rows += done * rowStride; out += done * outStride; count -= done;
+  const fives = inputs >= LONG ? count / 5 : 0, done = fives * 5, rest = count - done;
+  if (fives == 0) {
+    multiplyPairs(panels, weights, inputs, start, startStride, rows, rowStride, out, outStride, count);
+    return;
   }
+  const restStart = done * startStride, restRows = done * rowStride, restOut = done * outStride;
+  // Panel by panel, so that it is still in the first-level cache for the rest.
+  for (; panels > 0; panels--, weights += <usize>inputs * PANEL_BYTES, start += PANEL_BYTES, out += PANEL_BYTES) {
+    multiplyFives(1, weights, inputs, start, startStride, rows, rowStride, out, outStride, fives);
+    if (rest > 0) {
+      multiplyPairs(1, weights, inputs, start + restStart, startStride, rows + restRows, rowStride, out + restOut, outStride, rest);
+    }
+  }
+}
+
+/**
+ * The same without fives. Two rows go side by side: eight chains again, and each weight is loaded once for both. The panel stays in the
+ * first-level cache while all rows pass it. Here one input a pass is fastest: eight sums, four weights and two values are fourteen
+ * registers.
+ */
+export function multiplyPairs(
+  panels: i32, weights: usize, inputs: i32, start: usize, startStride: i32,
+  rows: usize, rowStride: i32, out: usize, outStride: i32, count: i32,
+): void {
+  const bytes = <usize>inputs * PANEL_BYTES;
   const pairs = count >> 1;
   if (count & 1) {
     const last = count - 1;

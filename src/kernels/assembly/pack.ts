@@ -9,14 +9,16 @@ export function lastQuadMask(count: i32): v128 {
 }
 
 /**
- * `units` columns of `inputs` rows, `stride` bytes apart, into panels of `width` (8 or 16) from `column` on, which divides by 4. Lanes of
- * the last quad beyond them become 0.
+ * `units` columns of `inputs` rows, `stride` bytes apart, into panels of `width` (8 or 16) from `column` on, which divides by 4. Panels have
+ * `panelInputs` inputs, and those of the first are at `panels`. Lanes of the last quad beyond the units become 0.
  */
-export function packColumns(from: usize, stride: usize, inputs: i32, units: i32, panels: usize, column: i32, width: i32): void {
+export function packColumns(
+  from: usize, stride: usize, inputs: i32, units: i32, panels: usize, panelInputs: i32, column: i32, width: i32,
+): void {
   const rest = lastQuadMask(units), panelBytes = <usize>width << 2;
   for (let unit = 0; unit < units; unit += 4, column += 4, from += 16) {
     const mask = unit + 4 <= units ? i32x4.splat(-1) : rest;
-    let to = panels + <usize>((column / width) * inputs) * panelBytes + <usize>((column % width) << 2), at = from;
+    let to = panels + <usize>((column / width) * panelInputs) * panelBytes + <usize>((column % width) << 2), at = from;
     for (const end = to + <usize>inputs * panelBytes; to < end; to += panelBytes, at += stride) {
       v128.store(to, v128.and(v128.load(at), mask));
     }

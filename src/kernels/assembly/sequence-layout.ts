@@ -20,25 +20,36 @@ export const RELU = 1, GRU = 2, RESET_GRU = 3, LSTM = 4;
 export let cell = 0, D = 0, H = 0, N = 0, T = 0, G = 0;
 /** A gate's bytes, and where a row's columns begin: see above. */
 export let gateBytes: usize = 0, resetAt: usize = 0, updateAt: usize = 0, lastAt: usize = 0;
-/** From row to row of gates, of h and c, and of what is carried back, in bytes. */
+/** From row to row of gates, of c and of the caller's h, and of what is carried back, in bytes. */
 export let rowBytes: usize = 0, stateBytes: usize = 0, carriedBytes: usize = 0;
+/**
+ * A row of inputs is [x | h], x and the h before the step, with nothing between them; h begins with a quad. RNN and LSTM take one product
+ * of the whole row (`joined`), a GRU one of each part.
+ */
+export let joined = false, inputBytes: usize = 0;
 /** The windows of the products with x and h: where they begin, their panels, and the inputs that they are on the way back. */
 export let xAt: usize = 0, hAt: usize = 0, xPanels = 0, hPanels = 0, xInputs = 0, hInputs = 0, resetPanels = 0;
 
 // The numbers as the caller keeps them, and gradients likewise: Wx (D, G H), Wh (H, G H), b (G H), bn (H).
 export let numbersWx: usize = 0, numbersWh: usize = 0, numbersB: usize = 0, numbersBn: usize = 0;
 export let gradientWx: usize = 0, gradientWh: usize = 0, gradientB: usize = 0, gradientBn: usize = 0;
-// Packed: weights by x, h and r h, and what x's products start from; the same transposed.
+// Packed: weights by x, h and r h, and what x's products start from; the same transposed. Joined, those by h follow those by x in every
+// panel, which has `packedInputsX` = `packedInputsH` = D + H inputs.
+export let packedInputsX = 0, packedInputsH = 0;
 export let packedX: usize = 0, packedH: usize = 0, packedReset: usize = 0, startX: usize = 0, startN: usize = 0;
 export let transposedX: usize = 0, transposedH: usize = 0, transposedReset: usize = 0, zeros: usize = 0, mask: usize = 0;
-// (T, N, D), (T + 1, N, H) from the states before the first step on, (T, N, gates).
+// Rows of inputs (T + 1, N): their x and their h, the last rows' h being what the last step put out; c likewise, (T + 1, N, H) with nothing
+// between; (T, N, gates).
 export let xs: usize = 0, hs: usize = 0, cs: usize = 0, gates: usize = 0;
 // (T, N, H), (T, N, D); (N, H) padded: what goes back from step to step, and what reaches r h.
 export let dhs: usize = 0, dxs: usize = 0, carried: usize = 0, carriedC: usize = 0, dResetH: usize = 0;
 export let dh: usize = 0, dc: usize = 0;
+// (N, H): h before the first step, and after the last.
+export let firstH: usize = 0, lastH: usize = 0;
 // In the caller's order: (N, T, D) or (N, T, H) on their way in; (N, T, H) and (N, T, D) on their way out.
 export let sequences: usize = 0, outputs: usize = 0, inputGradients: usize = 0;
-// Sums of gradients by packed columns.
+// Sums of gradients by packed columns, `sumsBytes` in all from sumsX on: a row for each x, h, r h, and one for the biases.
+export let sumsBytes: usize = 0;
 export let sumsX: usize = 0, sumsH: usize = 0, sumsReset: usize = 0, sumsB: usize = 0;
 
 @inline
@@ -84,6 +95,29 @@ function layOutRow(): void {
   if ((rowBytes & 511) == 0) rowBytes += PANEL_BYTES;
 }
 
+function layOutInputs(rows: usize): void {
+  const xBytes = padded(<usize>D << 2, 16);
+  joined = cell <= RELU || cell == LSTM;
+  packedInputsX = joined ? D + H : D;
+  packedInputsH = joined ? D + H : H;
+  inputBytes = xBytes + gateBytes;
+  if ((inputBytes & 511) == 0) inputBytes += PANEL_BYTES;
+  hs = allocate((rows + <usize>N) * inputBytes) + xBytes;
+  xs = hs - (<usize>D << 2);
+}
+
+function layOutSums(): void {
+  const xBytes = <usize>xPanels * PANEL_BYTES, hBytes = <usize>hPanels * PANEL_BYTES, resetBytes = <usize>resetPanels * PANEL_BYTES;
+  // Pairs of inputs: an odd number takes one row more.
+  const rows = <usize>((H + 1) & ~1), rowsX = joined ? <usize>D : <usize>((D + 1) & ~1);
+  const resetAtSum = xBytes * rowsX + hBytes * (rows + 1), biasAt = resetAtSum + resetBytes * rows;
+  sumsBytes = biasAt + padded(rowBytes, PANEL_BYTES);
+  sumsX = allocate(sumsBytes);
+  sumsH = sumsX + xBytes * rowsX;
+  sumsReset = sumsX + resetAtSum;
+  sumsB = sumsX + biasAt;
+}
+
 /** Lays out a run of `count` sequences, over all that this instance has held before. `kind` numbers the cell as layer.ts does. */
 export function layOutRun(kind: i32, inputs: i32, hidden: i32, count: i32, steps: i32): void {
   reset();
@@ -91,6 +125,7 @@ export function layOutRun(kind: i32, inputs: i32, hidden: i32, count: i32, steps
   G = cell == LSTM ? 4 : cell >= GRU ? 3 : 1;
   layOutRow();
   const rows = <usize>N * <usize>T, width = <usize>(G * H) << 2;
+  layOutInputs(rows);
   stateBytes = <usize>H << 2;
   carriedBytes = padded(gateBytes, PANEL_BYTES);
   numbersWx = allocate(<usize>D * width); numbersWh = allocate(<usize>H * width);
@@ -98,7 +133,9 @@ export function layOutRun(kind: i32, inputs: i32, hidden: i32, count: i32, steps
   gradientWx = allocate(<usize>D * width + 16); gradientWh = allocate(<usize>H * width + 16);
   gradientB = allocate(width + 16); gradientBn = allocate(stateBytes + 16);
   const hBytes = <usize>hPanels * PANEL_BYTES, xBytes = <usize>xPanels * PANEL_BYTES, resetBytes = <usize>resetPanels * PANEL_BYTES;
-  packedX = allocate(xBytes * <usize>D); packedH = allocate(hBytes * <usize>H); packedReset = allocate(resetBytes * <usize>H);
+  packedX = allocate(xBytes * <usize>packedInputsX);
+  packedH = joined ? packedX + <usize>D * PANEL_BYTES : allocate(hBytes * <usize>H);
+  packedReset = allocate(resetBytes * <usize>H);
   startX = allocate(xBytes); startN = allocate(gateBytes);
   transposedX = allocate(<usize>((D + 7) >> 3) * <usize>xInputs * NARROW_BYTES);
   transposedH = allocate(carriedBytes * <usize>hInputs);
@@ -106,8 +143,9 @@ export function layOutRun(kind: i32, inputs: i32, hidden: i32, count: i32, steps
   zeros = allocate(carriedBytes + <usize>((D + 7) & ~7) * 4);
   mask = allocate(16);
   v128.store(mask, lastQuadMask(H));
-  xs = allocate((rows * <usize>D << 2) + 16); dxs = allocate(rows * <usize>D << 2);
-  hs = allocate((rows + <usize>N) * stateBytes + 16); dhs = allocate(rows * stateBytes + 16);
+  dxs = allocate(rows * <usize>D << 2);
+  firstH = allocate(<usize>N * stateBytes + 16); lastH = allocate(<usize>N * stateBytes + 16);
+  dhs = allocate(rows * stateBytes + 16);
   cs = cell == LSTM ? allocate((rows + <usize>N) * stateBytes + 16) : 0;
   gates = allocate(rows * rowBytes + PANEL_BYTES);
   carried = allocate(carriedBytes * <usize>N);
@@ -116,9 +154,7 @@ export function layOutRun(kind: i32, inputs: i32, hidden: i32, count: i32, steps
   dh = allocate(<usize>N * stateBytes + 16); dc = cell == LSTM ? allocate(<usize>N * stateBytes + 16) : 0;
   sequences = allocate(rows * (<usize>max(D, H) << 2) + 16);
   outputs = allocate(rows * stateBytes + 16); inputGradients = allocate((rows * <usize>D << 2) + 16);
-  const paddedH = <usize>((H + 3) & ~3);
-  sumsX = allocate(xBytes * <usize>((D + 3) & ~3)); sumsH = allocate(hBytes * paddedH); sumsReset = allocate(resetBytes * paddedH);
-  sumsB = allocate(padded(rowBytes, PANEL_BYTES));
+  layOutSums();
 }
 
 /** Where an array of the run lies. Gradients by states, dh (6) and dc (7), are (N, H); the others as above. */
@@ -132,15 +168,14 @@ export function arrayAt(name: i32): usize {
     case 5: return gradientWh;
     case 6: return gradientB;
     case 7: return gradientBn;
-    case 8: return xs;
-    case 9: return hs;
+    case 8: return firstH;
+    case 9: return lastH;
     case 10: return cs;
-    case 11: return dxs;
-    case 12: return dhs;
-    case 13: return dh;
-    case 14: return dc;
-    case 15: return outputs;
-    case 16: return inputGradients;
+    case 11: return dhs;
+    case 12: return dh;
+    case 13: return dc;
+    case 14: return outputs;
+    case 15: return inputGradients;
     default: return sequences;
   }
 }

@@ -1,5 +1,5 @@
-// T steps of N sequences through one recurrent layer and back: what trains it. One instance holds one run. The input products of many rows
-// are one matrix product, the recurrent part goes step by step, and the gradients by inputs and weights are products over all T * N rows.
+// T steps of N sequences through one recurrent layer and back: what trains it. One instance holds one run. Forward and backward go step by
+// step, a GRU's products with x some steps ahead; the gradients by inputs and weights are products over all T * N rows.
 import { copyQuads } from "./layer";
 import { multiplyNarrow } from "./multiply-narrow";
 import { multiplyRows, PANEL_BYTES } from "./multiply-rows";
@@ -7,9 +7,10 @@ import { addOuterProducts, addRows } from "./outer-products";
 import { packColumns, packTransposed } from "./pack";
 import {
   D, G, GRU, H, LSTM, N, RELU, RESET_GRU, T, arrayAt, carried, carriedBytes, carriedC, cell, columnOf, cs, dResetH, dc, dh,
-  dhs, dxs, elements, gateBytes, gates, gradientB, gradientBn, gradientWh, gradientWx, hAt, hInputs, hPanels, hs, inputGradients, lastAt,
-  layOutRun, mask, numbersB, numbersBn, numbersWh, numbersWx, packedH, packedReset, packedX, outputs, padded, resetAt, resetPanels,
-  rowBytes, sequences, startN, startX, stateBytes, sumsB, sumsH, sumsReset, sumsX, transposedH, transposedReset,
+  dhs, dxs, elements, firstH, gateBytes, gates, gradientB, gradientBn, gradientWh, gradientWx, hAt, hInputs, hPanels, hs, inputBytes,
+  inputGradients, joined, lastAt, lastH,
+  layOutRun, mask, numbersB, numbersBn, numbersWh, numbersWx, packedH, packedInputsH, packedInputsX, packedReset, packedX, outputs, padded, resetAt, resetPanels,
+  rowBytes, sequences, startN, startX, stateBytes, sumsB, sumsBytes, sumsH, sumsReset, sumsX, transposedH, transposedReset,
   transposedX, updateAt, xAt, xInputs, xPanels, xs, zeros,
 } from "./sequence-layout";
 import {
@@ -35,39 +36,40 @@ export function sequenceArray(name: i32): usize {
 }
 
 /**
- * `to` (outer, inner, ...) = `from` (inner, outer, ...), rows of `bytes`. Rows are written from the first to the last, in whole quads: what
- * a row's last quad has too much the next row overwrites.
+ * `to` (outer, inner, ...) = `from` (inner, outer, ...), rows of `bytes` that lie `fromBytes` and `toBytes` apart. Rows are written from the
+ * first to the last, in whole quads: what a row's last quad has too much lies where something is written later.
  */
-function swapAxes(from: usize, to: usize, outer: i32, inner: i32, bytes: usize): void {
-  if (outer == 1 || inner == 1) {
-    memory.copy(to, from, <usize>(outer * inner) * bytes);
-    return;
-  }
-  const stride = <usize>outer * bytes, quads = <i32>(padded(bytes, 16) >> 4);
-  for (let a = 0; a < outer; a++, from += bytes) {
-    for (let b = 0, at = from; b < inner; b++, at += stride, to += bytes) copyQuads(at, to, quads);
+function swapAxes(from: usize, fromBytes: usize, to: usize, toBytes: usize, outer: i32, inner: i32, bytes: usize): void {
+  const stride = <usize>outer * fromBytes, quads = <i32>(padded(bytes, 16) >> 4);
+  for (let a = 0; a < outer; a++, from += fromBytes) {
+    for (let b = 0, at = from; b < inner; b++, at += stride, to += toBytes) copyQuads(at, to, quads);
   }
 }
 
-/** xs (8) or dhs (12) from `sequences`, where the caller has put them. */
-export function takeSequences(name: i32): void {
-  if (name == 8) swapAxes(sequences, xs, T, N, <usize>D << 2);
-  else swapAxes(sequences, dhs, T, N, stateBytes);
+/** The x of all rows from `sequences`, where the caller has put them. */
+export function takeInputs(): void {
+  const bytes = <usize>D << 2;
+  swapAxes(sequences, bytes, xs, inputBytes, T, N, bytes);
+}
+
+/** dhs likewise. */
+export function takeGradients(): void {
+  swapAxes(sequences, stateBytes, dhs, stateBytes, T, N, stateBytes);
 }
 
 function packForward(): void {
   const width = <usize>(G * H) << 2;
   for (let gate = 0; gate < G; gate++) {
     const offset = <usize>(gate * H) << 2, column = columnOf(gate), recurrent = numbersWh + offset;
-    packColumns(numbersWx + offset, width, D, H, packedX, elements(column - xAt), 16);
-    packColumns(numbersB + offset, width, 1, H, startX, elements(column - xAt), 16);
-    if (cell == RESET_GRU && gate == 2) packColumns(recurrent, width, H, H, packedReset, 0, 16);
-    else packColumns(recurrent, width, H, H, packedH, cell == GRU && gate == 2 ? 0 : elements(column - hAt), 16);
+    packColumns(numbersWx + offset, width, D, H, packedX, packedInputsX, elements(column - xAt), 16);
+    packColumns(numbersB + offset, width, 1, H, startX, 1, elements(column - xAt), 16);
+    if (cell == RESET_GRU && gate == 2) packColumns(recurrent, width, H, H, packedReset, H, 0, 16);
+    else packColumns(recurrent, width, H, H, packedH, packedInputsH, cell == GRU && gate == 2 ? 0 : elements(column - hAt), 16);
   }
-  if (cell == GRU) packColumns(numbersBn, stateBytes, 1, H, startN, 0, 16);
+  if (cell == GRU) packColumns(numbersBn, stateBytes, 1, H, startN, 1, 0, 16);
   if (cell == RESET_GRU) {
     const start = startX + lastAt - xAt;
-    packColumns(numbersBn, stateBytes, 1, H, startN, 0, 16);
+    packColumns(numbersBn, stateBytes, 1, H, startN, 1, 0, 16);
     for (let q: usize = 0; q < gateBytes; q += 16) v128.store(start + q, f32x4.add(v128.load(start + q), v128.load(startN + q)));
   }
 }
@@ -84,22 +86,27 @@ function packBackward(byInputs: bool): void {
 
 /** The elementwise end of a step for `count` rows. */
 function finishStep(row: usize, h: usize, c: usize, count: i32): void {
-  const next = <usize>N * stateBytes;
-  for (; count > 0; count--, row += rowBytes, h += stateBytes, c += stateBytes) {
+  const next = <usize>N * inputBytes, nextC = <usize>N * stateBytes;
+  for (; count > 0; count--, row += rowBytes, h += inputBytes, c += stateBytes) {
     if (cell <= RELU) forwardRnn(cell == RELU, row, h + next, gateBytes);
     else if (cell == GRU) forwardGru(row, resetAt, updateAt, lastAt, h, h + next, gateBytes);
-    else if (cell == LSTM) forwardLstm(row, lastAt, c, c + next, h + next, gateBytes);
+    else if (cell == LSTM) forwardLstm(row, lastAt, c, c + nextC, h + next, gateBytes);
     else forwardUpdate(row, updateAt, lastAt, h, h + next, gateBytes);
   }
 }
 
-/** One step of `count` rows whose products with x are made. */
+/** One step of `count` rows; a GRU's have their products with x. */
 function stepRows(row: usize, h: usize, c: usize, count: i32): void {
-  const stride = <i32>rowBytes;
+  const stride = <i32>rowBytes, hStride = <i32>inputBytes;
+  if (joined) {
+    multiplyRows(hPanels, packedX, D + H, startX, 0, h - (<usize>D << 2), hStride, row, stride, count);
+    finishStep(row, h, c, count);
+    return;
+  }
   if (cell == GRU) for (let n = 0, at = row; n < count; n++, at += rowBytes) copyQuads(startN, at, <i32>(gateBytes >> 4));
-  multiplyRows(hPanels, packedH, H, row + hAt, stride, h, <i32>stateBytes, row + hAt, stride, count);
+  multiplyRows(hPanels, packedH, H, row + hAt, stride, h, hStride, row + hAt, stride, count);
   if (cell == RESET_GRU) {
-    for (let n = 0, at = row, from = h; n < count; n++, at += rowBytes, from += stateBytes) forwardReset(at, resetAt, from, gateBytes);
+    for (let n = 0, at = row, from = h; n < count; n++, at += rowBytes, from += inputBytes) forwardReset(at, resetAt, from, gateBytes);
     multiplyRows(resetPanels, packedReset, H, row + lastAt, stride, row, stride, row + lastAt, stride, count);
   }
   finishStep(row, h, c, count);
@@ -108,28 +115,30 @@ function stepRows(row: usize, h: usize, c: usize, count: i32): void {
 /** From the numbers, xs and the states before the first step to everything else of the forward, `outputs` last. */
 export function forwardSequence(): void {
   packForward();
-  const ahead = max(1, AHEAD / N), xBytes = <usize>D << 2;
+  const ahead = max(1, AHEAD / N), quads = <i32>(gateBytes >> 4), last = hs + <usize>(T * N) * inputBytes;
+  for (let n: usize = 0; n < <usize>N; n++) copyQuads(firstH + n * stateBytes, hs + n * inputBytes, quads);
   for (let t = 0; t < T; t++) {
     const first = <usize>t * <usize>N;
-    if (t % ahead == 0) {
+    if (!joined && t % ahead == 0) {
       const count = min(ahead, T - t) * N;
       multiplyRows(
-        xPanels, packedX, D, startX, 0, xs + first * xBytes, <i32>xBytes, gates + first * rowBytes + xAt, <i32>rowBytes, count,
+        xPanels, packedX, D, startX, 0, xs + first * inputBytes, <i32>inputBytes, gates + first * rowBytes + xAt, <i32>rowBytes, count,
       );
     }
     for (let n = 0; n < N; n += BLOCK) {
       const row = first + <usize>n;
-      stepRows(gates + row * rowBytes, hs + row * stateBytes, cs + row * stateBytes, min(BLOCK, N - n));
+      stepRows(gates + row * rowBytes, hs + row * inputBytes, cs + row * stateBytes, min(BLOCK, N - n));
     }
   }
-  swapAxes(hs + <usize>N * stateBytes, outputs, N, T, stateBytes);
+  for (let n: usize = 0; n < <usize>N; n++) copyQuads(last + n * inputBytes, lastH + n * stateBytes, quads);
+  swapAxes(hs + <usize>N * inputBytes, inputBytes, outputs, stateBytes, N, T, stateBytes);
 }
 
 /** From what reaches a step's output to the gradients by its sums, for `count` rows from row n of the step. */
 function beginStepBack(row: usize, h: usize, c: usize, d: usize, n: i32, count: i32): void {
-  const offset = <usize>n * carriedBytes, next = <usize>N * stateBytes;
+  const offset = <usize>n * carriedBytes, next = <usize>N * inputBytes;
   let back = carried + offset, backC = carriedC + offset;
-  for (; count > 0; count--, row += rowBytes, h += stateBytes, c += stateBytes, d += stateBytes, back += carriedBytes) {
+  for (; count > 0; count--, row += rowBytes, h += inputBytes, c += stateBytes, d += stateBytes, back += carriedBytes) {
     if (cell <= RELU) backwardRnn(cell == RELU, row, h + next, d, back, gateBytes, mask);
     else if (cell == GRU) backwardGru(row, resetAt, updateAt, lastAt, h, d, back, gateBytes, mask);
     else if (cell == LSTM) backwardLstm(row, lastAt, c, d, back, backC, gateBytes, mask);
@@ -152,7 +161,7 @@ function stepRowsBack(row: usize, h: usize, c: usize, d: usize, n: i32, count: i
     multiplyRows(panels, transposedReset, elements(gateBytes), zeros, 0, row + lastAt, stride, reset, carriedStride, count);
     for (let k = 0, at = row, state = h, from = reset, to = back; k < count; k++) {
       backwardReset(at, resetAt, state, from, to, gateBytes, mask);
-      at += rowBytes; state += stateBytes; from += carriedBytes; to += carriedBytes;
+      at += rowBytes; state += inputBytes; from += carriedBytes; to += carriedBytes;
     }
   }
   const own = cell == GRU || cell == RESET_GRU;
@@ -161,10 +170,10 @@ function stepRowsBack(row: usize, h: usize, c: usize, d: usize, n: i32, count: i
 
 /** The products over `count` rows from `row` on, once the gradients by all their sums are there. */
 function multiplyChunkBack(row: usize, count: i32, byInputs: bool): void {
-  const at = gates + row * rowBytes, x = xs + row * <usize>(D << 2), h = hs + row * stateBytes, xBytes = <usize>D << 2;
+  const at = gates + row * rowBytes, x = xs + row * inputBytes, h = hs + row * inputBytes, xBytes = <usize>D << 2;
   if (byInputs) multiplyNarrow(D, transposedX, xInputs, zeros, at + xAt, rowBytes, dxs + row * xBytes, xBytes, count);
-  addOuterProducts(x, xBytes, D, at + xAt, rowBytes, xInputs, sumsX, <usize>xPanels * PANEL_BYTES, count);
-  addOuterProducts(h, stateBytes, H, at + hAt, rowBytes, hInputs, sumsH, <usize>hPanels * PANEL_BYTES, count);
+  addOuterProducts(x, inputBytes, packedInputsX, at + xAt, rowBytes, xInputs, sumsX, <usize>xPanels * PANEL_BYTES, count);
+  if (!joined) addOuterProducts(h, inputBytes, H, at + hAt, rowBytes, hInputs, sumsH, <usize>hPanels * PANEL_BYTES, count);
   if (cell == RESET_GRU) {
     addOuterProducts(at, rowBytes, H, at + lastAt, rowBytes, elements(gateBytes), sumsReset, <usize>resetPanels * PANEL_BYTES, count);
   }
@@ -203,17 +212,14 @@ export function backwardSequence(byInputs: bool): void {
   for (let t = T - 1; t >= 0; t--) {
     for (let n = 0; n < N; n += BLOCK) {
       const row = <usize>t * <usize>N + <usize>n, state = row * stateBytes;
-      stepRowsBack(gates + row * rowBytes, hs + state, cs + state, dhs + state, n, min(BLOCK, N - n));
+      stepRowsBack(gates + row * rowBytes, hs + row * inputBytes, cs + state, dhs + state, n, min(BLOCK, N - n));
     }
   }
-  memory.fill(sumsX, 0, <usize>xPanels * PANEL_BYTES * <usize>((D + 3) & ~3));
-  memory.fill(sumsH, 0, <usize>hPanels * PANEL_BYTES * <usize>((H + 3) & ~3));
-  memory.fill(sumsReset, 0, <usize>resetPanels * PANEL_BYTES * <usize>((H + 3) & ~3));
-  memory.fill(sumsB, 0, padded(rowBytes, PANEL_BYTES));
+  memory.fill(sumsX, 0, sumsBytes);
   const rows = N * T;
   for (let row = 0; row < rows; row += CHUNK) multiplyChunkBack(<usize>row, min(CHUNK, rows - row), byInputs);
   unpackGradients();
-  if (byInputs) swapAxes(dxs, inputGradients, N, T, <usize>D << 2);
+  if (byInputs) swapAxes(dxs, <usize>D << 2, inputGradients, <usize>D << 2, N, T, <usize>D << 2);
   for (let n: usize = 0; n < <usize>N; n++) {
     copyQuads(carried + n * carriedBytes, dh + n * stateBytes, <i32>(gateBytes >> 4));
     if (cell == LSTM) copyQuads(carriedC + n * carriedBytes, dc + n * stateBytes, <i32>(gateBytes >> 4));
