@@ -51,8 +51,6 @@ export interface SimdExports extends MeasureExports {
 export interface TrainingExports extends MeasureExports {
   openSequence(cell: number, inputs: number, hidden: number, sequences: number, steps: number): void;
   sequenceArray(name: number): number;
-  takeInputs(): void;
-  takeGradients(): void;
   forwardSequence(): void;
   backwardSequence(byInputs: boolean): void;
   openAffine(inputs: number, outputs: number, rows: number): void;

@@ -19,12 +19,12 @@ const ARRAY = {
   firstH: 8,
   lastH: 9,
   cs: 10,
-  dhs: 11,
+  dOutputs: 11,
   dh: 12,
   dc: 13,
   outputs: 14,
-  inputGradients: 15,
-  sequences: 16,
+  dInputs: 15,
+  inputs: 16,
 } as const;
 
 /** A layer's tensors, in memory of the run: the weights as they come in, or the gradients as they go out. */
@@ -39,18 +39,16 @@ export class SimdSequenceRun implements SequenceRun {
   readonly kernel: SimdKernel;
   readonly N: number;
   readonly T: number;
+  readonly inputs: Float32Array;
   readonly initial: readonly Float32Array[];
   readonly final: readonly Float32Array[];
   readonly outputs: Float32Array;
-  readonly dhs: Float32Array;
-  readonly inputGradients: Float32Array;
+  readonly dOutputs: Float32Array;
+  readonly dInputs: Float32Array;
   readonly dInitial: readonly Float32Array[];
   readonly #instance: SimdInstance<TrainingExports>;
   readonly #numbers: Numbers;
   readonly #gradients: Numbers;
-  /** Where sequences lie in the caller's order while they are on their way: `(N, T, D)` or `(N, T, H)`. */
-  readonly #sequencesD: Float32Array;
-  readonly #sequencesH: Float32Array;
 
   /**
    * A run of N sequences of T steps through layers of the cell and shapes of `layer`. `replaces` is a run that nobody uses any more: its
@@ -75,28 +73,14 @@ export class SimdSequenceRun implements SequenceRun {
     const hasC = stateLengths([layer]).length === 2;
     this.initial = hasC ? [view("firstH", N * H), view("cs", N * H)] : [view("firstH", N * H)];
     this.final = hasC ? [view("lastH", N * H), view("cs", N * H, rows * H)] : [view("lastH", N * H)];
-    this.dhs = view("dhs", rows * H);
+    this.dOutputs = view("dOutputs", rows * H);
     this.dInitial = hasC ? [view("dh", N * H), view("dc", N * H)] : [view("dh", N * H)];
     this.outputs = view("outputs", rows * H);
-    this.inputGradients = view("inputGradients", rows * D);
-    this.#sequencesD = view("sequences", rows * D);
-    this.#sequencesH = view("sequences", rows * H);
+    this.dInputs = view("dInputs", rows * D);
+    this.inputs = view("inputs", rows * D);
     const bn = layer.cell === "gru" ? H : 0;
     this.#numbers = { Wx: view("Wx", D * width), Wh: view("Wh", H * width), b: view("b", width), bn: view("bn", bn) };
     this.#gradients = { Wx: view("dWx", D * width), Wh: view("dWh", H * width), b: view("db", width), bn: view("dbn", bn) };
-  }
-
-  take(name: "xs" | "dhs", sequences: Float32Array): void {
-    const { exports } = this.#instance;
-    if (name === "xs") {
-      this.#sequencesD.set(sequences);
-      exports.takeInputs();
-    } else if (this.N === 1 || this.T === 1) {
-      this.dhs.set(sequences);
-    } else {
-      this.#sequencesH.set(sequences);
-      exports.takeGradients();
-    }
   }
 
   forward(layer: CellLayer): void {

@@ -20,15 +20,18 @@ export interface StateTrack<A extends FloatArray> {
 export abstract class PlainRun<A extends FloatArray> implements SequenceRun<A> {
   readonly N: number;
   readonly T: number;
+  readonly inputs: A;
   readonly outputs: A;
-  readonly dhs: A;
-  readonly inputGradients: A;
+  readonly dOutputs: A;
+  readonly dInputs: A;
   abstract readonly initial: readonly A[];
   abstract readonly final: readonly A[];
   abstract readonly dInitial: readonly A[];
   /** `(T, N, D)` */
   protected readonly xs: A;
   protected readonly h: StateTrack<A>;
+  /** `(T, N, H)`: the gradient by the outputs; a `stepBack` may overwrite it. */
+  protected readonly dhs: A;
   /** `(T, N, G H)`: after `stepBack`, the gradients by what x Wx goes into. */
   protected abstract readonly das: A;
   /** `(N, H)`: the gradient on its way back through h. */
@@ -48,22 +51,22 @@ export abstract class PlainRun<A extends FloatArray> implements SequenceRun<A> {
     this.#dxs = zerosLike(b, [T, N, D]).data;
     this.h = createTrack(layer, N, T);
     this.outputs = zerosLike(b, [N, T, H]).data;
-    this.inputGradients = zerosLike(b, [N, T, D]).data;
+    this.inputs = zerosLike(b, [N, T, D]).data;
+    this.dOutputs = zerosLike(b, [N, T, H]).data;
+    this.dInputs = zerosLike(b, [N, T, D]).data;
     this.dhs = zerosLike(b, [T, N, H]).data;
     this.dh = zerosLike(b, [N, H]).data;
     this.sums = new Float64Array((gatesOf(layer) + 1) * H);
   }
 
-  take(name: "xs" | "dhs", sequences: A): void {
-    swapLeadingAxes(sequences, 0, this[name], this.N, this.T, sequences.length / (this.N * this.T));
-  }
-
   forward(layer: CellLayer<A>): void {
+    swapLeadingAxes(this.inputs, 0, this.xs, this.N, this.T, layer.Wx.shape[0]!);
     this.step(layer);
     swapLeadingAxes(this.h.after, 0, this.outputs, this.T, this.N, hiddenOf(layer));
   }
 
   backward(layer: CellLayer<A>, grads: CellLayer<A>, byInputs: boolean): void {
+    swapLeadingAxes(this.dOutputs, 0, this.dhs, this.N, this.T, hiddenOf(layer));
     this.stepBack(layer, grads);
     if (!byInputs) return;
     const { T, N, das } = this;
@@ -72,7 +75,7 @@ export abstract class PlainRun<A extends FloatArray> implements SequenceRun<A> {
     const width = gatesOf(layer) * hiddenOf(layer);
     dxs.fill(0);
     for (let row = 0; row < T * N; row++) addProductTransposed(dxs, row * D, D, das, row * width, width, layer.Wx.data);
-    swapLeadingAxes(dxs, 0, this.inputGradients, T, N, D);
+    swapLeadingAxes(dxs, 0, this.dInputs, T, N, D);
   }
 
   /** Everything of a forward but `outputs`. */

@@ -58,7 +58,7 @@ export class RNN<A extends FloatArray = Float32Array> {
     checkSameShape("run RNN forward", "hPrev", hPrev, buffers.hNext, "pass one row of state for each row of x");
     this.#buffers = buffers;
     const { run, hNext } = buffers;
-    run.take("xs", x.data);
+    run.inputs.set(x.data);
     run.initial[0]!.set(hPrev.data);
     run.forward(this.#cell);
     hNext.data.set(run.outputs);
@@ -72,9 +72,9 @@ export class RNN<A extends FloatArray = Float32Array> {
     const { run, hNext, inputGradients } = this.#buffers;
     checkSameShape("run RNN backward", "dhNext", dhNext, hNext, "pass the gradient by the last forward's output");
     this.#turn.take();
-    run.dhs.set(dhNext.data);
+    run.dOutputs.set(dhNext.data);
     run.backward(this.#cell, this.#gradients, true);
-    inputGradients.dx.data.set(run.inputGradients);
+    inputGradients.dx.data.set(run.dInputs);
     inputGradients.dhPrev.data.set(run.dInitial[0]!);
     return inputGradients;
   }

@@ -79,7 +79,7 @@ export abstract class TimeLayer<A extends FloatArray> implements RecurrentLayer<
     const T = xs.shape[1]!;
     if (this.#buffers.run.N !== N || this.#buffers.run.T !== T) this.#buffers = this.#build(N, T, this.#buffers.run);
     const { run, hs } = this.#buffers;
-    run.take("xs", xs.data);
+    run.inputs.set(xs.data);
     this.#state.start(run.initial);
     run.forward(this.#cell);
     this.#state.keep(run.final, N);
@@ -105,7 +105,7 @@ export abstract class TimeLayer<A extends FloatArray> implements RecurrentLayer<
     const { run, hs, dStates } = this.#buffers;
     checkSameShape(this.#actions.backward, "dhs", dhs, hs, "pass the gradient by the last forward's output");
     this.#turn.take();
-    run.take("dhs", dhs.data);
+    run.dOutputs.set(dhs.data);
     run.backward(this.#cell, this.#gradients, byInputs);
     for (let index = 0; index < dStates.length; index++) dStates[index]!.data.set(run.dInitial[index]!);
   }
@@ -145,7 +145,7 @@ export abstract class TimeLayer<A extends FloatArray> implements RecurrentLayer<
     return {
       run,
       hs: { shape: [N, T, H], data: run.outputs },
-      dxs: { shape: [N, T, Wx.shape[0]!], data: run.inputGradients },
+      dxs: { shape: [N, T, Wx.shape[0]!], data: run.dInputs },
       dStates: Array.from({ length: this.stateCount }, () => zerosLike(b, [N, H])),
     };
   }

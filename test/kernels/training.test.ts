@@ -64,14 +64,13 @@ type Results = Readonly<Record<string, FloatArray>>;
 
 /** Forward and backward of everything, and all that comes out by name. */
 function runAll<A extends FloatArray>(run: SequenceRun<A>, layer: CellLayer<A>, inputs: Inputs, byInputs = true): Results {
-  const like = (values: Float32Array): A => (layer.b.data instanceof Float32Array ? values : Float64Array.from(values)) as A;
   const grads = createCellGradients(layer);
-  run.take("xs", like(inputs.xs));
+  run.inputs.set(inputs.xs);
   inputs.initial.forEach((state, index) => run.initial[index]!.set(state));
   run.forward(layer);
-  run.take("dhs", like(inputs.dhs));
+  run.dOutputs.set(inputs.dhs);
   run.backward(layer, grads, byInputs);
-  const [hs, dxs] = [run.outputs.slice(), run.inputGradients.slice()];
+  const [hs, dxs] = [run.outputs.slice(), run.dInputs.slice()];
   const names = ["dWx", "dWh", "db", "dbn"];
   return {
     hs,

@@ -41,13 +41,13 @@ export let transposedX: usize = 0, transposedH: usize = 0, transposedReset: usiz
 // Rows of inputs (T + 1, N): their x and their h, the last rows' h being what the last step put out; c likewise, (T + 1, N, H) with nothing
 // between; (T, N, gates).
 export let xs: usize = 0, hs: usize = 0, cs: usize = 0, gates: usize = 0;
-// (T, N, H), (T, N, D); (N, H) padded: what goes back from step to step, and what reaches r h.
-export let dhs: usize = 0, dxs: usize = 0, carried: usize = 0, carriedC: usize = 0, dResetH: usize = 0;
+// (T, N, D); (N, H) padded: what goes back from step to step, and what reaches r h.
+export let dxs: usize = 0, carried: usize = 0, carriedC: usize = 0, dResetH: usize = 0;
 export let dh: usize = 0, dc: usize = 0;
 // (N, H): h before the first step, and after the last.
 export let firstH: usize = 0, lastH: usize = 0;
-// In the caller's order: (N, T, D) or (N, T, H) on their way in; (N, T, H) and (N, T, D) on their way out.
-export let sequences: usize = 0, outputs: usize = 0, inputGradients: usize = 0;
+// In the caller's order: (N, T, D) and the gradient (N, T, H) come in, (N, T, H) and the gradient (N, T, D) go out.
+export let inputs: usize = 0, dOutputs: usize = 0, outputs: usize = 0, dInputs: usize = 0;
 // Sums of gradients by packed columns, `sumsBytes` in all from sumsX on: a row for each x, h, r h, and one for the biases.
 export let sumsBytes: usize = 0;
 export let sumsX: usize = 0, sumsH: usize = 0, sumsReset: usize = 0, sumsB: usize = 0;
@@ -119,9 +119,9 @@ function layOutSums(): void {
 }
 
 /** Lays out a run of `count` sequences, over all that this instance has held before. `kind` numbers the cell as layer.ts does. */
-export function layOutRun(kind: i32, inputs: i32, hidden: i32, count: i32, steps: i32): void {
+export function layOutRun(kind: i32, features: i32, hidden: i32, count: i32, steps: i32): void {
   reset();
-  cell = kind; D = inputs; H = hidden; N = count; T = steps;
+  cell = kind; D = features; H = hidden; N = count; T = steps;
   G = cell == LSTM ? 4 : cell >= GRU ? 3 : 1;
   layOutRow();
   const rows = <usize>N * <usize>T, width = <usize>(G * H) << 2;
@@ -145,15 +145,15 @@ export function layOutRun(kind: i32, inputs: i32, hidden: i32, count: i32, steps
   v128.store(mask, lastQuadMask(H));
   dxs = allocate(rows * <usize>D << 2);
   firstH = allocate(<usize>N * stateBytes + 16); lastH = allocate(<usize>N * stateBytes + 16);
-  dhs = allocate(rows * stateBytes + 16);
+  dOutputs = allocate(rows * stateBytes + 16);
   cs = cell == LSTM ? allocate((rows + <usize>N) * stateBytes + 16) : 0;
   gates = allocate(rows * rowBytes + PANEL_BYTES);
   carried = allocate(carriedBytes * <usize>N);
   carriedC = cell == LSTM ? allocate(carriedBytes * <usize>N) : 0;
   dResetH = resetPanels == 0 ? 0 : allocate(carriedBytes * <usize>N);
   dh = allocate(<usize>N * stateBytes + 16); dc = cell == LSTM ? allocate(<usize>N * stateBytes + 16) : 0;
-  sequences = allocate(rows * (<usize>max(D, H) << 2) + 16);
-  outputs = allocate(rows * stateBytes + 16); inputGradients = allocate((rows * <usize>D << 2) + 16);
+  inputs = allocate((rows * <usize>D << 2) + 16);
+  outputs = allocate(rows * stateBytes + 16); dInputs = allocate((rows * <usize>D << 2) + 16);
   layOutSums();
 }
 
@@ -171,12 +171,12 @@ export function arrayAt(name: i32): usize {
     case 8: return firstH;
     case 9: return lastH;
     case 10: return cs;
-    case 11: return dhs;
+    case 11: return dOutputs;
     case 12: return dh;
     case 13: return dc;
     case 14: return outputs;
-    case 15: return inputGradients;
-    default: return sequences;
+    case 15: return dInputs;
+    default: return inputs;
   }
 }
 

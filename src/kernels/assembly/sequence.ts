@@ -7,10 +7,10 @@ import { addOuterProducts, addRows } from "./outer-products";
 import { packColumns, packTransposed } from "./pack";
 import {
   D, G, GRU, H, LSTM, N, RELU, RESET_GRU, T, arrayAt, carried, carriedBytes, carriedC, cell, columnOf, cs, dResetH, dc, dh,
-  dhs, dxs, elements, firstH, gateBytes, gates, gradientB, gradientBn, gradientWh, gradientWx, hAt, hInputs, hPanels, hs, inputBytes,
-  inputGradients, joined, lastAt, lastH,
+  dOutputs, dxs, elements, firstH, gateBytes, gates, gradientB, gradientBn, gradientWh, gradientWx, hAt, hInputs, hPanels, hs, inputBytes,
+  dInputs, inputs, joined, lastAt, lastH,
   layOutRun, mask, numbersB, numbersBn, numbersWh, numbersWx, packedH, packedInputsH, packedInputsX, packedReset, packedX, outputs, padded, resetAt, resetPanels,
-  rowBytes, sequences, startN, startX, stateBytes, sumsB, sumsBytes, sumsH, sumsReset, sumsX, transposedH, transposedReset,
+  rowBytes, startN, startX, stateBytes, sumsB, sumsBytes, sumsH, sumsReset, sumsX, transposedH, transposedReset,
   transposedX, updateAt, xAt, xInputs, xPanels, xs, zeros,
 } from "./sequence-layout";
 import {
@@ -46,17 +46,6 @@ function swapAxes(from: usize, fromBytes: usize, to: usize, toBytes: usize, oute
   }
 }
 
-/** The x of all rows from `sequences`, where the caller has put them. */
-export function takeInputs(): void {
-  const bytes = <usize>D << 2;
-  swapAxes(sequences, bytes, xs, inputBytes, T, N, bytes);
-}
-
-/** dhs likewise. */
-export function takeGradients(): void {
-  swapAxes(sequences, stateBytes, dhs, stateBytes, T, N, stateBytes);
-}
-
 function packForward(): void {
   const width = <usize>(G * H) << 2;
   for (let gate = 0; gate < G; gate++) {
@@ -84,23 +73,32 @@ function packBackward(byInputs: bool): void {
   }
 }
 
-/** The elementwise end of a step for `count` rows. */
-function finishStep(row: usize, h: usize, c: usize, count: i32): void {
-  const next = <usize>N * inputBytes, nextC = <usize>N * stateBytes;
-  for (; count > 0; count--, row += rowBytes, h += inputBytes, c += stateBytes) {
+/** H values, and not one more: what lies behind them may have been written before. */
+@inline
+function copyState(from: usize, to: usize): void {
+  const end = to + stateBytes;
+  for (; to + 16 <= end; from += 16, to += 16) v128.store(to, v128.load(from));
+  for (; to < end; from += 4, to += 4) store<f32>(to, load<f32>(from));
+}
+
+/** The elementwise end of a step for `count` rows, h after it also to `out` and one sequence after another. */
+function finishStep(row: usize, h: usize, c: usize, out: usize, count: i32): void {
+  const next = <usize>N * inputBytes, nextC = <usize>N * stateBytes, sequenceBytes = <usize>T * stateBytes;
+  for (; count > 0; count--, row += rowBytes, h += inputBytes, c += stateBytes, out += sequenceBytes) {
     if (cell <= RELU) forwardRnn(cell == RELU, row, h + next, gateBytes);
     else if (cell == GRU) forwardGru(row, resetAt, updateAt, lastAt, h, h + next, gateBytes);
     else if (cell == LSTM) forwardLstm(row, lastAt, c, c + nextC, h + next, gateBytes);
     else forwardUpdate(row, updateAt, lastAt, h, h + next, gateBytes);
+    copyState(h + next, out);
   }
 }
 
 /** One step of `count` rows; a GRU's have their products with x. */
-function stepRows(row: usize, h: usize, c: usize, count: i32): void {
+function stepRows(row: usize, h: usize, c: usize, out: usize, count: i32): void {
   const stride = <i32>rowBytes, hStride = <i32>inputBytes;
   if (joined) {
     multiplyRows(hPanels, packedX, D + H, startX, 0, h - (<usize>D << 2), hStride, row, stride, count);
-    finishStep(row, h, c, count);
+    finishStep(row, h, c, out, count);
     return;
   }
   if (cell == GRU) for (let n = 0, at = row; n < count; n++, at += rowBytes) copyQuads(startN, at, <i32>(gateBytes >> 4));
@@ -109,12 +107,13 @@ function stepRows(row: usize, h: usize, c: usize, count: i32): void {
     for (let n = 0, at = row, from = h; n < count; n++, at += rowBytes, from += inputBytes) forwardReset(at, resetAt, from, gateBytes);
     multiplyRows(resetPanels, packedReset, H, row + lastAt, stride, row, stride, row + lastAt, stride, count);
   }
-  finishStep(row, h, c, count);
+  finishStep(row, h, c, out, count);
 }
 
-/** From the numbers, xs and the states before the first step to everything else of the forward, `outputs` last. */
+/** From the numbers, the inputs and the states before the first step to everything else of the forward. */
 export function forwardSequence(): void {
   packForward();
+  swapAxes(inputs, <usize>D << 2, xs, inputBytes, T, N, <usize>D << 2);
   const ahead = max(1, AHEAD / N), quads = <i32>(gateBytes >> 4), last = hs + <usize>(T * N) * inputBytes;
   for (let n: usize = 0; n < <usize>N; n++) copyQuads(firstH + n * stateBytes, hs + n * inputBytes, quads);
   for (let t = 0; t < T; t++) {
@@ -127,18 +126,18 @@ export function forwardSequence(): void {
     }
     for (let n = 0; n < N; n += BLOCK) {
       const row = first + <usize>n;
-      stepRows(gates + row * rowBytes, hs + row * inputBytes, cs + row * stateBytes, min(BLOCK, N - n));
+      const out = outputs + <usize>(n * T + t) * stateBytes;
+      stepRows(gates + row * rowBytes, hs + row * inputBytes, cs + row * stateBytes, out, min(BLOCK, N - n));
     }
   }
   for (let n: usize = 0; n < <usize>N; n++) copyQuads(last + n * inputBytes, lastH + n * stateBytes, quads);
-  swapAxes(hs + <usize>N * inputBytes, inputBytes, outputs, stateBytes, N, T, stateBytes);
 }
 
 /** From what reaches a step's output to the gradients by its sums, for `count` rows from row n of the step. */
 function beginStepBack(row: usize, h: usize, c: usize, d: usize, n: i32, count: i32): void {
-  const offset = <usize>n * carriedBytes, next = <usize>N * inputBytes;
+  const offset = <usize>n * carriedBytes, next = <usize>N * inputBytes, sequenceBytes = <usize>T * stateBytes;
   let back = carried + offset, backC = carriedC + offset;
-  for (; count > 0; count--, row += rowBytes, h += inputBytes, c += stateBytes, d += stateBytes, back += carriedBytes) {
+  for (; count > 0; count--, row += rowBytes, h += inputBytes, c += stateBytes, d += sequenceBytes, back += carriedBytes) {
     if (cell <= RELU) backwardRnn(cell == RELU, row, h + next, d, back, gateBytes, mask);
     else if (cell == GRU) backwardGru(row, resetAt, updateAt, lastAt, h, d, back, gateBytes, mask);
     else if (cell == LSTM) backwardLstm(row, lastAt, c, d, back, backC, gateBytes, mask);
@@ -202,7 +201,7 @@ function unpackGradients(): void {
 }
 
 /**
- * From dhs, and what the last forward left, to all gradients, those by xs only where they are asked for. Of the numbers it takes those of
+ * From dOutputs, and what the last forward left, to all gradients, those by xs only where they are asked for. Of the numbers it takes those of
  * that forward.
  */
 export function backwardSequence(byInputs: bool): void {
@@ -211,15 +210,15 @@ export function backwardSequence(byInputs: bool): void {
   if (cell == LSTM) memory.fill(carriedC, 0, carriedBytes * <usize>N);
   for (let t = T - 1; t >= 0; t--) {
     for (let n = 0; n < N; n += BLOCK) {
-      const row = <usize>t * <usize>N + <usize>n, state = row * stateBytes;
-      stepRowsBack(gates + row * rowBytes, hs + row * inputBytes, cs + state, dhs + state, n, min(BLOCK, N - n));
+      const row = <usize>t * <usize>N + <usize>n, d = dOutputs + <usize>(n * T + t) * stateBytes;
+      stepRowsBack(gates + row * rowBytes, hs + row * inputBytes, cs + row * stateBytes, d, n, min(BLOCK, N - n));
     }
   }
   memory.fill(sumsX, 0, sumsBytes);
   const rows = N * T;
   for (let row = 0; row < rows; row += CHUNK) multiplyChunkBack(<usize>row, min(CHUNK, rows - row), byInputs);
   unpackGradients();
-  if (byInputs) swapAxes(dxs, <usize>D << 2, inputGradients, <usize>D << 2, N, T, <usize>D << 2);
+  if (byInputs) swapAxes(dxs, <usize>D << 2, dInputs, <usize>D << 2, N, T, <usize>D << 2);
   for (let n: usize = 0; n < <usize>N; n++) {
     copyQuads(carried + n * carriedBytes, dh + n * stateBytes, <i32>(gateBytes >> 4));
     if (cell == LSTM) copyQuads(carriedC + n * carriedBytes, dc + n * stateBytes, <i32>(gateBytes >> 4));
