@@ -16,8 +16,7 @@ export class MeanSquaredError<A extends FloatArray = Float32Array> implements Lo
   forward(ys: Tensor<A>, targets: Tensor<A>): number {
     checkSameShape("take the mean squared error", "targets", targets, ys, "pass one target for each output");
     const dys = this.#gradient.roomFor(ys);
-    const loss =
-      this.#forwardSimd(ys.data, targets.data, dys) ?? forwardPlain(ys.data, targets.data, dys, countKnown(targets));
+    const loss = this.#forwardSimd(ys.data, targets.data, dys) ?? forwardPlain(ys.data, targets.data, dys, countKnown(targets));
     this.#gradient.give();
     return loss;
   }

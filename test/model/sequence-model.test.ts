@@ -194,6 +194,14 @@ void test("dropout lies between layers while training, and never in a prediction
   const targets = randomTensor(createRandom(2), [2, 6, 2]);
   t.equal(dropping.loss(xs, targets), plain.loss(xs, targets));
   t.same(dropping.backward().data, plain.backward().data);
+  const all = plain.grads.map(({ data }) => data.slice());
+  plain.loss(xs, targets);
+  plain.backwardParams();
+  t.same(
+    plain.grads.map(({ data }) => data),
+    all,
+    "the gradients are the same without the one by the inputs",
+  );
   const one = randomWeights({ hidden: [3] });
   const single = new SequenceModel(one.spec, one.weights, { dropout: { rate: 0.9, random: createRandom(1) } });
   t.same(single.forward(xs).data, new SequenceModel(one.spec, one.weights).forward(xs).data, "one layer has no between");

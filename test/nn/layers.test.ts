@@ -315,6 +315,8 @@ void test("a backward needs a forward of its own, and its shape", async (t) => {
   const layers: [string, (width: number) => void, () => void][] = [];
   const rnn = tinyRnn(false);
   layers.push(["TimeRNN", (width) => rnn.backward(zeros([1, 1, width])), () => rnn.forward(zeros([1, 1, 1]))]);
+  const first = tinyRnn(false);
+  layers.push(["TimeRNN", (width) => first.backwardParams(zeros([1, 1, width])), () => first.forward(zeros([1, 1, 1]))]);
   const affine = new TimeAffine(zeros([1, 1]), zeros([1]));
   layers.push(["TimeAffine", (width) => affine.backward(zeros([1, 1, width])), () => affine.forward(zeros([1, 1, 1]))]);
   const step = new RNN(zeros([1, 1]), zeros([1, 1]), zeros([1]));

@@ -29,7 +29,10 @@ void test("the mean squared error over float32 has the bits of its formula in do
     for (const share of [0, 0.3, 1]) {
       const draw = (): number => 4 * random.normal();
       const ys = tensor(Float32Array.from({ length: count }, draw), [1, 1, count]);
-      const targets = tensor(Float32Array.from({ length: count }, () => (random.next() < share ? Number.NaN : draw())), [1, 1, count]);
+      const targets = tensor(
+        Float32Array.from({ length: count }, () => (random.next() < share ? Number.NaN : draw())),
+        [1, 1, count],
+      );
       if (count === 403) ys.data[5] = Number.NaN;
       const known = Math.max(targets.data.filter((target) => !Number.isNaN(target)).length, 1);
       let sum = 0;
