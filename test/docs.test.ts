@@ -1,5 +1,6 @@
 // What README and docs quote is held against the project itself: configs are parsed, commands, options and scripts must exist, links must
 // lead somewhere.
+import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import t from "tap";
@@ -77,6 +78,23 @@ t.test("every npm script in the docs exists", async (t) => {
     for (const [, name] of text.matchAll(/npm run ([a-z][a-z0-9:-]*)/g))
       t.ok(Object.hasOwn(scripts, name!), `${page}: npm run ${name}`);
   }
+});
+
+t.test("a release check runs scripts that exist, and refuses others", (t) => {
+  const { scripts } = JSON.parse(readFileSync(join(repository, "package.json"), "utf8")) as { scripts: Record<string, string> };
+  const ask = (...args: string[]): ReturnType<typeof spawnSync> =>
+    spawnSync(process.execPath, [join(repository, "scripts/release-check.mjs"), "--list", ...args], { encoding: "utf8" });
+  const listed = [...String(ask().stdout).matchAll(/^npm run ([a-z0-9:-]+)/gm)].map(([, name]) => name!);
+  t.ok(listed.length > 5);
+  t.same(
+    listed.filter((name) => !Object.hasOwn(scripts, name)),
+    [],
+  );
+  t.match(ask("soak").stdout, /^npm run soak -- --minutes 10\n$/);
+  const refused = ask("soap");
+  t.equal(refused.status, 2);
+  t.match(refused.stderr, /cannot run "soap": a release check is test, /);
+  t.end();
 });
 
 t.test("every link in the docs leads somewhere", async (t) => {
