@@ -7,7 +7,7 @@ import { systemDisk } from "../base/disk.ts";
 import { HiddenstateError, reasonOf } from "../base/errors.ts";
 import { kernelVersions } from "../kernels/recurrent-network.ts";
 import type { Kernel } from "../kernels/recurrent-network.ts";
-import { CELL_NAMES, figure, moment } from "../learn/model-card.ts";
+import { CELL_NAMES, describeCoverage, figure, moment } from "../learn/model-card.ts";
 import { trainOnTable } from "../learn/train-on-table.ts";
 import type { TrainingOutcome } from "../learn/train-on-table.ts";
 import { saveTraining, trainingPaths } from "../learn/training-files.ts";
@@ -79,6 +79,8 @@ export function formatScores({ model, settings, scores, ladder, parts }: Trainin
       lines.push(`  ${forecaster.padEnd(width)}${figure(error).padStart(10)}${figure(mae).padStart(10)}`);
     }
     const better = named.slice(1).filter(({ score }) => score.outputs[o]!.rmse <= rmse);
+    const coverage = describeCoverage(scores[0]!.outputs[o]!);
+    if (coverage !== undefined) lines.push(`  ${coverage}`);
     if (better.length > 0) lines.push(`  The model does no better than ${better.map((one) => one.name).join(" and ")}.`);
     lines.push("");
   });

@@ -8,7 +8,12 @@ export interface OutputScore {
   readonly rmse: number;
   readonly mae: number;
   readonly count: number;
+  /** The share of targets that lay in the interval that the forecast gave for `INTERVAL.share` of them; only where it gives one. */
+  readonly coverage?: number;
 }
+
+/** The interval by which a forecaster that says how sure it is gets judged: the middle of a normal distribution, in deviations each way. */
+export const INTERVAL = { share: 0.9, deviations: 1.6448536269514722 } as const;
 
 export interface Score {
   readonly forecaster: string;
@@ -21,7 +26,9 @@ const ROWS_PER_TURN = 4096;
 /** `outputs` is O. Now and then lets others run, by `clock`. */
 export async function evaluate(forecaster: Forecaster, walks: readonly Walk[], outputs: number, clock: Clock): Promise<Score> {
   const [squares, sums, counts] = [new Float64Array(outputs), new Float64Array(outputs), new Float64Array(outputs)];
+  const within = new Float64Array(outputs);
   const forecast = new Float64Array(outputs);
+  const { deviations } = forecaster;
   for (const walk of walks) {
     forecaster.begin(walk);
     const { count, accepted, targets } = walk.series;
@@ -36,6 +43,7 @@ export async function evaluate(forecaster: Forecaster, walks: readonly Walk[], o
         squares[o]! += error * error;
         sums[o]! += Math.abs(error);
         counts[o]!++;
+        if (deviations !== undefined && Math.abs(error) <= INTERVAL.deviations * deviations[o]!) within[o]!++;
       }
     }
   }
@@ -43,6 +51,7 @@ export async function evaluate(forecaster: Forecaster, walks: readonly Walk[], o
     rmse: Math.sqrt(squares[o]! / counts[o]!),
     mae: sums[o]! / counts[o]!,
     count: counts[o]!,
+    ...(deviations === undefined ? {} : { coverage: within[o]! / counts[o]! }),
   });
   return { forecaster: forecaster.name, outputs: Array.from(counts, (_, o) => scoreOf(o)) };
 }

@@ -10,6 +10,8 @@ export interface Walk {
 
 export interface Forecaster {
   readonly name: string;
+  /** `(O)`, of a forecaster that says how sure it is: the standard deviations of its last forecast, overwritten by the next. */
+  readonly deviations?: Float64Array;
   /** A walk begins; nothing is left of the one before. */
   begin(walk: Walk): void;
   /**

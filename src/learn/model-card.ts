@@ -1,7 +1,8 @@
 // The page that lies beside a model file: what it forecasts, how well, on what, and how to make it again. Markdown for people; programs read
 // the spec in the model.
 import { forecastOutputs } from "../model/forecast-outputs.ts";
-import type { Score } from "./evaluate.ts";
+import { INTERVAL } from "./evaluate.ts";
+import type { OutputScore, Score } from "./evaluate.ts";
 import { countWeights } from "./fit-network.ts";
 import type { FeatureRange } from "./fit-scaling.ts";
 import type { PartSummary, TrainingOutcome } from "./train-on-table.ts";
@@ -69,6 +70,14 @@ function scoreRows(scores: readonly Score[], output: number): string[][] {
   });
 }
 
+/** How often a stated interval held, where one was stated: `87.3 % of them lay within ...`. */
+export function describeCoverage({ coverage }: OutputScore): string | undefined {
+  if (coverage === undefined) return undefined;
+  const { share, deviations } = INTERVAL;
+  const stated = `the model's ${100 * share} % interval, its mean and ${deviations.toFixed(3)} of its standard deviations to either side`;
+  return `${(100 * coverage).toFixed(1)} % of what was measured lay within ${stated}.`;
+}
+
 function scoreSection({ model, scores, parts }: TrainingOutcome, { predictionFile }: CardOptions): string[] {
   const { name } = model.spec;
   const lines = forecastOutputs(model.spec).flatMap(({ name: output, unit }, o) => [
@@ -76,6 +85,7 @@ function scoreSection({ model, scores, parts }: TrainingOutcome, { predictionFil
     "",
     ...table(["forecaster", "RMSE", "MAE", "RMSE / persistence"], 3, scoreRows(scores, o)),
     "",
+    ...[describeCoverage(scores[0]!.outputs[o]!)].flatMap((said) => (said === undefined ? [] : [said, ""])),
   ]);
   return [
     "## On rows it had not seen",

@@ -9,6 +9,7 @@ import type { Forecaster, Walk } from "./forecaster.ts";
 
 export class ModelForecaster implements Forecaster {
   readonly name: string;
+  readonly deviations?: Float64Array;
   readonly #engine: NativeEngine;
   readonly #blank: Slot;
   readonly #slot: Slot;
@@ -22,6 +23,7 @@ export class ModelForecaster implements Forecaster {
   constructor(model: Model, name = "model") {
     this.name = name;
     this.#forecasts = forecastOutputs(model.spec).length;
+    if (model.spec.head.kind === "gaussian") this.deviations = new Float64Array(this.#forecasts);
     this.#engine = new NativeEngine(model, { kernel: "scalar" });
     this.#blank = this.#engine.allocate();
     this.#slot = this.#engine.allocate();
@@ -40,5 +42,7 @@ export class ModelForecaster implements Forecaster {
     this.#x.set(this.#walk!.series.inputs.subarray(row * D, (row + 1) * D));
     this.#engine.step({ slots: this.#slots, count: 1, steps: 1, x: this.#x, y: this.#y });
     for (let k = 0; k < this.#forecasts; k++) into[k] = this.#y[k]!;
+    // Of a Gaussian head they come behind the means, in the same order.
+    this.deviations?.set(this.#y.subarray(this.#forecasts));
   }
 }

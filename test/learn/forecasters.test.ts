@@ -36,6 +36,22 @@ void t.test("persistence says what is, of each output's own feature", async (t) 
   });
 });
 
+void t.test("coverage is the share of targets in the interval of the forecast that was made of them", async (t) => {
+  const sure = {
+    name: "sure",
+    deviations: new Float64Array(1),
+    begin: (): void => {},
+    forecast: (row: number, into: Float64Array): void => {
+      into[0] = 0;
+      sure.deviations[0] = row === 3 ? 2 : 1;
+    },
+  };
+  // Targets 1.64 in, -1.65 out, 0.5 in, and 3.28 in twice the interval.
+  const walk = { series: seriesOf([0, 1.64, -1.65, 0.5, 3.28]), past: undefined };
+  const { count, coverage } = (await evaluate(sure, [walk], 1, systemClock)).outputs[0]!;
+  t.same([count, coverage], [4, 3 / 4]);
+});
+
 void t.test("seasonal-naive says what was whole periods before the target, and what is where that is not known", async (t) => {
   const past = seriesOf([1, 2, 3, 4]);
   const series = seriesOf([5, 6, 7, 8, 9]);

@@ -17,6 +17,7 @@ import { trainOnTable } from "../../src/learn/train-on-table.ts";
 import type { TrainingOutcome } from "../../src/learn/train-on-table.ts";
 import type { TrainOnTableOptions } from "../../src/learn/train-on-table-options.ts";
 import { saveTraining, trainingPaths } from "../../src/learn/training-files.ts";
+import { formatScores } from "../../src/cli/train.ts";
 import { NativeEngine } from "../../src/engine/native-engine.ts";
 import { defaultTrainingSettings, trainingCells } from "../../src/learn/training-settings.ts";
 import type { TrainingSettings } from "../../src/learn/training-settings.ts";
@@ -465,20 +466,29 @@ void t.test("every cell and head learns, and the file holds what was asked for",
 void t.test("a Gaussian head says how far off it may be", async (t) => {
   const table = withValues(sineTable(3000, 9, 1, ["height"]), (value, row) => value + 3 * Math.sin(row * row * 1.7));
   const settings: TrainingSettings = { ...defaultTrainingSettings, hidden: [12], head: "gaussian", epochsMax: 40 };
-  const { model, longestWalk } = await train(table, { settings });
+  const outcome = await train(table, { settings });
+  const { model, longestWalk } = outcome;
   const engine = new NativeEngine(model, { kernel: "scalar" });
   const slots = Int32Array.of(engine.allocate());
   const y = new Float32Array(2);
   const { inputs, targets, count } = longestWalk.series;
   let within = 0;
+  let inInterval = 0;
   let known = 0;
   for (let row = 0; row < count; row++) {
     engine.step({ slots, count: 1, steps: 1, x: inputs.subarray(row, row + 1), y });
     if (Number.isNaN(targets[row]!)) continue;
     known++;
     if (Math.abs(targets[row]! - y[0]!) < 1.96 * y[1]!) within++;
+    if (Math.abs(targets[row]! - y[0]!) < 1.644853627 * y[1]!) inInterval++;
   }
   t.ok(within / known > 0.88 && within / known < 0.995, `${within} of ${known} lie within 1.96 deviations`);
+  t.match(outcome.scores[0]!.outputs[0], { count: known, coverage: inInterval / known });
+  const said =
+    `${((100 * inInterval) / known).toFixed(1)} % of what was measured lay within the model's 90 % interval, ` +
+    "its mean and 1.645 of its standard deviations to either side.";
+  t.ok(modelCard(outcome, cardOptions).includes(`\n\n${said}\n\n`), said);
+  t.ok(formatScores(outcome).includes(`\n  ${said}\n`), "and so does the table in the terminal");
 });
 
 void t.test("cells are compared on the same rows, from the simplest up", async (t) => {
