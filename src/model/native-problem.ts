@@ -31,3 +31,11 @@ export function nativeProblem(spec: ModelSpec): string | undefined {
     `and the native engine has it with ${activations.join(" or ")}`
   );
 }
+
+/** The same in a sentence that says what to do. */
+export function nativeRefusal(spec: ModelSpec): string | undefined {
+  const problem = nativeProblem(spec);
+  return problem === undefined
+    ? undefined
+    : `cannot use model ${JSON.stringify(spec.name)} natively: ${problem}; set engine: onnx`;
+}

@@ -4,7 +4,7 @@ import type { NetworkWeights } from "../kernels/network-weights.ts";
 import type { FloatArray } from "../kernels/tensor.ts";
 import { outputFeatures } from "./forecast-outputs.ts";
 import type { ModelWeights } from "./model.ts";
-import { nativeProblem } from "./native-problem.ts";
+import { nativeRefusal } from "./native-problem.ts";
 import type { ModelSpec } from "./spec.ts";
 
 /**
@@ -12,12 +12,7 @@ import type { ModelSpec } from "./spec.ts";
  * spec.
  */
 export function networkWeightsOf<A extends FloatArray>(spec: ModelSpec, weights: ModelWeights<A>): NetworkWeights<A> {
-  const problem = nativeProblem(spec);
-  if (problem !== undefined) {
-    throw new HiddenstateError(
-      "bad_model",
-      `cannot use model ${JSON.stringify(spec.name)} natively: ${problem}; set engine: onnx`,
-    );
-  }
+  const refusal = nativeRefusal(spec);
+  if (refusal !== undefined) throw new HiddenstateError("bad_model", refusal);
   return { ...weights, headKind: spec.head.kind, residual: Int32Array.from(spec.head.residual ? outputFeatures(spec) : []) };
 }

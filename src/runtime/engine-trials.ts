@@ -1,11 +1,12 @@
 // Measures the engines for the groups that leave the choice to us, once each has stepped enough for its batch sizes to be known, and
 // brings what that gives into force. The measuring is another process's work; the change is an epoch, at a checkpoint.
 import type { Clock, Timer } from "../base/clock.ts";
-import { reasonOf } from "../base/errors.ts";
+import { HiddenstateError, reasonOf } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { Log } from "../base/log.ts";
 import { commonBatches, meanCost, preferredEngine } from "../engine/engine-preference.ts";
 import type { RunTrial } from "../engine/engine-trial.ts";
+import { nativeRefusal } from "../model/native-problem.ts";
 import type { Fold } from "../pipeline/fold.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { GroupSettings } from "../pipeline/settings.ts";
@@ -66,8 +67,7 @@ export class EngineTrials {
 
   async #look(): Promise<void> {
     for (const group of this.#unsettled()) {
-      const steps = group.stepper.batchSizes.reduce((sum, count) => sum + count, 0);
-      if (steps < limits.engineTrialAfterSteps || this.#stopped) continue;
+      if (this.#stopped) return;
       await this.#settle(group).catch((thrown: unknown) => {
         this.#failures.set(group.settings.version, reasonOf(thrown));
         this.#options.log.info("the engine stays", { group: group.settings.name, reason: reasonOf(thrown) });
@@ -76,10 +76,17 @@ export class EngineTrials {
     this.start();
   }
 
+  /**
+   * Does nothing until the group has stepped enough. Throws `unavailable` where the trial fails, and at once where the native engine does
+   * not take the model: there is nothing to measure then.
+   */
   async #settle(group: StreamGroup): Promise<void> {
     const { models, choices, pipeline, fold, log, runTrial } = this.#options;
     const seen = group.stepper.batchSizes;
     const { version, name } = group.settings;
+    const refusal = nativeRefusal((await models.get(version)).spec);
+    if (refusal !== undefined) throw new HiddenstateError("unavailable", `cannot measure the engines: ${refusal}`);
+    if (seen.reduce((sum, count) => sum + count, 0) < limits.engineTrialAfterSteps) return;
     const trial = await runTrial(models.fileOf(version), commonBatches(seen, limits.engineTrialBatchesMax));
     if (this.#stopped) return;
     const cost = meanCost(trial, seen);

@@ -12,6 +12,7 @@ import { EngineTrials } from "../../src/runtime/engine-trials.ts";
 import { box, model, offline, outputsOf, reading, turns } from "../support/one-group.ts";
 import type { Box } from "../support/box.ts";
 import { until } from "../support/until.ts";
+import { hardSigmoidModel } from "../support/random-model.ts";
 import { needsOnnxruntime } from "../support/onnxruntime.ts";
 
 const native = kernelVersions[fastestKernel()];
@@ -121,6 +122,19 @@ t.test("a trial that fails, or a gain that is too small, changes nothing", async
   t.equal(close.asked.length, 1);
   t.equal(group!.engine.name, "native");
   t.equal(close.trials.reasonOf(group!), "measured: native 100 ns a reading, onnx 90 ns");
+});
+
+t.test("of a model that only onnxruntime takes nothing is measured, and the reason is told", needsOnnxruntime, async (t) => {
+  const one = await box({ models: { m: hardSigmoidModel() } });
+  const { trials, asked } = await trialsOf(one, () => trialOf());
+  const [group] = one.state.fold.groups;
+  t.equal(group!.engine.name, "onnx");
+  await pass(one);
+  t.match(
+    trials.reasonOf(group!),
+    /^cannot measure the engines: cannot use model ".*" natively: node layer1_Y is GRU with .*; set engine: onnx$/,
+  );
+  t.strictSame(asked, []);
 });
 
 t.test("a choice of another build or Node, or a file that is none, counts for nothing", async (t) => {
