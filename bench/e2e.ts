@@ -8,8 +8,9 @@ import { randomModel } from "../test/support/random-model.ts";
 import { Box } from "./e2e/contenders.ts";
 import { measureDay, measureRecovery, measureSync } from "./e2e/disk-rows.ts";
 import type { DailyRow, IdleRow, RecoveryRow, SyncRow } from "./e2e/disk-rows.ts";
-import { median, medianRow, race, STREAMS } from "./e2e/message-rows.ts";
+import { medianRow, race, STREAMS } from "./e2e/message-rows.ts";
 import type { MessageRow, Times } from "./e2e/message-rows.ts";
+import { median } from "./median.ts";
 import { printReport } from "./e2e/print-report.ts";
 
 const BATCH = 32;

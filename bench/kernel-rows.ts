@@ -13,6 +13,7 @@ import type { Kernel, RecurrentNetwork } from "../src/kernels/recurrent-network.
 import { createSimdInstance, hasKernel } from "../src/kernels/simd-module.ts";
 import { tensor } from "../src/kernels/tensor.ts";
 import type { Tensor } from "../src/kernels/tensor.ts";
+import { median } from "./median.ts";
 import { encodeCell } from "./onnx-cell.ts";
 
 const D = 8;
@@ -50,11 +51,6 @@ export interface Plan {
   readonly batches: readonly number[];
   readonly rounds: number;
   readonly kernel: Kernel;
-}
-
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[sorted.length >> 1]!;
 }
 
 function uniform(random: Random, shape: readonly number[], spread: number): Tensor {

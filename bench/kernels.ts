@@ -6,7 +6,8 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { fastestKernel } from "../src/kernels/open-network.ts";
 import type { Kernel } from "../src/kernels/recurrent-network.ts";
-import { bytesPerStream, measureRows, median } from "./kernel-rows.ts";
+import { bytesPerStream, measureRows } from "./kernel-rows.ts";
+import { median } from "./median.ts";
 import type { Cell, Plan, Row } from "./kernel-rows.ts";
 
 interface Report {

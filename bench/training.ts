@@ -26,7 +26,7 @@ import { TimeAffine } from "../src/nn/time-affine.ts";
 import { TimeGRU } from "../src/nn/time-gru.ts";
 import { TimeLSTM } from "../src/nn/time-lstm.ts";
 import { TimeRNN } from "../src/nn/time-rnn.ts";
-import { median } from "./kernel-rows.ts";
+import { median } from "./median.ts";
 import type { Cell } from "./kernel-rows.ts";
 
 const [D, O, T] = [8, 8, 50];

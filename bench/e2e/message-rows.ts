@@ -1,5 +1,6 @@
 // The rows about messages a second and the time a prediction takes: this runtime, the home-made version and mosquitto's own client in turns,
 // a round after the other, since a clock that changes its pace would else look like a better program. Medians over rounds.
+import { median } from "../median.ts";
 import type { Box, Contender, RunningRuntime } from "./contenders.ts";
 import type { Report } from "./load.ts";
 
@@ -29,10 +30,6 @@ export interface MessageRow {
 }
 
 export type ContenderName = "ours" | "homeMade" | "homeMadeOneCall" | "client";
-
-export function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
-}
 
 /** The median of each of the rows' numbers. */
 export function medianRow(rows: readonly MessageRow[]): MessageRow {
