@@ -75,6 +75,15 @@ const OPEN_FLAGS: Record<OpenMode, number> = {
   create: constants.O_RDWR | constants.O_CREAT,
 };
 
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch (thrown) {
+    if (systemCodeOf(thrown) === "ENOENT") return false;
+    throw thrown;
+  }
+}
+
 class SystemDisk implements Disk {
   async open(path: string, mode: OpenMode): Promise<DiskFile> {
     return new SystemFile(await open(path, OPEN_FLAGS[mode], 0o600));
@@ -90,11 +99,19 @@ class SystemDisk implements Disk {
   }
 
   async makeDirectory(path: string): Promise<void> {
-    const first = await mkdir(path, { recursive: true, mode: 0o700 });
-    if (first === undefined) return;
-    // Each new folder is an entry of the one above it.
-    for (let made = resolve(path); made.length >= resolve(first).length; made = dirname(made))
-      await this.syncDirectory(dirname(made));
+    // One by one: Node's own recursive call never returns where a file system such as /proc says that the folder above is absent.
+    const absent: string[] = [];
+    for (let at = resolve(path); !(await isFolder(at)); at = dirname(at)) absent.push(at);
+    for (const folder of absent.toReversed()) {
+      try {
+        await mkdir(folder, { mode: 0o700 });
+      } catch (thrown) {
+        // Another may have made it meanwhile.
+        if (systemCodeOf(thrown) !== "EEXIST" || !(await isFolder(folder))) throw thrown;
+      }
+      // Each new folder is an entry of the one above it.
+      await this.syncDirectory(dirname(folder));
+    }
   }
 
   rename(from: string, to: string): Promise<void> {

@@ -149,6 +149,9 @@ t.test("the system's disk reads, lists, renames and removes", async (t) => {
   t.equal(await readWhole(systemDisk, join(folder, "absent")), undefined);
   t.equal(Buffer.from((await readWhole(systemDisk, join(folder, "a")))!).toString(), "first");
   await systemDisk.makeDirectory(join(folder, "b/c"));
+  await systemDisk.makeDirectory(join(folder, "b/c"));
+  await t.rejects(systemDisk.makeDirectory(join(folder, "a")), { code: "EEXIST" });
+  await t.rejects(systemDisk.makeDirectory(join(folder, "a/b")), { code: "ENOTDIR" });
   await replaceFile(systemDisk, join(folder, "b/c/d"), Buffer.from("second"));
   t.equal(readFileSync(join(folder, "b/c/d"), "utf8"), "second");
   t.strictSame(await systemDisk.list(join(folder, "b/c")), ["d"]);
@@ -160,6 +163,10 @@ t.test("the system's disk reads, lists, renames and removes", async (t) => {
   writeFileSync(join(folder, "e/f"), "");
   await t.rejects(readWhole(systemDisk, join(folder, "e")), { code: "EISDIR" });
   t.ok((await systemDisk.freeBytes(folder)) > 0);
+});
+
+t.test("a folder that its file system does not take ends in an error, and not in a wait", async (t) => {
+  await t.rejects(systemDisk.makeDirectory("/proc/none/of/these"), { code: "ENOENT", message: /mkdir '\/proc\/none'/ });
 });
 
 t.test("clocks: timers run once and can be cancelled, and a deadline passes failures on", async (t) => {
