@@ -1,18 +1,29 @@
 #!/usr/bin/env node
-// The command line: one file a command, put together here. Every failure ends in one clear line and an exit code.
+// The command line: one file a command, put together here. Every failure ends in one clear line and an exit code. Only the command that is
+// asked for is loaded: a service must not hold the code of training and of the simulated devices in memory for as long as it runs.
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
-import { demoCommand } from "./demo.ts";
 import { addExamples } from "./examples.ts";
 import { exitCodeOf, failWith } from "./fail.ts";
-import { runCommand } from "./run.ts";
-import { simulateCommand } from "./simulate.ts";
-import { stateCommand } from "./state.ts";
-import { statusCommand } from "./status.ts";
-import { trainCommand } from "./train.ts";
-import { verifyCommand } from "./verify.ts";
 
 const { version } = JSON.parse(readFileSync(new URL("../../../package.json", import.meta.url), "utf8")) as { version: string };
+
+/** In the order of the help. */
+const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  demo: async () => (await import("./demo.ts")).demoCommand(),
+  run: async () => (await import("./run.ts")).runCommand(),
+  status: async () => (await import("./status.ts")).statusCommand(),
+  state: async () => (await import("./state.ts")).stateCommand(),
+  train: async () => (await import("./train.ts")).trainCommand(),
+  verify: async () => (await import("./verify.ts")).verifyCommand(),
+  simulate: async () => (await import("./simulate.ts")).simulateCommand(),
+};
+
+/** The command that the arguments name; all of them where they name none, for help, and for what to say of a mistyped one. */
+function askedFor(name: string | undefined): Promise<Command[]> {
+  const asked = Object.entries(commands).filter(([known]) => known === name);
+  return Promise.all((asked.length > 0 ? asked : Object.entries(commands)).map(([, load]) => load()));
+}
 
 /** What commander would decide by itself: how a mistyped command is told, and how the process ends. */
 function settle(command: Command): void {
@@ -25,14 +36,8 @@ function settle(command: Command): void {
 
 const program = new Command("hiddenstate")
   .description("Steps a recurrent network one MQTT reading at a time and keeps every stream's hidden state across crashes.")
-  .version(version)
-  .addCommand(demoCommand())
-  .addCommand(runCommand())
-  .addCommand(statusCommand())
-  .addCommand(stateCommand())
-  .addCommand(trainCommand())
-  .addCommand(verifyCommand())
-  .addCommand(simulateCommand());
+  .version(version);
+for (const command of await askedFor(process.argv[2])) program.addCommand(command);
 addExamples(program);
 settle(program);
 

@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import t from "tap";
 import { examples } from "../../src/cli/examples.ts";
 import { statusLines } from "../../src/cli/status.ts";
@@ -45,6 +47,20 @@ t.test("a mistyped command says what is wrong and where the help is, with exit c
     t.equal(stdout, "");
   }
   t.match(await runCli(["--version"]), { code: 0, stdout: /^\d+\.\d+\.\d+\n$/ });
+});
+
+t.test("a command loads what it needs and nothing of the others", async (t) => {
+  const folder = t.testdir({});
+  await runCli(["run", join(folder, "absent.yaml")], { env: { NODE_V8_COVERAGE: folder } });
+  const [report] = readdirSync(folder);
+  const { result } = JSON.parse(readFileSync(join(folder, report!), "utf8")) as { result: { url: string }[] };
+  const loaded = result.map(({ url }) => url);
+  t.ok(loaded.some((url) => url.endsWith("/src/runtime/runtime.js")));
+  const others = /\/src\/learn\/|\/firmware-sim\/|\/src\/cli\/(demo|train|simulate|verify|status|state)\.js|\/aedes\//;
+  t.strictSame(
+    loaded.filter((url) => others.test(url)),
+    [],
+  );
 });
 
 t.test("the status of a directory that no runtime works on is an error", async (t) => {
