@@ -7,7 +7,7 @@ import type { Disk, DiskFile } from "../base/disk.ts";
 import { HiddenstateError, isDiskFull, reasonOf } from "../base/errors.ts";
 import type { JournalEvent } from "./events.ts";
 import { carryOver } from "./carry-over.ts";
-import { findSegmentFiles, judgeDoubtful, readStart } from "./segment-files.ts";
+import { damagedName, findSegmentFiles, judgeDoubtful, readStart } from "./segment-files.ts";
 import type { Segment, SegmentFiles } from "./segment-files.ts";
 import { readSegment } from "./read-segment.ts";
 import type { Place } from "./read-segment.ts";
@@ -51,7 +51,8 @@ export class Journal {
   #crc = 0;
   /** Of the last segment: where the blocks begin of which nothing proves that they are on stable storage. */
   #unproven: Place | undefined;
-  #failed = false;
+  /** Why nothing is written any more. */
+  #failed: HiddenstateError | undefined;
   #isSynced = true;
   /** Everything before it is on stable storage. */
   #synced = 0;
@@ -217,10 +218,10 @@ export class Journal {
     });
   }
 
-  /** Returns once everything appended before the call is on stable storage. */
+  /** Returns once everything appended before the call is on stable storage. Throws `disk_failed`, and the same error ever after. */
   async sync(): Promise<void> {
-    while (this.#syncing !== undefined) await this.#syncing;
-    assert(!this.#failed, "what a failed sync has dropped is not believed to be there");
+    while (this.#syncing !== undefined) await this.#syncing.catch(() => {});
+    if (this.#failed !== undefined) throw this.#failed;
     if (this.#isSynced) return;
     const { position } = this;
     this.#isSynced = true;
@@ -248,19 +249,18 @@ export class Journal {
 
   async close(): Promise<void> {
     await this.#spares.settle();
-    if (!this.#failed && this.#file !== undefined) await this.sync();
+    if (this.#failed === undefined && this.#file !== undefined) await this.sync();
     await this.#file?.close();
     this.#file = undefined;
   }
 
   #failure(thrown: unknown): HiddenstateError {
-    this.#failed = true;
     const message = `cannot write the journal in ${this.#options.directory}: ${reasonOf(thrown)}`;
-    return new HiddenstateError("disk_failed", message, thrown);
+    return (this.#failed = new HiddenstateError("disk_failed", message, thrown));
   }
 
   async #guard(work: () => Promise<void>): Promise<void> {
-    assert(!this.#failed, "a journal is not used after a failure");
+    assert(this.#failed === undefined, "a journal is not used after a failure");
     try {
       await work();
     } catch (thrown) {
@@ -290,8 +290,4 @@ export class Journal {
     this.#offset = SEGMENT_HEADER_BYTES;
     this.#spares.prepare();
   }
-}
-
-function damagedName(path: string): string {
-  return path.replace(/segment-(\d+)$/, "damaged-$1");
 }

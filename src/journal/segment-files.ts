@@ -110,6 +110,11 @@ export async function findSegmentFiles(disk: Disk, directory: string, segmentByt
   };
 }
 
+/** What a segment that is set aside is called. */
+export function damagedName(path: string): string {
+  return path.replace(/segment-(\d+)$/, "damaged-$1");
+}
+
 /** Whether a doubtful file holds a block that was written when the journal was already on stable storage past `position`. */
 async function holdsLostBlocks(disk: Disk, path: string, lastGeneration: number, position: number): Promise<boolean> {
   const { bytes } = await readStart(disk, path);

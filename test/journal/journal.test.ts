@@ -310,6 +310,21 @@ t.test("a journal that ends before the checkpoint goes on from the checkpoint", 
   t.notOk(again.damaged);
 });
 
+t.test("whoever waits for a sync behind one that fails is told the same", async (t) => {
+  const disk = new MemoryDisk();
+  const journal = await begun(disk);
+  const block = new BlockBuffer();
+  block.add(notice("a"));
+  await journal.append(block);
+  disk.intercept = (call) => {
+    if (call === "datasync") throw Object.assign(new Error("EIO: i/o error, fdatasync"), { code: "EIO" });
+  };
+  const syncs = await Promise.allSettled([journal.sync(), journal.sync()]);
+  const reasons = syncs.map((sync) => (sync.status === "rejected" ? (sync.reason as unknown) : undefined));
+  t.match(reasons[0], { code: "disk_failed" });
+  t.equal(reasons[1], reasons[0]);
+});
+
 t.test("after a failed sync nothing is written again", async (t) => {
   const disk = new MemoryDisk();
   const journal = await begun(disk);
@@ -323,6 +338,8 @@ t.test("after a failed sync nothing is written again", async (t) => {
   disk.intercept = (call) => {
     throw new Error(`${call} after a failure`);
   };
+  const failure = { code: "disk_failed", message: "cannot write the journal in /state/journal: EIO: i/o error, fdatasync" };
+  await t.rejects(journal.sync(), failure, "nor does another sync believe what the first one could not do");
   await t.rejects(append(journal, ["b"]), { message: "a journal is not used after a failure" });
 });
 
