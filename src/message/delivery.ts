@@ -3,6 +3,8 @@
 export interface Delivery {
   readonly topic: string;
   readonly payload: Uint8Array;
+  /** Of a payload that arrived cut, for it is too long to be read: how long it was. */
+  readonly payloadBytes?: number | undefined;
   readonly qos: 0 | 1;
   /** The broker sent it before. Never by itself a reason to drop it. */
   readonly dup: boolean;

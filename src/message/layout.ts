@@ -52,7 +52,7 @@ export function encodeLayout(layout: Layout): Uint8Array {
 /** Throws PayloadError only: `oversize`, `undecodable` or `shape`. */
 export function decodeLayout(payload: Uint8Array): Layout {
   if (payload.length > limits.payloadBytesMax)
-    throw new PayloadError("oversize", `cannot decode layout: it has ${payload.length} bytes`);
+    throw new PayloadError("oversize", `cannot decode layout: it has more than ${limits.payloadBytesMax} bytes`);
   let layout: Layout;
   try {
     layout = hiddenstate.v1.Layout.decode(payload);

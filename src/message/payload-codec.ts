@@ -28,7 +28,8 @@ export function checkPayloadSize(payload: Uint8Array): void {
   if (payload.length > limits.payloadBytesMax) {
     throw new PayloadError(
       "oversize",
-      `cannot decode payload: it has ${payload.length} bytes, at most ${limits.payloadBytesMax} are allowed`,
+      // How many more is not for a decoder to say: what is too long arrives cut.
+      `cannot decode payload: it has more than the ${limits.payloadBytesMax} bytes that are allowed`,
     );
   }
 }

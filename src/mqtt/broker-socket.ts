@@ -68,6 +68,11 @@ export class BrokerSocket extends Duplex {
     return this.#reached;
   }
 
+  /** How long the next payload was that arrives over the bound: to be asked for once for each, in their order. */
+  takeOversizedBytes(): number | undefined {
+    return this.#limiter.takeOversizedBytes();
+  }
+
   /** From now on input is thrown away, so that the other side's last words cannot stand in the way of ours. */
   discardInput(): void {
     this.#discarding = true;

@@ -182,6 +182,7 @@ export class Intake {
     this.#options.receive({
       topic: packet.topic,
       payload: packet.payload,
+      payloadBytes: packet.payloadBytes,
       qos: packet.qos === 1 ? 1 : 0,
       dup: packet.dup,
       retain: packet.retain,

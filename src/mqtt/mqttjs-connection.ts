@@ -82,6 +82,8 @@ export class MqttJsConnection {
   #reason: string | undefined;
   #givenUp = false;
   #broken = false;
+  /** How long payloads were that have arrived cut; packets of QoS 2 are handed over later than they come. */
+  readonly #oversized = new WeakMap<IPublishPacket, number>();
   #connackCode: number | undefined;
   #disconnectCode: number | undefined;
 
@@ -208,6 +210,9 @@ export class MqttJsConnection {
       this.#disconnectCode = packet.reasonCode ?? 0;
       this.#reason ??= disconnectReason(this.#disconnectCode);
     } else {
+      if (packet.cmd === "publish" && packet.payload.length > limits.payloadBytesMax) {
+        this.#oversized.set(packet, this.#socket.takeOversizedBytes()!);
+      }
       this.#rise();
     }
   }
@@ -238,9 +243,10 @@ export class MqttJsConnection {
 
   #take(packet: IPublishPacket, done: (error?: Error) => void): void {
     if (this.#ended || this.#closing) return;
-    const { topic, payload, qos, dup, retain } = packet;
-    const bytes = typeof payload === "string" ? Buffer.from(payload) : payload;
-    this.#events.packet({ topic, payload: bytes, packetId: qos === 0 ? 0 : packet.messageId!, qos, dup, retain });
+    const { topic, payload: sent, qos, dup, retain } = packet;
+    const payload = typeof sent === "string" ? Buffer.from(sent) : sent;
+    const payloadBytes = this.#oversized.get(packet);
+    this.#events.packet({ topic, payload, payloadBytes, packetId: qos === 0 ? 0 : packet.messageId!, qos, dup, retain });
     // At QoS 2 mqtt.js has its own handshake, which only ends where it may finish.
     if (qos === QOS_2) done();
     else done(NO_ACK);

@@ -39,12 +39,19 @@ export class PacketLimiter {
   #dropFirst = 0;
   #pass = 0;
   #dropLast = 0;
+  /** In their order, the lengths as sent of payloads over the bound that nobody has asked for yet. */
+  readonly #oversizedBytes: number[] = [];
 
   /** `emit` gets views into the chunks taken, in order. */
   constructor(protocol: 4 | 5, payloadBytesMax: number, emit: (bytes: Uint8Array) => void) {
     this.#protocol = protocol;
     this.#payloadBytesMax = payloadBytesMax;
     this.#emit = emit;
+  }
+
+  /** How long the next payload was that arrives over the bound: to be asked for once for each, in their order. */
+  takeOversizedBytes(): number | undefined {
+    return this.#oversizedBytes.shift();
   }
 
   /** Throws where the bytes are no MQTT, or where a packet other than a PUBLISH is oversized. */
@@ -132,6 +139,7 @@ export class PacketLimiter {
     this.#dropFirst = properties.value;
     this.#pass = Math.min(payload, this.#payloadBytesMax + 1);
     this.#dropLast = payload - this.#pass;
+    if (payload > this.#payloadBytesMax) this.#oversizedBytes.push(payload);
     const noProperties = this.#protocol === 5 ? [0] : [];
     const length = variableInteger(kept + noProperties.length + this.#pass);
     const replaced = Buffer.concat([

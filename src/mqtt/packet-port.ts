@@ -6,6 +6,8 @@ export interface InboundPacket {
   readonly topic: string;
   /** At most `limits.payloadBytesMax` + 1 bytes: what is longer arrives cut to that length, so that it can be refused and acked. */
   readonly payload: Uint8Array;
+  /** Of a payload that arrives cut: how long it was. */
+  readonly payloadBytes?: number | undefined;
   /** 0 at QoS 0. */
   readonly packetId: number;
   /** 2 only from a subscription that another program left in the session: the port itself has answered such a packet. */

@@ -79,7 +79,7 @@ export class Refusals {
       return;
     }
     this.#metrics.counter("dead_letters").add();
-    const { topic, payload, receivedAt } = delivery;
+    const { topic, payload, payloadBytes = payload.length, receivedAt } = delivery;
     const kept = payload.subarray(0, limits.deadLetterPayloadBytesMax);
     const letter = {
       reason,
@@ -87,7 +87,7 @@ export class Refusals {
       ...about,
       topic,
       receivedAt,
-      payloadBytes: payload.length,
+      payloadBytes,
       payload: Buffer.from(kept.buffer, kept.byteOffset, kept.length).toString("base64"),
     };
     this.#ledger.push({ kind: "notice", topic: this.#topic, payload: encoder.encode(JSON.stringify(letter)) });

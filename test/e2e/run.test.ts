@@ -157,8 +157,8 @@ t.test("hostile payloads are counted, dead-lettered and acked, and stop nothing"
   await one.printed("taking readings");
   const client = await mqtt.connectAsync(broker.url, { protocolVersion: 5 });
   t.teardown(() => client.endAsync(true));
-  const reasons: string[] = [];
-  client.on("message", (_topic, payload) => reasons.push((JSON.parse(payload.toString()) as { reason: string }).reason));
+  const letters: { readonly reason: string; readonly payloadBytes: number }[] = [];
+  client.on("message", (_topic, payload) => letters.push(JSON.parse(payload.toString()) as (typeof letters)[number]));
   await client.subscribeAsync("hiddenstate/e2e/dead-letter", { qos: 1 });
   const good = '{"feature0":101320,"feature1":1}';
   const hostile: [string, string | Buffer, string][] = [
@@ -182,10 +182,10 @@ t.test("hostile payloads are counted, dead-lettered and acked, and stop nothing"
   for (const [topic, payload] of hostile) await client.publishAsync(topic, payload, { qos: 1 });
   await client.publishAsync("s/a/r", good, { qos: 1 });
   await until(async () => (await steps(state, "a")) === 1);
-  await until(async () => reasons.length === hostile.length);
+  await until(async () => letters.length === hostile.length);
   t.strictSame(
-    reasons,
-    hostile.map(([, , reason]) => reason),
+    letters.map(({ reason, payloadBytes }) => ({ reason, payloadBytes })),
+    hostile.map(([, payload, reason]) => ({ reason, payloadBytes: payload.length })),
   );
   const status = JSON.parse((await runCli(["status", "--state", state, "--json"])).stdout) as { metrics: Record<string, number> };
   t.match(status.metrics, {

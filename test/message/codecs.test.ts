@@ -178,7 +178,7 @@ t.test("bytes that are no protobuf, or end early, are undecodable", async (t) =>
 
 t.test("a payload over the bound is refused before it is read", async (t) => {
   const payload = new Uint8Array(limits.payloadBytesMax + 1);
-  for (const name of codecNames) refuses(t, name, payload, "oversize", /262145 bytes, at most 262144 are allowed/);
+  for (const name of codecNames) refuses(t, name, payload, "oversize", /it has more than the 262144 bytes that are allowed/);
 });
 
 t.test("JSON is one object, with null and absent features missing", async (t) => {
@@ -528,7 +528,7 @@ t.test("a layout message goes there and back, and says why it cannot be used", a
     message: "cannot encode layout: it names no feature",
   });
   const cases: [Uint8Array, PayloadReason, RegExp][] = [
-    [new Uint8Array(limits.payloadBytesMax + 1), "oversize", /it has 262145 bytes/],
+    [new Uint8Array(limits.payloadBytesMax + 1), "oversize", /it has more than 262144 bytes/],
     [Uint8Array.of(0xff), "undecodable", /not a hiddenstate\.v1\.Layout/],
     [rawLayout({}), "shape", /it names no feature/],
     [rawLayout({ names: Array(257).fill("x") }), "shape", /257 features, at most 256/],

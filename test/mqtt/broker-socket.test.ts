@@ -84,7 +84,9 @@ t.test("whatever the chunks, packets pass as they came and oversized publishes p
           limiter.take(sent.subarray(at, at + size));
           at += size;
         }
-        return Buffer.concat(got).equals(expected);
+        const tooLong = parts.filter(({ type, payloadBytes }) => type === 3 && payloadBytes > PAYLOAD_BYTES_MAX);
+        for (const { payloadBytes } of tooLong) if (limiter.takeOversizedBytes() !== payloadBytes) return false;
+        return limiter.takeOversizedBytes() === undefined && Buffer.concat(got).equals(expected);
       },
     ),
     { numRuns: 1000, seed: 1 },
