@@ -60,6 +60,8 @@ export class Pipeline {
   readonly #expiry: Expiry;
   #overdue: Timer | undefined;
   #idle: (() => void)[] = [];
+  /** Checkpoints asked for while a pass was running. */
+  #afterPass: (() => void)[] = [];
   #stopped = false;
 
   constructor(options: PipelineOptions) {
@@ -144,6 +146,7 @@ export class Pipeline {
       this.#pass().then(
         () => {
           this.#running = false;
+          for (const write of this.#afterPass.splice(0)) write();
           if (this.#wokenAgain || this.#hasWork) this.#wake();
         },
         (thrown: unknown) => this.#fail(thrown),
@@ -178,7 +181,7 @@ export class Pipeline {
     this.#measure();
     this.#checkpointer.noteWork(this.#ledger.position - position, this.#clock.monotonicMs() - startedAtMs);
     this.#commit.start();
-    if (this.#checkpointer.isDue) this.checkpoint().catch((thrown: unknown) => this.#fail(thrown));
+    if (this.#checkpointer.isDue) this.#checkpointer.write().catch((thrown: unknown) => this.#fail(thrown));
     if (this.#queue.length === 0) {
       for (const resolve of this.#idle.splice(0)) this.#commit.whenReleased(resolve);
     }
@@ -268,9 +271,13 @@ export class Pipeline {
     }
   }
 
-  /** Writes a checkpoint of the present position, unless there is one; readings go on meanwhile. Only between passes. */
+  /**
+   * Writes a checkpoint of the present position, unless there is one; readings go on meanwhile. While a pass is running, which can take as
+   * long as an engine does, it waits for its end, and comes to nothing where `stop` is called before.
+   */
   checkpoint(): Promise<void> {
-    return this.#checkpointer.write();
+    if (!this.#running) return this.#checkpointer.write();
+    return new Promise((resolve) => this.#afterPass.push(() => resolve(this.#checkpointer.write())));
   }
 
   /** Ends what would happen later by itself. */
@@ -278,5 +285,6 @@ export class Pipeline {
     this.#stopped = true;
     this.#commit.stop();
     this.#overdue?.cancel();
+    this.#afterPass = [];
   }
 }

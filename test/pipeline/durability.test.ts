@@ -418,3 +418,39 @@ t.test("whatever is crashed, cut and redelivered: states and predictions are tho
     t.strictSame(Object.fromEntries(byId(wild)), Object.fromEntries(byId(calm)), `seed ${seed}: predictions`);
   }
 });
+
+t.test("a checkpoint asked for in the middle of a pass is of its end", async (t) => {
+  const one = await box();
+  await one.deliver(reading("a", 0));
+  const { engine } = one.state.fold.groups[0]!;
+  const step = engine.step.bind(engine);
+  let written: Promise<void> | undefined;
+  // As onnxruntime does it, a step ends later than it begins.
+  engine.step = async (batch) => {
+    written ??= one.pipeline.checkpoint();
+    await new Promise(setImmediate);
+    await step(batch);
+  };
+  await one.deliver(reading("a", 1));
+  await written;
+  const state = await one.control.getState("a");
+  one.crash(1);
+  await one.start();
+  t.equal(one.recovered.checkpointPosition, one.recovered.position);
+  t.strictSame(await one.control.getState("a"), state);
+});
+
+t.test("a checkpoint that a stop has not waited for is not begun after it", async (t) => {
+  const one = await box();
+  const { engine } = one.state.fold.groups[0]!;
+  const step = engine.step.bind(engine);
+  engine.step = async (batch) => {
+    void one.pipeline.checkpoint();
+    one.pipeline.stop();
+    await new Promise(setImmediate);
+    await step(batch);
+  };
+  await one.deliver(reading("a", 0));
+  await turns();
+  t.equal(one.metrics.counter("checkpoints_written").value, 0);
+});
