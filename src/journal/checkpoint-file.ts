@@ -1,4 +1,4 @@
-// A checkpoint's file, format 1: a page of header, then chunks with a CRC each. Two files alternate; the header is written last, after
+// A checkpoint's file, format 2: a page of header, then chunks with a CRC each. Two files alternate; the header is written last, after
 // the chunks are durable, so a file half written is no checkpoint and the other one still is.
 //
 // header: "HSCK", u32 format, u32 generation, f64 position, u32 chunks, u32 CRC-32C of the bytes before it
@@ -10,7 +10,7 @@ import type { Disk, DiskFile } from "../base/disk.ts";
 import { HiddenstateError, isDiskFull, reasonOf } from "../base/errors.ts";
 
 const MAGIC = 0x4b435348; // "HSCK", little-endian
-const FORMAT = 1;
+const FORMAT = 2;
 const HEADER_BYTES = 4096;
 const HEADER_FIELD_BYTES = 24;
 const NAMES = ["checkpoint-a", "checkpoint-b"] as const;
@@ -52,16 +52,23 @@ function chunkCrc(bytes: Uint8Array, generation: number, index: number): number 
   return crc32c(bytes, crc32c(seed.written));
 }
 
-/** `absent`: no file, or one never finished. `damaged`: finished once, and changed since. */
+/** `absent`: no file, or one never finished. `damaged`: finished once, and changed since. Throws `foreign_state` for another format. */
 function decodeCheckpoint(bytes: Uint8Array | undefined): Checkpoint | "absent" | "damaged" {
   if (bytes === undefined || bytes.length < HEADER_BYTES) return "absent";
   if (bytes.subarray(0, HEADER_BYTES).every((byte) => byte === 0)) return "absent";
   const header = new ByteReader(bytes);
-  if (header.u32() !== MAGIC || header.u32() !== FORMAT) return "damaged";
+  if (header.u32() !== MAGIC) return "damaged";
+  const format = header.u32();
   const generation = header.u32();
   const position = header.f64();
   const count = header.u32();
   if (header.u32() !== crc32c(bytes, 0, 0, HEADER_FIELD_BYTES)) return "damaged";
+  if (format !== FORMAT) {
+    throw new HiddenstateError(
+      "foreign_state",
+      `cannot read the checkpoint: it has format ${format}, this version reads ${FORMAT}; give it another state directory`,
+    );
+  }
   const reader = new ByteReader(bytes, HEADER_BYTES);
   const chunks: Uint8Array[] = [];
   for (let index = 0; index < count; index++) {

@@ -1,7 +1,7 @@
 // The durable state at one position, for a checkpoint: written in short slices while readings go on. A stream that is about to change
 // is written down first, so the snapshot is of its position exactly, however long it takes.
 //
-// Chunks: one `head` (settings, layouts, answers, weak deliveries), `rows`, and one `outbox` at the end.
+// Chunks: one `head` (settings, rows of each group, layouts, answers, weak deliveries), `rows`, and one `outbox` at the end.
 import type { Clock } from "../base/clock.ts";
 import { sleep } from "../base/clock.ts";
 import { ByteReader, ByteWriter } from "../base/bytes.ts";
@@ -27,6 +27,7 @@ function encodeHead(fold: Fold): Uint8Array {
   const head = new ByteWriter();
   head.u8(HEAD);
   head.text(encodeEpochSettings(fold.settings));
+  for (const { columns } of fold.groups) head.varint(columns.keys.length);
   head.varint(fold.layouts.size);
   for (const [hash, { names, units }] of fold.layouts.entries()) {
     head.u32(hash);
@@ -42,8 +43,10 @@ function encodeHead(fold: Fold): Uint8Array {
   return head.written;
 }
 
-async function decodeHead(from: ByteReader, fold: Fold): Promise<void> {
+/** Returns how many rows each group has, so that no row after it is believed that would bring millions into being with it. */
+async function decodeHead(from: ByteReader, fold: Fold): Promise<number[]> {
   await fold.enterEpoch(decodeEpochSettings(from.text()));
+  const rowCounts = fold.groups.map(() => from.varint());
   for (let left = from.varint(); left > 0; left--) {
     const hash = from.u32();
     const [names, units] = JSON.parse(from.text()) as [string[], string[]];
@@ -51,6 +54,7 @@ async function decodeHead(from: ByteReader, fold: Fold): Promise<void> {
   }
   for (let left = from.varint(); left > 0; left--) fold.answers.set(from.text(), from.text());
   for (let left = from.varint(); left > 0; left--) fold.weakDeliveries.set(from.text(), true);
+  return rowCounts;
 }
 
 function encodeOutbox(entries: readonly OutboxEntry[]): Uint8Array {
@@ -165,11 +169,12 @@ export async function restoreSnapshot(chunks: readonly Uint8Array[], fold: Fold)
 
 async function restoreChunks(chunks: readonly Uint8Array[], fold: Fold): Promise<PlacedMessage[]> {
   let messages: PlacedMessage[] = [];
+  let rowCounts: readonly number[] = [];
   for (const chunk of chunks) {
     const from = new ByteReader(chunk);
     const kind = from.u8();
-    if (kind === HEAD) await decodeHead(from, fold);
-    else if (kind === ROWS) while (from.remaining > 0) restoreRow(from, fold);
+    if (kind === HEAD) rowCounts = await decodeHead(from, fold);
+    else if (kind === ROWS) while (from.remaining > 0) restoreRow(from, fold, rowCounts);
     else if (kind === OUTBOX) messages = decodeOutbox(from);
     else
       throw new HiddenstateError(
@@ -180,9 +185,9 @@ async function restoreChunks(chunks: readonly Uint8Array[], fold: Fold): Promise
   return messages;
 }
 
-function restoreRow(from: ByteReader, fold: Fold): void {
+function restoreRow(from: ByteReader, fold: Fold, rowCounts: readonly number[]): void {
   const index = from.varint();
   const group = fold.groups[index];
   if (group === undefined) throw new HiddenstateError("bad_payload", `there is no group ${index}`);
-  fold.register(group, group.decodeRow(from));
+  fold.register(group, group.decodeRow(from, rowCounts[index]!));
 }

@@ -178,11 +178,12 @@ export class StreamGroup {
     encodeStateTensors(into, this.#scratch);
   }
 
-  /** Adds the stream that `encodeRow` wrote; returns its row. */
-  decodeRow(from: ByteReader): number {
+  /** Adds the stream that `encodeRow` wrote, one of `rowCount` rows; returns its row. */
+  decodeRow(from: ByteReader, rowCount: number): number {
     const row = from.varint();
     // Rows up to it come into being with it.
-    if (row >= limits.streamRowsMax) throw new HiddenstateError("bad_payload", `row ${row} is over ${limits.streamRowsMax}`);
+    const bound = Math.min(rowCount, limits.streamRowsMax);
+    if (row >= bound) throw new HiddenstateError("bad_payload", `row ${row} is none of ${bound}`);
     this.add(row, from.text());
     this.columns.decodeRow(from, row);
     // Its wait begins anew: the monotonic clock of the process that held it is gone.

@@ -98,8 +98,6 @@ async function checkpointTargets(): Promise<Target[]> {
       share: 6,
       bytesMax: 4096,
       codes: ["state_damaged", "foreign_state"],
-      // Behind a right CRC any row below the limit of streams is believed, and the rows up to it come into being.
-      msMax: 200,
       run: async (bytes) => {
         const fold = newFold();
         try {

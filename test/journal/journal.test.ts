@@ -1,5 +1,6 @@
 import t from "tap";
 import fc from "fast-check";
+import { crc32c } from "../../src/base/crc32c.ts";
 import { createRandom } from "../../src/base/random.ts";
 import { CheckpointFiles } from "../../src/journal/checkpoint-file.ts";
 import type { CheckpointWriter } from "../../src/journal/checkpoint-file.ts";
@@ -166,6 +167,29 @@ t.test(
     }
   },
 );
+
+t.test("a checkpoint of another format is told from a damaged one", async (t) => {
+  const disk = new MemoryDisk();
+  const files = new CheckpointFiles(disk, directory);
+  await files.write(async (writer) => {
+    await writer.chunk(new Uint8Array(5));
+    return 7;
+  });
+  const path = `${directory}/checkpoint-a`;
+  const bytes = disk.bytes(path).slice();
+  const view = new DataView(bytes.buffer);
+  view.setUint32(4, 1, true);
+  disk.put(path, bytes);
+  const damaged = new CheckpointFiles(disk, directory);
+  t.equal(await damaged.load(), undefined, "its header's CRC is wrong");
+  t.equal(damaged.damagedCount, 1);
+  view.setUint32(24, crc32c(bytes, 0, 0, 24), true);
+  disk.put(path, bytes);
+  await t.rejects(new CheckpointFiles(disk, directory).load(), {
+    code: "foreign_state",
+    message: "cannot read the checkpoint: it has format 1, this version reads 2; give it another state directory",
+  });
+});
 
 t.test("old bytes behind a torn block are never taken for events", async (t) => {
   const disk = new MemoryDisk();

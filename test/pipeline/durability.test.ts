@@ -1,9 +1,12 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
+import { ByteWriter } from "../../src/base/bytes.ts";
 import { crc32c } from "../../src/base/crc32c.ts";
 import { createRandom } from "../../src/base/random.ts";
+import { CheckpointFiles } from "../../src/journal/checkpoint-file.ts";
 import { payloadCodec } from "../../src/message/codecs.ts";
+import { restoreSnapshot } from "../../src/pipeline/snapshot.ts";
 import { text } from "../support/box.ts";
 import type { Box, Message } from "../support/box.ts";
 import { box, offline, outputsOf, reading, turns } from "../support/one-group.ts";
@@ -453,4 +456,23 @@ t.test("a checkpoint that a stop has not waited for is not begun after it", asyn
   await one.deliver(reading("a", 0));
   await turns();
   t.equal(one.metrics.counter("checkpoints_written").value, 0);
+});
+
+t.test("a row that its checkpoint's head does not have is refused before the rows up to it come into being", async (t) => {
+  const one = await box();
+  await one.deliver(reading("a", 0));
+  await one.pipeline.checkpoint();
+  const { chunks } = (await new CheckpointFiles(one.disk, "/state/journal").load())!;
+  const other = await box();
+  // Kind, group, and the row as a whole number of three bytes.
+  const far = new ByteWriter();
+  far.u8(2);
+  far.varint(0);
+  far.varint(900_000);
+  far.raw(chunks[1]!.subarray(3));
+  await t.rejects(restoreSnapshot([chunks[0]!, far.written], other.state.fold), {
+    code: "state_damaged",
+    message: "cannot read the checkpoint: row 900000 is none of 1",
+  });
+  t.equal(other.state.fold.groups[0]!.columns.keys.length, 0);
 });
