@@ -1,6 +1,7 @@
 // One update of truncated backpropagation, ours and PyTorch's in turns: npm run bench:training -- [--json] [--cells rnn,gru,lstm]
 // [--hidden 16,32,64,128] [--batches 1,32] [--rounds 9] [--kernel relaxed|plain|scalar] [--python /usr/bin/python3]. T = 50, D = O = 8;
-// forward, mean squared error, backward, clipping and Adam through the public layers, on both sides without the gradient by the data. Where Python has no torch, only ours is printed.
+// forward, mean squared error, backward, clipping and Adam through the public layers, on both sides without the gradient by the data. Where
+// Python has no torch, only ours is printed.
 import { spawn } from "node:child_process";
 import type { ChildProcessByStdio } from "node:child_process";
 import { existsSync } from "node:fs";

@@ -68,8 +68,8 @@ export abstract class TimeLayer<A extends FloatArray> implements RecurrentLayer<
 
   /**
    * Steps the cell: xs `(N, T, D)` -> h of every step `(N, T, H)`, the layer's own tensor, overwritten by the next forward. Memory is
-   * taken when N or T changes, otherwise never; the tensor of before is of no use then. Throws `bad_argument` on a wrong shape, or where a stateful layer keeps a state of
-   * another batch size; nothing has changed then.
+   * taken when N or T changes, otherwise never; the tensor of before is of no use then. Throws `bad_argument` on a wrong shape, or where a
+   * stateful layer keeps a state of another batch size; nothing has changed then.
    */
   forward(xs: Tensor<A>): Tensor<A> {
     checkSequences(this.#actions.forward, "xs", xs, this.#cell.Wx.shape[0]!);
