@@ -1,7 +1,7 @@
 // A checkpoint's file, format 2: a page of header, then chunks with a CRC each. Two files alternate; the header is written last, after
 // the chunks are durable, so a file half written is no checkpoint and the other one still is.
 //
-// header: "HSCK", u32 format, u32 generation, f64 position, u32 chunks, u32 CRC-32C of the bytes before it
+// header: "HSCK", u32 format, u32 generation, f64 position, u32 chunks, u32 CRC-32C of the bytes before it, u8 1
 // chunk:  u32 bytes, u32 CRC-32C seeded with generation and index, bytes
 import { crc32c } from "../base/crc32c.ts";
 import { ByteReader, ByteWriter } from "../base/bytes.ts";
@@ -13,6 +13,8 @@ const MAGIC = 0x4b435348; // "HSCK", little-endian
 const FORMAT = 2;
 const HEADER_BYTES = 4096;
 const HEADER_FIELD_BYTES = 24;
+/** The header's last byte: where it is 0 the header was never written to its end. */
+const END_OFFSET = HEADER_FIELD_BYTES + 4;
 const NAMES = ["checkpoint-a", "checkpoint-b"] as const;
 
 export interface Checkpoint {
@@ -30,13 +32,14 @@ interface CheckpointHeader {
 }
 
 function encodeHeader({ generation, position, chunkCount }: CheckpointHeader): Uint8Array {
-  const header = new ByteWriter(HEADER_FIELD_BYTES + 4);
+  const header = new ByteWriter(END_OFFSET + 1);
   header.u32(MAGIC);
   header.u32(FORMAT);
   header.u32(generation);
   header.f64(position);
   header.u32(chunkCount);
   header.u32(crc32c(header.written));
+  header.u8(1);
   return header.written;
 }
 
@@ -54,8 +57,7 @@ function chunkCrc(bytes: Uint8Array, generation: number, index: number): number 
 
 /** `absent`: no file, or one never finished. `damaged`: finished once, and changed since. Throws `foreign_state` for another format. */
 function decodeCheckpoint(bytes: Uint8Array | undefined): Checkpoint | "absent" | "damaged" {
-  if (bytes === undefined || bytes.length < HEADER_BYTES) return "absent";
-  if (bytes.subarray(0, HEADER_BYTES).every((byte) => byte === 0)) return "absent";
+  if (bytes === undefined || bytes.length < HEADER_BYTES || bytes[END_OFFSET] === 0) return "absent";
   const header = new ByteReader(bytes);
   if (header.u32() !== MAGIC) return "damaged";
   const format = header.u32();

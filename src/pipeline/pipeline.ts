@@ -206,6 +206,7 @@ export class Pipeline {
   /** Held readings go on once they have waited long enough, whether others come or not. */
   #releaseOverdue(): void {
     this.#overdue?.cancel();
+    if (this.#stopped) return;
     const waitMs = this.#admit.releaseOverdue();
     this.#overdue = waitMs < Infinity ? this.#clock.after(waitMs, () => this.#wake()) : undefined;
   }

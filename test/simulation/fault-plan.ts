@@ -32,6 +32,7 @@ export const faultClasses = [
   "missingValues",
   "clockJumps",
   "configChanges",
+  "spoiledCheckpoints",
 ] as const;
 export type FaultClass = (typeof faultClasses)[number];
 

@@ -67,6 +67,8 @@ export class Oracles {
   /** A power cut since the last start. */
   #powerCut = false;
   #rotten = false;
+  /** Checkpoints that were damaged, one at a time, and nothing else. */
+  #spoiled = 0;
 
   constructor(plan: Plan, fail: (what: string) => void) {
     this.#plan = plan;
@@ -83,6 +85,11 @@ export class Oracles {
     this.#rotten = true;
   }
 
+  /** One of two whole checkpoints has changed: nothing may be lost by it. */
+  noteSpoiledCheckpoint(): void {
+    this.#spoiled++;
+  }
+
   /** What may be lost: nothing that anyone was told of, as far as the mode promises it. */
   #keepsAllTold(): boolean {
     const { mode, faults } = this.#plan;
@@ -90,10 +97,13 @@ export class Oracles {
     return mode === "strict" || !(this.#powerCut || faults.has("syncError"));
   }
 
-  recovered(fold: Fold, recovered: Recovered, startedAtMs: number): void {
+  recovered(fold: Fold, recovered: Recovered, damagedCheckpoints: number, startedAtMs: number): void {
     const { reference } = this;
     if (recovered.mismatches > 0) this.#fail(`${recovered.mismatches} replayed outputs differ`);
     if (recovered.damaged && !this.#rotten) this.#fail("the journal is called damaged, and nothing was damaged");
+    // A header whose bits flip before it is synced looks like one that was finished.
+    if (damagedCheckpoints > this.#spoiled && !this.#rotten && !this.#plan.faults.has("bitFlips"))
+      this.#fail(`${damagedCheckpoints} checkpoints are called damaged, and ${this.#spoiled} were`);
     const matches = (key: string, stream: ReferenceStream | undefined): boolean => {
       const ref = fold.find(key);
       if (ref === undefined || stream === undefined) return ref === undefined && stream === undefined;

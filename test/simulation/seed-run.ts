@@ -160,6 +160,7 @@ class SeedRun {
     often("clockJumps", 2 * crashMs, () => box.jumpClock(random));
     often("diskFull", 2 * crashMs, () => box.fillDisk(random));
     often("rot", 4 * crashMs, () => box.rot());
+    often("spoiledCheckpoints", 2 * crashMs, () => box.spoilCheckpoint());
     this.#often(checkpointMs, random.fork(), () => box.checkpoint());
     this.#often(4 * crashMs, random.fork(), () => box.stop());
   }

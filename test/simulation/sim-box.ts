@@ -15,6 +15,8 @@ import type { Trace } from "./trace.ts";
 import { Life, VirtualClock, WallClock } from "./virtual-clock.ts";
 
 const DAY_MS = 86_400_000;
+/** The reference lets go of what is held just before the runtime does, whatever rounding does to two sums of the same moment. */
+const EARLY_MS = 1e-4;
 
 export class SimBox {
   readonly time = new VirtualClock();
@@ -49,6 +51,7 @@ export class SimBox {
     this.#life = new Life(this.time, this.#wall);
     this.oracles = new Oracles(plan, fail);
     this.#disk = new SimDisk(this.time, plan, random.fork(), trace);
+    this.#disk.onCheckpoint = () => this.#onCheckpoint();
     this.broker = new SimBroker(this.time, plan, random.fork(), trace, {
       violation: fail,
       lost: ({ id }) => this.#asked.delete(id),
@@ -72,7 +75,7 @@ export class SimBox {
       ports: this.broker.ports(life, (message, connection) => this.oracles.sent(groups, message, connection)),
       recovered: (state, recovered) => {
         this.#trace.note(this.time.nowMs, "recovered", recovered.position);
-        this.oracles.recovered(state.fold, recovered, startedAtMs);
+        this.oracles.recovered(state.fold, recovered, state.checkpoints.damagedCount, startedAtMs);
         this.oracles.reference.begin(groups);
         this.#heldAtStart = this.#held();
       },
@@ -165,6 +168,24 @@ export class SimBox {
     if (this.#disk.rot()) this.oracles.noteRot();
   }
 
+  /** Damage to one of two checkpoints, found at once: the other one and the journal behind it make up for it. */
+  spoilCheckpoint(): void {
+    if (this.#life.isOver || !this.#disk.spoilCheckpoint()) return;
+    this.#trace.note(this.time.nowMs, "checkpoint spoiled");
+    this.oracles.noteSpoiledCheckpoint();
+    this.crash(false);
+  }
+
+  /** Crashes come more often than by chance while one checkpoint is all there is. */
+  #onCheckpoint(): void {
+    const { faults, diskMs } = this.#plan;
+    if (!faults.has("power") || this.#disk.calm || this.#random.next() > 0.1) return;
+    const life = this.#life;
+    this.time.schedule(diskMs * 12 * this.#random.next(), () => {
+      if (!life.isOver) this.crash(true);
+    });
+  }
+
   jumpClock(random: Random): void {
     this.#wall.offsetMs += [DAY_MS, -DAY_MS, 3 * 365 * DAY_MS, 660_000, -1500][random.uint32() % 5]! * random.next();
     this.#wall.isSynced = random.next() < 0.7;
@@ -185,9 +206,9 @@ export class SimBox {
     const life = this.#life;
     const atMs = this.oracles.reference.overdueAtMs(key);
     if (atMs === Infinity) return;
-    this.time.schedule(atMs - this.time.nowMs, () => {
+    this.time.schedule(atMs - this.time.nowMs - EARLY_MS, () => {
       if (life.isOver || this.#process === undefined || this.#process.pipeline.isStopped) return;
-      if (this.oracles.reference.overdueAtMs(key) <= this.time.nowMs + 1e-6) this.oracles.reference.releaseOverdue(key);
+      if (this.oracles.reference.overdueAtMs(key) <= this.time.nowMs + 2 * EARLY_MS) this.oracles.reference.releaseOverdue(key);
       else this.#watchHeld(key);
     });
   }

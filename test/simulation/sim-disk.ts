@@ -9,6 +9,9 @@ import type { Trace } from "./trace.ts";
 import type { Life, VirtualClock } from "./virtual-clock.ts";
 
 const FAULT_SHARE = 0.004;
+/** Of the syncs of checkpoints, which are few. */
+const CHECKPOINT_FAULT_SHARE = 0.06;
+const CHECKPOINT = /^\/state\/journal\/checkpoint-[ab]$/;
 const SLOW_SHARE = 0.02;
 const SLOW_MS = 2000;
 
@@ -33,6 +36,10 @@ export class SimDisk {
   calm = false;
   /** Calls that failed by the plan. */
   failures = 0;
+  /** Checkpoints that have been written to their end and are whole. */
+  readonly #whole = new Set<string>();
+  /** A checkpoint is about to be written over. */
+  onCheckpoint: () => void = () => {};
 
   constructor(time: VirtualClock, plan: Plan, random: Random, trace: Trace) {
     this.#time = time;
@@ -67,12 +74,32 @@ export class SimDisk {
     return true;
   }
 
+  /**
+   * A bit of the newer or the older checkpoint changes by itself, where both are whole. Returns whether that was so: then nothing may be
+   * lost by it.
+   */
+  spoilCheckpoint(): boolean {
+    const paths = [...this.#whole].filter((whole) => (this.image.find(whole)?.durable.length ?? 0) > 0);
+    if (paths.length < 2) return false;
+    const path = paths[this.#random.uint32() % 2]!;
+    const inode = this.image.find(path)!;
+    const at = this.#random.uint32() % inode.durable.length;
+    inode.durable[at]! ^= 1 << (this.#random.uint32() & 7);
+    inode.now[at] = inode.durable[at]!;
+    this.#whole.delete(path);
+    return true;
+  }
+
   /** As one process sees it. */
   of(life: Life): Disk {
     const run = <T>(call: string, path: string, work: () => T): Promise<T> => this.#call(life, call, path, work);
     const { image } = this;
     return {
-      open: (path, mode: OpenMode) => run("open", path, () => this.#file(life, image.open(path, mode === "create"), path)),
+      open: (path, mode: OpenMode) =>
+        run("open", path, () => {
+          if (mode === "create" && CHECKPOINT.test(path)) this.#beginCheckpoint(path);
+          return this.#file(life, image.open(path, mode === "create"), path);
+        }),
       list: (path) => run("list", path, () => image.list(path)),
       makeDirectory: (path) => run("makeDirectory", path, () => image.makeFolder(path)),
       rename: (from, to) => run("rename", from, () => image.rename(from, to)),
@@ -81,6 +108,11 @@ export class SimDisk {
       isFlashCard: async () => false,
       freeBytes: (path) => run("freeBytes", path, () => image.freeBytes),
     };
+  }
+
+  #beginCheckpoint(path: string): void {
+    this.#whole.delete(path);
+    this.onCheckpoint();
   }
 
   #file(life: Life, inode: Inode, path: string): DiskFile {
@@ -104,11 +136,14 @@ export class SimDisk {
       truncate: (length) => run("truncate", () => image.truncate(inode, length)),
       datasync: () =>
         run("datasync", () => {
-          if (this.#strikes("syncError")) {
+          const isCheckpoint = CHECKPOINT.test(path);
+          if (this.#strikes("syncError", isCheckpoint ? CHECKPOINT_FAULT_SHARE : FAULT_SHARE)) {
             image.forgetPending(inode);
             throw failure("EIO", path);
           }
           image.sync(inode);
+          // The header is written last.
+          if (isCheckpoint && inode.durable[0] !== 0 && inode.durable.length > 0) this.#whole.add(path);
         }),
       size: () => run("size", () => inode.now.length),
       close: () => run("close", () => {}),
@@ -120,8 +155,8 @@ export class SimDisk {
     return 1 + (this.#random.uint32() % (bytes - 1));
   }
 
-  #strikes(name: "syncError" | "writeError"): boolean {
-    if (this.calm || !this.#plan.faults.has(name) || this.#random.next() > FAULT_SHARE) return false;
+  #strikes(name: "syncError" | "writeError", share = FAULT_SHARE): boolean {
+    if (this.calm || !this.#plan.faults.has(name) || this.#random.next() > share) return false;
     this.failures++;
     return true;
   }
