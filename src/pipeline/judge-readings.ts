@@ -59,6 +59,8 @@ function nothingInstead(feature: string): Fault {
   return { reason: "missing", detail: () => `"${feature}" is missing and there is nothing to put in its place` };
 }
 
+const overRate = (): string => "the stream sends more than its group allows";
+
 /** Readings of one stream out of a message: the `index`th such run in it. */
 export interface Batch {
   readonly delivery: Delivery;
@@ -136,15 +138,15 @@ export class JudgeReadings {
         this.#reorder.release(ref, entry.reorder);
       }
       const verdict = this.#verdict(ref, batch, i);
-      const fault = this.#fault(batch, i, verdict);
+      const fault = this.#fault(batch, i, verdict) ?? this.#missingFault(ref, batch, i);
       if (fault !== undefined) {
         refused.add(fault.reason, fault.detail);
         continue;
       }
+      // Not before: whatever is refused must not count against the bound of streams.
       ref ??= this.#addStream(entry, batch.key);
-      const refusal = this.#refusalByStream(ref, batch, i);
-      if (refusal !== undefined) {
-        refused.add(refusal.reason, refusal.detail);
+      if (entry.rate?.takes(ref.row, this.#clock.monotonicMs()) === false) {
+        refused.add("rate", overRate);
         continue;
       }
       this.#lastSeenOf(ref.group.index).note(ref.row, this.#clock.monotonicMs());
@@ -214,13 +216,12 @@ export class JudgeReadings {
     return undefined;
   }
 
-  /** Why a stream that is there cannot take a reading. */
-  #refusalByStream({ group, row }: StreamRef, { entry, readings }: Batch, i: number): Fault | undefined {
-    const D = entry.features.length;
-    const unfillable = readings.missing === undefined ? -1 : group.unfillable(row, readings.missing, i * D);
-    if (unfillable >= 0) return nothingInstead(entry.features[unfillable]!);
-    if (entry.rate?.takes(row, this.#clock.monotonicMs()) !== false) return undefined;
-    return { reason: "rate", detail: () => "the stream sends more than its group allows" };
+  /** Whether the stream, which need not be there yet, has nothing to put in the place of a missing value. */
+  #missingFault(ref: StreamRef | undefined, { entry, readings }: Batch, i: number): Fault | undefined {
+    if (readings.missing === undefined) return undefined;
+    const group = this.#fold.groups[entry.group]!;
+    const unfillable = group.unfillable(ref?.row, readings.missing, i * entry.features.length);
+    return unfillable < 0 ? undefined : nothingInstead(entry.features[unfillable]!);
   }
 
   #addStream(entry: Entry, key: string): StreamRef {

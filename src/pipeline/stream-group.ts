@@ -91,13 +91,15 @@ export class StreamGroup {
     this.held.drop(row, Infinity);
   }
 
-  /** The first feature whose missing value nothing can stand in for, -1 where there is none. */
-  unfillable(row: number, missing: Uint8Array, from: number): number {
+  /** The first feature whose missing value nothing can stand in for, -1 where there is none. A stream that is not there yet has no row. */
+  unfillable(row: number | undefined, missing: Uint8Array, from: number): number {
     for (let d = 0; d < this.features; d++) {
       if (missing[from + d] === 0) continue;
       const policy = this.settings.missing[d]!;
       if (policy === "refuse") return d;
-      if (policy === "hold" && this.columns.heldFor[row * this.features + d]! >= this.settings.holdReadingsMax) return d;
+      if (policy !== "hold") continue;
+      const heldFor = row === undefined ? NEVER_HELD : this.columns.heldFor[row * this.features + d]!;
+      if (heldFor >= this.settings.holdReadingsMax) return d;
     }
     return -1;
   }

@@ -133,6 +133,19 @@ t.test("bad messages are counted by reason, dead-lettered and settled, and the n
   t.equal(outputsOf(one).length, 1);
 });
 
+t.test("a stream whose readings were all refused is none, and takes nobody's place", async (t) => {
+  const one = await box({ streamsMax: 1 });
+  await one.deliver(reading("a", 0, { feature0: null }));
+  t.equal(one.state.fold.streamCount, 0);
+  t.match(one.counters("readings_refused"), { 'readings_refused{reason="missing"}': 1 });
+  await one.deliver(reading("b", 0));
+  t.match(one.counters("readings_accepted"), { readings_accepted: 1 });
+  one.crash(1);
+  await one.start();
+  t.ok(one.state.fold.find("b"));
+  t.equal(one.state.fold.streamCount, 1);
+});
+
 t.test("a flood of bad messages is counted in full and dead-lettered at a bounded rate", async (t) => {
   const one = await box();
   for (let i = 0; i < 500; i++) void one.deliver({ topic: "s/a/r", payload: "x" });
