@@ -57,14 +57,16 @@ function chunkCrc(bytes: Uint8Array, generation: number, index: number): number 
 
 /** `absent`: no file, or one never finished. `damaged`: finished once, and changed since. Throws `foreign_state` for another format. */
 function decodeCheckpoint(bytes: Uint8Array | undefined): Checkpoint | "absent" | "damaged" {
-  if (bytes === undefined || bytes.length < HEADER_BYTES || bytes[END_OFFSET] === 0) return "absent";
+  if (bytes === undefined || bytes.length < HEADER_BYTES) return "absent";
   const header = new ByteReader(bytes);
-  if (header.u32() !== MAGIC) return "damaged";
+  const magic = header.u32();
   const format = header.u32();
   const generation = header.u32();
   const position = header.f64();
   const count = header.u32();
-  if (header.u32() !== crc32c(bytes, 0, 0, HEADER_FIELD_BYTES)) return "damaged";
+  if (magic !== MAGIC || header.u32() !== crc32c(bytes, 0, 0, HEADER_FIELD_BYTES)) {
+    return bytes[END_OFFSET] === 0 ? "absent" : "damaged";
+  }
   if (format !== FORMAT) {
     throw new HiddenstateError(
       "foreign_state",

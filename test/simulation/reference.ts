@@ -120,8 +120,9 @@ export class Reference {
     if (!arrived.reading.values.every((value, d) => arrived.reading.missing?.[d] === 1 || Number.isFinite(value))) {
       return this.#refuse("nonfinite");
     }
+    if ((known ?? new ReferenceStream(group, simModels[group]!)).cannotFill(arrived.reading, plan))
+      return this.#refuse("missing");
     const stream = known ?? this.#add(key, group);
-    if (stream.cannotFill(arrived.reading, plan)) return this.#refuse("missing");
     stream.seenMs = nowMs;
     if (verdict === "gap" && plan.reorder !== undefined) {
       this.#endEvent(key);

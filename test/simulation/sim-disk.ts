@@ -25,6 +25,11 @@ function failure(code: string, path: string): Error {
   return Object.assign(new Error(`${code}: ${path}`), { code });
 }
 
+/** Whether page cache and disk are the same: elsewhere damage may heal by itself. */
+function isOnDisk({ pending, isForgotten }: Inode): boolean {
+  return pending.length === 0 && !isForgotten;
+}
+
 export class SimDisk {
   readonly image = new DiskImage();
   readonly #time: VirtualClock;
@@ -67,7 +72,7 @@ export class SimDisk {
   rot(): boolean {
     const paths = this.image.paths.filter((path) => path.startsWith("/state/journal/"));
     const inode = paths.length === 0 ? undefined : this.image.find(paths[this.#random.uint32() % paths.length]!);
-    if (inode === undefined || inode.now.length === 0) return false;
+    if (inode === undefined || inode.now.length === 0 || !isOnDisk(inode)) return false;
     const at = this.#random.uint32() % inode.now.length;
     inode.now[at]! ^= 1 << (this.#random.uint32() & 7);
     if (at < inode.durable.length) inode.durable[at] = inode.now[at]!;
@@ -79,7 +84,10 @@ export class SimDisk {
    * lost by it.
    */
   spoilCheckpoint(): boolean {
-    const paths = [...this.#whole].filter((whole) => (this.image.find(whole)?.durable.length ?? 0) > 0);
+    const paths = [...this.#whole].filter((whole) => {
+      const inode = this.image.find(whole);
+      return inode !== undefined && inode.durable.length > 0 && isOnDisk(inode);
+    });
     if (paths.length < 2) return false;
     const path = paths[this.#random.uint32() % 2]!;
     const inode = this.image.find(path)!;
