@@ -8,6 +8,14 @@ export interface Mutant {
   readonly put: string;
 }
 
+/** The file with its fault. Throws where the text to be replaced does not stand there exactly once. */
+export function mutated(text: string, { name, file, find, put }: Mutant): string {
+  const parts = text.split(find);
+  if (parts.length !== 2)
+    throw new Error(`the mutant "${name}" does not apply: its text stands ${parts.length - 1} times in ${file}`);
+  return parts.join(put);
+}
+
 function mutant(name: string, file: string, find: string, put: string): Mutant {
   return { name, file, find, put };
 }
@@ -35,8 +43,8 @@ const journal: readonly Mutant[] = [
   mutant(
     "believes the page cache after a failed sync",
     "journal/journal.js",
-    "const isProven = first.position === this.#position && first.position > last.base;",
-    "const isProven = true;",
+    "if (first.position === this.#position && first.position > last.base)",
+    "if (true)",
   ),
   mutant(
     "writes a carried segment's header first",

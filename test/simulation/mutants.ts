@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { mutants } from "./mutant-list.ts";
+import { mutants, mutated } from "./mutant-list.ts";
 import type { Mutant } from "./mutant-list.ts";
 
 const build = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
@@ -18,13 +18,8 @@ const { values } = parseArgs({
   },
 });
 
-/** Throws where the text to be replaced does not stand there exactly once. */
-function applied({ name, file, find, put }: Mutant): string {
-  const text = readFileSync(join(build, "src", file), "utf8");
-  const parts = text.split(find);
-  if (parts.length !== 2)
-    throw new Error(`the mutant "${name}" does not apply: its text stands ${parts.length - 1} times in ${file}`);
-  return parts.join(put);
+function applied(mutant: Mutant): string {
+  return mutated(readFileSync(join(build, "src", mutant.file), "utf8"), mutant);
 }
 
 /** A copy for each that works at the same time: a mutant is put in, and what stood there is put back. */

@@ -1,5 +1,7 @@
+import { readFileSync } from "node:fs";
 import t from "tap";
 import { faultClasses, planOf } from "./fault-plan.ts";
+import { mutants, mutated } from "./mutant-list.ts";
 import { sweepSeeds } from "./seed-sweep.ts";
 import { replayCommand } from "./shrink.ts";
 
@@ -24,4 +26,12 @@ t.test("each class of faults is on in some seeds and off in others, and a class 
     [...faults].filter((name) => name !== "slowDisk"),
     [...fewer],
   );
+});
+
+t.test("every mutant's text stands in the compiled files, once", (t) => {
+  for (const mutant of mutants) {
+    const text = readFileSync(new URL(`../../src/${mutant.file}`, import.meta.url), "utf8");
+    t.not(mutated(text, mutant), text, mutant.name);
+  }
+  t.end();
 });
