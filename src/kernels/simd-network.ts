@@ -113,8 +113,12 @@ export class SimdNetwork implements RecurrentNetwork {
     const lent = this.#lent;
     if (slots === lent.slots && x === lent.x && y === lent.y && rows <= this.#lentRows) {
       if (this.#step(count, steps) === 0) this.#failOnSlots(count);
-      return;
-    }
+    } else this.#stepInParts(slots, count, steps, x, y);
+  }
+
+  /** Apart from `step`, which is then small enough to become part of its caller. */
+  #stepInParts(slots: Int32Array, count: number, steps: number, x: Float32Array, y: Float32Array): void {
+    const rows = count * steps;
     const D = this.#inputs;
     const O = this.#outputs;
     if (slots.length < count || x.length < rows * D || y.length < rows * O) assert.fail("a buffer is too short");

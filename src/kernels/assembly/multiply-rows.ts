@@ -91,6 +91,10 @@ export function multiplyRows(
   panels: i32, weights: usize, inputs: i32, start: usize, startStride: i32,
   rows: usize, rowStride: i32, out: usize, outStride: i32, count: i32,
 ): void {
+  if (count == 1) {
+    multiplyRow(panels, weights, inputs, start, rows, out);
+    return;
+  }
   const fives = inputs >= LONG ? count / 5 : 0, done = fives * 5, rest = count - done;
   if (fives == 0) {
     multiplyPairs(panels, weights, inputs, start, startStride, rows, rowStride, out, outStride, count);

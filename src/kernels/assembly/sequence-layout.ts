@@ -130,8 +130,7 @@ export function layOutRun(kind: i32, features: i32, hidden: i32, count: i32, ste
   carriedBytes = padded(gateBytes, PANEL_BYTES);
   numbersWx = allocate(<usize>D * width); numbersWh = allocate(<usize>H * width);
   numbersB = allocate(width); numbersBn = allocate(stateBytes);
-  gradientWx = allocate(<usize>D * width + 16); gradientWh = allocate(<usize>H * width + 16);
-  gradientB = allocate(width + 16); gradientBn = allocate(stateBytes + 16);
+  gradientBn = allocate(stateBytes + 16);
   const hBytes = <usize>hPanels * PANEL_BYTES, xBytes = <usize>xPanels * PANEL_BYTES, resetBytes = <usize>resetPanels * PANEL_BYTES;
   packedX = allocate(xBytes * <usize>packedInputsX);
   packedH = joined ? packedX + <usize>D * PANEL_BYTES : allocate(hBytes * <usize>H);
@@ -155,6 +154,13 @@ export function layOutRun(kind: i32, features: i32, hidden: i32, count: i32, ste
   inputs = allocate((rows * <usize>D << 2) + 16);
   outputs = allocate(rows * stateBytes + 16); dInputs = allocate((rows * <usize>D << 2) + 16);
   layOutSums();
+  if (joined && xBytes == width) {
+    // Without padding the sums are the gradients as the caller keeps them.
+    gradientWx = sumsX; gradientWh = sumsH; gradientB = sumsB;
+  } else {
+    gradientWx = allocate(<usize>D * width + 16); gradientWh = allocate(<usize>H * width + 16);
+    gradientB = allocate(width + 16);
+  }
 }
 
 /** Where an array of the run lies. Gradients by states, dh (6) and dc (7), are (N, H); the others as above. */

@@ -189,6 +189,7 @@ function unpackRow(sums: usize, window: usize, to: usize, recurrent: bool): void
 }
 
 function unpackGradients(): void {
+  if (gradientWx == sumsX) return;
   const width = <usize>(G * H) << 2, quads = <i32>(gateBytes >> 4);
   for (let i: usize = 0; i < <usize>D; i++) unpackRow(sumsX + i * <usize>xPanels * PANEL_BYTES, xAt, gradientWx + i * width, false);
   for (let i: usize = 0; i < <usize>H; i++) {
