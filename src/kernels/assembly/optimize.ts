@@ -62,8 +62,10 @@ export function stepAdam(count: i32): void {
   }
 }
 
+/** Plus the squares of the two values at `at + offset`. */
 @inline
-function addSquares(sum: v128, values: v128): v128 {
+function addSquares(sum: v128, at: usize, offset: usize): v128 {
+  const values = f64x2.promote_low_f32x4(v128.load64_zero(at + offset));
   return f64x2.add(sum, f64x2.mul(values, values));
 }
 
@@ -72,17 +74,9 @@ export function sumSquares(count: i32): f64 {
   let a = f64x2.splat(0), b = a, c = a, d = a;
   let at = gradients;
   for (const end = at + (<usize>(count & ~7) << 2); at < end; at += 32) {
-    const low = v128.load(at), high = v128.load(at, 16);
-    a = addSquares(a, f64x2.promote_low_f32x4(low));
-    b = addSquares(b, f64x2.promote_low_f32x4(v128.shuffle<f32>(low, low, 2, 3, 2, 3)));
-    c = addSquares(c, f64x2.promote_low_f32x4(high));
-    d = addSquares(d, f64x2.promote_low_f32x4(v128.shuffle<f32>(high, high, 2, 3, 2, 3)));
+    a = addSquares(a, at, 0); b = addSquares(b, at, 8); c = addSquares(c, at, 16); d = addSquares(d, at, 24);
   }
-  if (count & 4) {
-    const low = v128.load(at);
-    a = addSquares(a, f64x2.promote_low_f32x4(low));
-    b = addSquares(b, f64x2.promote_low_f32x4(v128.shuffle<f32>(low, low, 2, 3, 2, 3)));
-  }
+  if (count & 4) { a = addSquares(a, at, 0); b = addSquares(b, at, 8); }
   const all = f64x2.add(f64x2.add(a, b), f64x2.add(c, d));
   return f64x2.extract_lane(all, 0) + f64x2.extract_lane(all, 1);
 }
