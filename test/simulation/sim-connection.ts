@@ -56,13 +56,12 @@ export abstract class SimConnection {
     this.epoch = 0;
   }
 
-  /** `byBroker`: it ends the connection in order. */
-  cut(reason: string, byBroker = false): void {
+  cut(reason: string): void {
     if (this.epoch === 0 || this.life.isOver) return;
     this.broker.trace.note(this.broker.time.nowMs, `${this.name} cut`, this.epoch);
     this.epoch = 0;
     this.broken();
-    this.events!.down(reason, byBroker);
+    this.events!.down(reason, false);
     if (!this.#isClosed) this.#connectLater(this.broker.reconnectMs());
   }
 
