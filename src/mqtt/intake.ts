@@ -43,8 +43,6 @@ export class Intake {
   readonly #bytesMax: number;
   readonly #count: ReturnType<typeof counters>;
   #hadSession: boolean;
-  /** Kept once the beginning of the session at hand is durable. */
-  #noted: Promise<void> | undefined;
   #isUp = false;
   #connection = 0;
   /** In the session at hand, and ever. */
@@ -122,15 +120,15 @@ export class Intake {
       this.#subscribed = false;
     }
     this.#hadSession = true;
-    if (!present) this.#noted = this.#options.sessionBegan?.();
+    if (!present) void this.#beginSession();
     // At the start of a process the session may hold the subscriptions of an older config.
-    if (!this.#subscribed) void this.#subscribeWhenNoted();
+    else if (!this.#subscribed) this.#subscribe();
   }
 
-  /** Also where the connection was cut and has come back before the session was noted: the broker then calls it present. */
-  async #subscribeWhenNoted(): Promise<void> {
+  async #beginSession(): Promise<void> {
     const connection = this.#connection;
-    if (this.#noted !== undefined) await this.#noted;
+    const told = this.#options.sessionBegan?.();
+    if (told !== undefined) await told;
     if (connection === this.#connection && this.#isUp) this.#subscribe();
   }
 

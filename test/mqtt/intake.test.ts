@@ -186,24 +186,6 @@ t.test("a hold from above and a full window add up, and after a stop nothing is 
   t.equal(port.closed, true);
 });
 
-t.test("a session that is not noted yet is not subscribed, though the broker calls it present after a cut", async (t) => {
-  let ready = (): void => {};
-  const { port } = startFake({
-    sessionBegan: () =>
-      new Promise((resolve) => {
-        ready = resolve;
-      }),
-  });
-  port.up({ present: false });
-  port.events.down("cut", false);
-  port.up({ present: true });
-  await sleep(0);
-  t.equal(port.subscribed.length, 0);
-  ready();
-  await sleep(0);
-  t.equal(port.subscribed.length, 1);
-});
-
 t.test(
   "a session goes on over cuts and restarts; a new one is told of, and subscribed only when whoever is told is ready",
   async (t) => {

@@ -196,12 +196,7 @@ const judging: readonly Mutant[] = [
     'this.#options.ledger.push({ kind: "sessionBegan" });',
     "",
   ),
-  mutant(
-    "subscribes before the new session is noted",
-    "mqtt/intake.js",
-    "if (this.#noted !== undefined)\n            await this.#noted;",
-    "",
-  ),
+  mutant("subscribes before the new session is noted", "mqtt/intake.js", "if (told !== undefined)\n            await told;", ""),
   mutant("takes two devices for one", "message/identity.js", "if (next.nonce !== last.nonce)\n        return BOOT_CONFLICT;", ""),
   mutant(
     "believes a lower boot at once",
