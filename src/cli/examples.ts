@@ -5,7 +5,7 @@ import type { Command } from "commander";
 export const examples: Readonly<Record<string, readonly string[]>> = {
   demo: [
     "hiddenstate demo",
-    "hiddenstate demo --devices 200 --rate 20 --state /tmp/demo",
+    "hiddenstate demo --devices 200 --rate 20 --state demo-state",
     "hiddenstate demo --seconds 15 --json",
   ],
   run: ["hiddenstate run config.yaml"],

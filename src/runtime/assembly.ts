@@ -3,10 +3,11 @@
 import { within } from "../base/clock.ts";
 import { HiddenstateError, reasonOf } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
-import type { Log } from "../base/log.ts";
 import type { Delivery } from "../message/delivery.ts";
 import { Intake } from "../mqtt/intake.ts";
+import type { IntakeOptions } from "../mqtt/intake.ts";
 import { Sink } from "../mqtt/sink.ts";
+import type { SinkOptions } from "../mqtt/sink.ts";
 import type { Outbox } from "../pipeline/outbox.ts";
 import { Pipeline } from "../pipeline/pipeline.ts";
 import type { PipelineOptions } from "../pipeline/pipeline-options.ts";
@@ -25,10 +26,13 @@ import type { Opened, StateBounds } from "./state-directory.ts";
 import type { Surroundings } from "./surroundings.ts";
 
 /** Bounds that no config moves; as in `limits` where absent. */
-export interface Bounds extends StateBounds, Pick<PipelineOptions, "bootSilenceMs" | "checkpointAfterBytes"> {
+export interface Bounds
+  extends
+    StateBounds,
+    Pick<PipelineOptions, "bootSilenceMs" | "checkpointAfterBytes">,
+    Pick<IntakeOptions, "unsettledMessagesMax">,
+    Pick<SinkOptions, "windowMax"> {
   readonly checkpointBytesPerSecond?: number;
-  readonly unsettledMessagesMax?: number;
-  readonly publishWindowMax?: number;
 }
 
 export interface AssemblyOptions {
@@ -54,7 +58,6 @@ const STOP_CHECKPOINT_MS = limits.stopMsMax * 0.35;
 const STOP_SINK_MS = limits.stopMsMax * 0.2;
 
 export class Assembly {
-  readonly #log: Log;
   readonly #options: AssemblyOptions;
   readonly state: StateDirectory;
   readonly outbox: Outbox;
@@ -76,7 +79,6 @@ export class Assembly {
     const { config, groups, around, bounds = {}, onDelivery = (delivery: Delivery) => delivery } = options;
     const { clock, log, metrics, ports, random } = around;
     this.#options = options;
-    this.#log = log;
     this.state = parts.state;
     this.outbox = parts.outbox;
     this.recovered = parts.recovered;
@@ -90,7 +92,8 @@ export class Assembly {
     this.failed.catch(() => {});
     const { state, outbox } = this;
     const entries = entriesOf(groups, state.fold.settings);
-    this.pipeline = this.#openPipeline(parts, new Routes(config.node, entries, routing(config)));
+    const routes = new Routes(config.node, entries, { commands: config.commands.mqtt, streamsMax: config.streams.max });
+    this.pipeline = this.#openPipeline(parts, routes);
     this.trials = new EngineTrials({
       groups: new Set(config.groups.filter(({ engine }) => engine === "auto").map(({ name }) => name)),
       fold: state.fold,
@@ -104,13 +107,12 @@ export class Assembly {
     this.control = new Control(state.fold, this.pipeline, random);
     const refused = (reason: string): void =>
       this.#end(new HiddenstateError("broker_refused", `cannot use the broker: ${reason}`));
-    const { publishWindowMax: windowMax = limits.publishWindowMax, unsettledMessagesMax = limits.unsettledMessagesMax } = bounds;
-    this.sink = new Sink({ port: ports.sink, source: outbox, windowMax, clock, metrics, log, refused });
+    this.sink = new Sink({ ...bounds, port: ports.sink, source: outbox, clock, metrics, log, refused });
     this.intake = new Intake({
+      ...bounds,
       port: ports.intake,
       subscriptions: subscriptionsOf(config, entries),
       hadSession: parts.recovered.position > 0,
-      unsettledMessagesMax,
       clock,
       metrics,
       log,
@@ -129,8 +131,8 @@ export class Assembly {
     const { node, durability, streams } = config;
     const { fold, journal, checkpoints, reserve } = state;
     const { clock, log, metrics } = around;
-    const { bootSilenceMs = limits.bootSilenceMs, checkpointAfterBytes = limits.checkpointAfterBytes } = bounds;
     return new Pipeline({
+      ...bounds,
       node,
       fold,
       journal,
@@ -144,10 +146,8 @@ export class Assembly {
       log,
       metrics,
       streamsMax: streams.max,
-      bootSilenceMs,
       streamExpiryMs: streams.expireAfter,
       checkpointPosition: recovered.checkpointPosition,
-      checkpointAfterBytes,
       onFatal: (thrown) => this.#end(thrown),
     });
   }
@@ -192,26 +192,22 @@ export class Assembly {
   }
 
   #end(thrown: unknown): void {
-    this.#log.error("the runtime cannot go on", { reason: reasonOf(thrown) });
+    this.#options.around.log.error("the runtime cannot go on", { reason: reasonOf(thrown) });
     this.#fail(thrown);
   }
 
   /** Takes no more messages, finishes those it has, writes a checkpoint if that fits, and disconnects: within `limits.stopMsMax`. */
   async stop(): Promise<void> {
-    const { clock } = this.#options.around;
+    const { clock, log } = this.#options.around;
     this.intake.stop();
     this.trials.stop();
     await within(clock, STOP_DRAIN_MS, this.pipeline.drain());
     const written = await within(clock, STOP_CHECKPOINT_MS, this.pipeline.checkpoint());
-    if (!written) this.#log.warn("no checkpoint at the stop: it would take too long; the next start replays the journal");
+    if (!written) log.warn("no checkpoint at the stop: it would take too long; the next start replays the journal");
     this.pipeline.stop();
     await this.sink.drain(STOP_SINK_MS);
     await this.intake.close();
     await this.sink.close();
     await this.state.close();
   }
-}
-
-function routing({ commands, streams }: Config): ConstructorParameters<typeof Routes>[2] {
-  return { commands: commands.mqtt, streamsMax: streams.max };
 }

@@ -50,12 +50,12 @@ interface Inputs {
   readonly dhs: Float32Array;
 }
 
-function randomInputs(random: Random, { D, H, N, T }: Shape, states: number): Inputs {
+function randomInputs(random: Random, { D, H, N, T }: Shape, cell: CellName): Inputs {
   const draw = (length: number, spread: number): Float32Array =>
     Float32Array.from({ length }, () => spread * (2 * random.next() - 1));
   return {
     xs: draw(N * T * D, 2),
-    initial: Array.from({ length: states }, () => draw(N * H, 0.9)),
+    initial: Array.from({ length: cell === "lstm" ? 2 : 1 }, () => draw(N * H, 0.9)),
     dhs: draw(N * T * H, 1),
   };
 }
@@ -117,7 +117,7 @@ for (const cell of cellNames) {
       fc.property(shapes, fc.nat(), (shape, seed) => {
         const random = createRandom(seed);
         const layer = randomLayer(random, cell, shape.D, shape.H);
-        const inputs = randomInputs(random, shape, cell === "lstm" ? 2 : 1);
+        const inputs = randomInputs(random, shape, cell);
         const reference = toReference(layer);
         const expected = runAll(openPlainRun(reference, shape.N, shape.T), reference, inputs);
         for (const kernel of kernels) {
@@ -136,7 +136,7 @@ for (const cell of cellNames) {
       const shape = { D: 8, H, N: H === 64 ? 32 : 5, T: 50 };
       const random = createRandom(H);
       const layer = randomLayer(random, cell, shape.D, H);
-      const inputs = randomInputs(random, shape, cell === "lstm" ? 2 : 1);
+      const inputs = randomInputs(random, shape, cell);
       const reference = toReference(layer);
       const expected = runAll(openPlainRun(reference, shape.N, shape.T), reference, inputs);
       for (const kernel of simdKernels) {
@@ -153,7 +153,7 @@ void test("products of many inputs, an odd number of them, and of rows that do n
       const shape = { D: 131, H: 129, N, T: 3 };
       const random = createRandom(N);
       const layer = randomLayer(random, cell, shape.D, shape.H);
-      const inputs = randomInputs(random, shape, cell === "lstm" ? 2 : 1);
+      const inputs = randomInputs(random, shape, cell);
       const reference = toReference(layer);
       const expected = runAll(openPlainRun(reference, N, shape.T), reference, inputs);
       for (const kernel of simdKernels) {
@@ -169,7 +169,7 @@ void test("a backward without the gradient by inputs has the other gradients to 
     const shape = { D: 3, H: 9, N: 6, T: 5 };
     const random = createRandom(13);
     const layer = randomLayer(random, cell, shape.D, shape.H);
-    const inputs = randomInputs(random, shape, cell === "lstm" ? 2 : 1);
+    const inputs = randomInputs(random, shape, cell);
     for (const kernel of kernels) {
       const full = runAll(openRun(kernel, layer, shape.N, shape.T), layer, inputs);
       const found = runAll(openRun(kernel, layer, shape.N, shape.T), layer, inputs, false);
@@ -193,7 +193,7 @@ for (const kernel of kernels) {
         const random = createRandom(seed);
         const layer = randomLayer(random, cell, shape.D, shape.H);
         const { N, T, D, H } = shape;
-        const inputs = randomInputs(random, shape, cell === "lstm" ? 2 : 1);
+        const inputs = randomInputs(random, shape, cell);
         // Every other sequence is full of what no sum survives.
         for (let n = 1; n < N; n += 2) {
           const sickness = [Number.NaN, Infinity, -Infinity][n % 3]!;
@@ -225,7 +225,7 @@ void test("a run forgets: after infinities it gives the bits of a new one", asyn
     const shape = { D: 3, H: 5, N: 3, T: 4 };
     const random = createRandom(11);
     const layer = randomLayer(random, cell, shape.D, shape.H);
-    const healthy = randomInputs(random, shape, cell === "lstm" ? 2 : 1);
+    const healthy = randomInputs(random, shape, cell);
     const sick = {
       xs: healthy.xs.map(() => Infinity),
       initial: healthy.initial.map((state) => state.map(() => -Infinity)),
@@ -245,7 +245,7 @@ void test("gradients that have died out are 0, and never numbers below the norma
     const shape = { D: 2, H: 6, N: 2, T: 30 };
     const random = createRandom(12);
     const layer = randomLayer(random, cell, shape.D, shape.H);
-    const inputs = randomInputs(random, shape, cell === "lstm" ? 2 : 1);
+    const inputs = randomInputs(random, shape, cell);
     inputs.dhs.fill(0);
     inputs.dhs.fill(1e-29, shape.H * (shape.T - 1), shape.H * shape.T);
     for (const kernel of simdKernels) {

@@ -446,7 +446,7 @@ class PauseClock extends FakeClock {
   readonly pauses: number[] = [];
 
   override after(delayMs: number, run: () => void): Timer {
-    // The keepalive's ticks are not for now.
+    // The keepalive's ticks are no pauses.
     if (delayMs === 15_000) return { cancel: () => {} };
     this.pauses.push(delayMs);
     const immediate = setImmediate(run);

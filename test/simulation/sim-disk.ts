@@ -151,7 +151,7 @@ export class SimDisk {
           }
           image.sync(inode);
           // The header is written last.
-          if (isCheckpoint && inode.durable[0] !== 0 && inode.durable.length > 0) this.#whole.add(path);
+          if (isCheckpoint && (inode.durable[0] ?? 0) !== 0) this.#whole.add(path);
         }),
       size: () => run("size", () => inode.now.length),
       close: () => run("close", () => {}),

@@ -10,6 +10,7 @@ import type { Outbox } from "../../src/pipeline/outbox.ts";
 import type { Pipeline } from "../../src/pipeline/pipeline.ts";
 import type { Recovered } from "../../src/pipeline/recover.ts";
 import { Assembly } from "../../src/runtime/assembly.ts";
+import type { Bounds } from "../../src/runtime/assembly.ts";
 import { configSchema } from "../../src/runtime/config-schema.ts";
 import type { Config } from "../../src/runtime/config-schema.ts";
 import type { Ports } from "../../src/runtime/connections.ts";
@@ -59,6 +60,21 @@ function configOf(plan: Plan, groups: readonly GroupPlan[]): Config {
   });
 }
 
+function boundsOf(plan: Plan): Bounds {
+  const { segmentBytes, blockBytesMax, reserveBytes, outboxBytesMax, checkpointAfterBytes, unsettledMessagesMax } = plan;
+  return {
+    segmentBytes,
+    blockBytesMax,
+    reserveBytes,
+    outboxBytesMax,
+    checkpointAfterBytes,
+    checkpointBytesPerSecond: plan.bytesPerSecond,
+    unsettledMessagesMax,
+    windowMax: plan.publishWindowMax,
+    bootSilenceMs: BOOT_SILENCE_MS,
+  };
+}
+
 export class SimProcess {
   readonly metrics: Metrics;
   readonly #assembly: Assembly;
@@ -81,7 +97,7 @@ export class SimProcess {
         return { config: group, model, features };
       }),
       around: { clock, random, disk, log: silentLog, metrics, ports, runTrial: noTrial },
-      bounds: { ...plan, bootSilenceMs: BOOT_SILENCE_MS, checkpointBytesPerSecond: plan.bytesPerSecond },
+      bounds: boundsOf(plan),
       onDelivery: (delivery: Delivery) => {
         const settled = options.receive(delivery);
         const settle = (): void => {
