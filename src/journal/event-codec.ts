@@ -28,6 +28,8 @@ const CLOCK_SYNCED = 8;
 const DEVICE_TIMES = 16;
 const WEAK_DELIVERY = 32;
 const FROM_HELD = 64;
+const HAS_ALARMS = 128;
+const NO_BLOBS: readonly Uint8Array[] = [];
 
 /** What the encoding of an event takes from the events before it in the same block. */
 export interface BlockContext {
@@ -48,7 +50,8 @@ function encodeReadings(into: ByteWriter, event: ReadingsEvent, context: BlockCo
       (event.clockSynced ? CLOCK_SYNCED : 0) |
       (event.deviceTimes ? DEVICE_TIMES : 0) |
       (event.weakDelivery ? WEAK_DELIVERY : 0) |
-      (event.fromHeld ? FROM_HELD : 0),
+      (event.fromHeld ? FROM_HELD : 0) |
+      (event.alarms.length > 0 ? HAS_ALARMS : 0),
   );
   into.varint(event.count);
   into.varint(event.features);
@@ -73,6 +76,7 @@ function encodeReadings(into: ByteWriter, event: ReadingsEvent, context: BlockCo
     into.u32(event.weakDelivery.contentHash);
   }
   into.f32Array(event.outputs);
+  if (event.alarms.length > 0) encodeBlobs(into, event.alarms);
 }
 
 function decodeReadings(from: ByteReader, context: BlockContext): ReadingsEvent {
@@ -100,6 +104,7 @@ function decodeReadings(from: ByteReader, context: BlockContext): ReadingsEvent 
   const weakDelivery = flags & WEAK_DELIVERY ? { packetId: from.varint(), contentHash: from.u32() } : undefined;
   const outputs = new Float32Array(countWithin(from, count * outputCount));
   from.f32Array(outputs);
+  const alarms = flags & HAS_ALARMS ? decodeBlobs(from) : NO_BLOBS;
   const clockSynced = (flags & CLOCK_SYNCED) !== 0;
   const deviceTimes = (flags & DEVICE_TIMES) !== 0;
   const fromHeld = (flags & FROM_HELD) !== 0;
@@ -121,7 +126,17 @@ function decodeReadings(from: ByteReader, context: BlockContext): ReadingsEvent 
     missing,
     weakDelivery,
     outputs,
+    alarms,
   };
+}
+
+function encodeBlobs(into: ByteWriter, blobs: readonly Uint8Array[]): void {
+  into.varint(blobs.length);
+  for (const blob of blobs) into.blob(blob);
+}
+
+function decodeBlobs(from: ByteReader): Uint8Array[] {
+  return Array.from({ length: countWithin(from, from.varint()) }, () => from.blob());
 }
 
 function encodeHeld(into: ByteWriter, event: HeldEvent, context: BlockContext): void {

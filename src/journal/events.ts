@@ -66,8 +66,10 @@ export interface ReadingsEvent {
   readonly weakDelivery: WeakDelivery | undefined;
   /** They were held before; what is held of the stream up to their last sequence number is done with. */
   readonly fromHeld: boolean;
-  /** `(count, O)`: put in once the readings have been stepped; live it is a view that lasts as long as they are staged. */
+  /** `(count, O)`, in a scored group `(count, O + 2)`: put in once the readings have been stepped; live it is a view that lasts as long as they are staged. */
   outputs: Float32Array;
+  /** Messages of alarms that these readings opened or closed, in order; put in with the outputs. */
+  alarms: readonly Uint8Array[];
 }
 
 /** A reading that came before its turn: it is kept, and stepped by a later event. */

@@ -7,7 +7,7 @@ export const TOPIC_ROOT = "hiddenstate";
 
 /** Everything that a node publishes or listens to by itself, as MQTT filters. */
 export function ownTopicFilters(node: string): readonly string[] {
-  return ["prediction/+", "prediction/+/latest", "dead-letter", "command/+", "response/+"].map(
+  return ["prediction/+", "prediction/+/latest", "alarm/+", "dead-letter", "command/+", "response/+"].map(
     (rest) => `${TOPIC_ROOT}/${node}/${rest}`,
   );
 }
@@ -32,6 +32,11 @@ export function predictionTopic(node: string, stream: string): string {
 /** Where the newest prediction of a stream is retained. */
 export function latestTopic(node: string, stream: string): string {
   return `${predictionTopic(node, stream)}/latest`;
+}
+
+/** Where a stream's last alarm is retained, open or closed. */
+export function alarmTopic(node: string, stream: string): string {
+  return `${TOPIC_ROOT}/${checkNodeName(node)}/alarm/${encodeStreamKey(stream)}`;
 }
 
 export function deadLetterTopic(node: string): string {

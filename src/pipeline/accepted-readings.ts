@@ -17,6 +17,7 @@ export interface Arrived {
 }
 
 const NOT_STEPPED = new Float32Array(0);
+const NO_ALARMS: readonly Uint8Array[] = [];
 
 export class AcceptedReadings {
   readonly #fold: Fold;
@@ -94,6 +95,7 @@ export class AcceptedReadings {
       missing: missing?.some((flag) => flag === 1) === true ? missing : undefined,
       weakDelivery,
       outputs: NOT_STEPPED,
+      alarms: NO_ALARMS,
     };
   }
 

@@ -2,7 +2,7 @@
 // message is bit-identical to the first.
 import type { CommandEvent, JournalEvent, NoticeEvent, ReadingsEvent, StreamRemovedEvent } from "../journal/events.ts";
 import { encodePrediction } from "../message/prediction.ts";
-import { latestTopic, predictionTopic, responseTopic } from "../message/topics.ts";
+import { alarmTopic, latestTopic, predictionTopic, responseTopic } from "../message/topics.ts";
 import { shortVersion } from "../model/model.ts";
 import type { Fold } from "./fold.ts";
 import type { OutboundMessage } from "./outbox.ts";
@@ -64,8 +64,13 @@ export class Composer {
   /** What was retained for a stream goes with it: an empty payload clears it [MQTT-3.3.1-6]. */
   #farewell(event: StreamRemovedEvent): OutboundMessage[] {
     this.#topics.delete(event.key);
-    if (!this.#fold.groups[event.group]!.settings.predictions.latest) return [];
-    return [{ topic: latestTopic(this.#fold.settings.node, event.key), payload: new Uint8Array(0), retain: true }];
+    const { node } = this.#fold.settings;
+    const { predictions, score } = this.#fold.groups[event.group]!.settings;
+    const topics = [
+      ...(predictions.latest ? [latestTopic(node, event.key)] : []),
+      ...(score === undefined ? [] : [alarmTopic(node, event.key)]),
+    ];
+    return topics.map((topic) => ({ topic, payload: new Uint8Array(0), retain: true }));
   }
 
   #predictions(event: ReadingsEvent): OutboundMessage[] {
@@ -88,6 +93,7 @@ export class Composer {
     });
     const messages: OutboundMessage[] = [{ topic: this.#topicOf(node, stream), payload, retain: false }];
     if (latest) messages.push({ topic: latestTopic(node, stream), payload, retain: true });
+    for (const alarm of event.alarms) messages.push({ topic: alarmTopic(node, stream), payload: alarm.slice(), retain: true });
     return messages;
   }
 }

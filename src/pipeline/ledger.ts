@@ -79,7 +79,13 @@ export class Ledger {
 
   #takeOutputs(event: ReadingsEvent, first: number): void {
     const group = this.#fold.groups[event.group]!;
-    event.outputs = group.stepper.y.subarray(first * group.outputs, (first + event.count) * group.outputs);
+    const { stepper, outputs, scores } = group;
+    if (scores === undefined) {
+      event.outputs = stepper.y.subarray(first * outputs, (first + event.count) * outputs);
+      return;
+    }
+    const steps = { x: stepper.x, first, y: stepper.y, yFirst: first, yWidth: outputs };
+    Object.assign(event, scores.judge(event, group.columns.keys[event.row]!, steps));
   }
 
   #openGroup(): Group {

@@ -101,11 +101,16 @@ class Replay {
   }
 
   #compare(event: ReadingsEvent, first: number): void {
-    const { stepper, outputs, engine, settings } = this.#fold.groups[event.group]!;
+    const group = this.#fold.groups[event.group]!;
+    const { stepper, outputs, engine, settings, scores } = group;
+    // What was judged once is judged again by the outputs kept, whatever engine replays.
+    const width = scores?.width ?? outputs;
+    const steps = { x: stepper.x, first, y: event.outputs, yFirst: 0, yWidth: width };
+    scores?.judge(event, group.columns.keys[event.row]!, steps);
     const exact = engine.deterministic && engine.kernel === settings.kernel;
     for (let i = 0; i < event.count; i++) {
       for (let o = 0; o < outputs; o++) {
-        const kept = event.outputs[i * outputs + o]!;
+        const kept = event.outputs[i * width + o]!;
         const replayed = stepper.y[(first + i) * outputs + o]!;
         if (Object.is(kept, replayed)) continue;
         const scale = Math.max(engine.spec.outputs[o]!.deviation, Math.abs(kept));

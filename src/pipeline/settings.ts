@@ -2,6 +2,7 @@
 // replay folds old events the way they were folded when they came.
 import { HiddenstateError } from "../base/errors.ts";
 import type { PredictionFormat } from "../message/prediction.ts";
+import type { ScoreSettings } from "../score/scorer.ts";
 
 /** What a gap in the sequence, or a restart of the device, does to the hidden state; `decay`: h * exp(-dt / tau). */
 export type GapPolicy =
@@ -23,6 +24,8 @@ export interface GroupSettings {
   readonly missing: readonly MissingPolicy[];
   /** Consecutive readings a value is held for. */
   readonly holdReadingsMax: number;
+  /** Absent where readings are not scored. */
+  readonly score?: ScoreSettings;
   readonly predictions: { readonly format: PredictionFormat; readonly latest: boolean };
 }
 

@@ -8,6 +8,7 @@ import { limits } from "../base/limits.ts";
 import { decodeStateTensors, encodeStateTensors } from "../journal/event-codec.ts";
 import type { Identity } from "../message/reading.ts";
 import type { Model } from "../model/model.ts";
+import { GroupScores, SCORE_OUTPUTS } from "./group-scores.ts";
 import { HeldReadings } from "./held-readings.ts";
 import type { GroupSettings } from "./settings.ts";
 import { StreamColumns } from "./stream-columns.ts";
@@ -33,20 +34,47 @@ export class StreamGroup {
   #stepper: Stepper;
   readonly columns: StreamColumns;
   readonly held: HeldReadings;
-  readonly outputNames: readonly string[];
+  #scores: GroupScores | undefined;
   readonly #scratch: StateTensors;
-  settings: GroupSettings;
+  #settings: GroupSettings;
 
   constructor(index: number, settings: GroupSettings, model: Model, engine: Engine) {
     this.index = index;
-    this.settings = settings;
+    this.#settings = settings;
     this.model = model;
     this.#engine = engine;
     this.#stepper = new Stepper(engine);
     this.columns = new StreamColumns(model.spec.features.length);
     this.held = new HeldReadings(model.spec.features.length);
-    this.outputNames = model.spec.outputs.map((output) => output.name);
+    this.#scores = settings.score && new GroupScores(model.spec, settings.score);
     this.#scratch = createStateTensors(engine.spec.states);
+  }
+
+  get settings(): GroupSettings {
+    return this.#settings;
+  }
+
+  /** Works by other settings from now on. A stream's scores go on where the budget changed, and begin anew where there were none. */
+  follow(settings: GroupSettings): void {
+    this.#settings = settings;
+    const { score } = settings;
+    if (score === undefined) this.#scores = undefined;
+    else if (this.#scores !== undefined) this.#scores.follow(score);
+    else {
+      this.#scores = new GroupScores(this.model.spec, score);
+      for (let row = 0; row < this.columns.rows; row++) if (this.columns.keys[row] !== undefined) this.#scores.begin(row);
+    }
+  }
+
+  /** Undefined where the config wants no scores. */
+  get scores(): GroupScores | undefined {
+    return this.#scores;
+  }
+
+  /** The model's outputs, and those of the score. */
+  get outputNames(): readonly string[] {
+    const names = this.model.spec.outputs.map((output) => output.name);
+    return this.#scores === undefined ? names : [...names, ...SCORE_OUTPUTS];
   }
 
   get engine(): Engine {
@@ -83,6 +111,7 @@ export class StreamGroup {
 
   add(row: number, key: string): void {
     this.columns.add(row, key, this.engine.allocate());
+    this.#scores?.begin(row);
   }
 
   remove(row: number): void {
@@ -124,6 +153,7 @@ export class StreamGroup {
     const factor = acts && gap.policy === "decay" ? Math.exp(-elapsedMs / gap.tauMs) : 0;
     const index = stepper.stage(columns.slot[row]!, acts ? gap.policy : "none", factor);
     this.#fill(row, values, missing, from, index);
+    this.#scores?.noteStaged(index, arrival.broken);
     columns.sequence[row] = arrival.sequence;
     columns.time[row] = arrival.time;
     columns.steps[row]!++;
@@ -176,6 +206,7 @@ export class StreamGroup {
     into.text(this.columns.keys[row]!);
     this.columns.encodeRow(into, row);
     this.held.encodeRow(into, row);
+    this.#scores?.encodeRow(into, row);
     this.engine.read(this.columns.slot[row]!, this.#scratch);
     encodeStateTensors(into, this.#scratch);
   }
@@ -190,6 +221,7 @@ export class StreamGroup {
     this.columns.decodeRow(from, row);
     // Its wait begins anew: the monotonic clock of the process that held it is gone.
     this.held.decodeRow(from, row, 0);
+    this.#scores?.decodeRow(from, row);
     this.writeState(row, decodeStateTensors(from));
     return row;
   }

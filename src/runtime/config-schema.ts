@@ -17,6 +17,20 @@ const duration = z
     return Number(count) * UNIT_MS[unit!]!;
   });
 
+const BUDGET = /^(\d+(?:\.\d+)?)\s*\/\s*(hour|day|week|month|year)$/;
+const PER_WEEK: Readonly<Record<string, number>> = { hour: 168, day: 7, week: 1, month: 12 / 52.18, year: 1 / 52.18 };
+const BUDGET_EXPECTED = "expected a number of alarms per hour, day, week, month or year, such as 1/week";
+
+/** `1/week`, `2/day`: false alarms a week. */
+const budget = z
+  .string(BUDGET_EXPECTED)
+  .regex(BUDGET, BUDGET_EXPECTED)
+  .transform((text) => {
+    const [, count, unit] = BUDGET.exec(text)!;
+    return Number(count) * PER_WEEK[unit!]!;
+  })
+  .refine((perWeek) => perWeek > 0, BUDGET_EXPECTED);
+
 const missing = z.enum(["hold", "mean", "refuse"]);
 
 const group = z.strictObject({
@@ -40,6 +54,8 @@ const group = z.strictObject({
   reorder: z.strictObject({ readings: z.int().min(1).max(limits.heldReadingsMax), within: duration }).optional(),
   /** What a stream may send: so many readings a second, and so many at once. More is refused. */
   rate: z.strictObject({ perSecond: z.number().positive(), burst: z.number().min(1) }).optional(),
+  /** Say how unlikely each reading is, and raise alarms: about so many false ones. */
+  score: z.strictObject({ budget: budget.prefault("1/week") }).optional(),
   predictions: z
     .strictObject({ format: z.enum(["protobuf", "json"]).default("json"), latest: z.boolean().default(false) })
     .prefault({}),

@@ -8,6 +8,7 @@ import { parseTopicPattern } from "../message/topic-pattern.ts";
 import { shortVersion } from "../model/model.ts";
 import type { Model } from "../model/model.ts";
 import { loadModel } from "../onnx/load-model.ts";
+import { SCORE_OUTPUTS } from "../pipeline/group-scores.ts";
 import { RateLimit } from "../pipeline/rate-limit.ts";
 import type { Entry } from "../pipeline/routes.ts";
 import type { EpochSettings, GapPolicy, GroupSettings, MissingPolicy } from "../pipeline/settings.ts";
@@ -34,6 +35,10 @@ function featuresOf(group: GroupConfig, model: Model, path: readonly PropertyKey
   const features = group.features ?? own;
   if (features.length !== own.length) {
     fail("features", `it names ${features.length} features, its model takes ${own.length}: ${own.join(", ")}`);
+  }
+  const reserved = group.score && SCORE_OUTPUTS.find((name) => model.spec.outputs.some((output) => output.name === name));
+  if (reserved !== undefined) {
+    fail("score", `its model has an output "${reserved}" of its own; leave the score out, or export the model with another name`);
   }
   for (const key of ["range", "missing"] as const) {
     const byFeature = group[key];
@@ -104,6 +109,7 @@ async function settingsOf(
     gap: gapOf(config),
     missing: missingOf(config, features),
     holdReadingsMax: config.holdReadings,
+    ...(config.score && { score: { falseAlarmsPerWeek: config.score.budget } }),
     predictions: config.predictions,
   };
 }

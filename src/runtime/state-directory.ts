@@ -177,7 +177,7 @@ export class StateDirectory {
       }
       const { engine } = present;
       if (engine.name !== wanted.engine || engine.kernel !== wanted.kernel) await present.moveTo(await this.#engines(wanted));
-      present.settings = wanted;
+      present.follow(wanted);
       made.push(present);
     }
     return made;

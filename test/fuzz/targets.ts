@@ -174,6 +174,7 @@ const events: JournalEvent[] = [
     missing: Uint8Array.of(0, 1, 0, 0, 0, 0),
     weakDelivery: { packetId: 4, contentHash: 99 },
     outputs: Float32Array.of(1, 2, 3),
+    alarms: [utf8.encode('{"open":true}')],
   },
   { kind: "epoch", settings: '{"format":1}' },
   { kind: "layout", hash: 7, names: ["a", "b"], units: ["", "g"] },

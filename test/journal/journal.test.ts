@@ -454,6 +454,7 @@ t.test("events come back from their bytes as they went in", async (t) => {
       record({ packetId: fc.integer({ min: 1, max: 65535 }), contentHash: fc.integer({ min: 0, max: 2 ** 32 - 1 }) }),
       { nil: undefined },
     ),
+    alarms: fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 3 }),
     rows: fc.array(
       record({ time: fc.integer({ min: 0, max: 4e12 }), skipped: fc.nat(1e9), value: fc.float(), output: fc.float() }),
       { minLength: 1, maxLength: 40 },

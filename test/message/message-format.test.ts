@@ -6,6 +6,8 @@ import { connectAsync } from "mqtt";
 import t from "tap";
 import { limits } from "../../src/base/limits.ts";
 import { simulateCommand } from "../../src/cli/simulate.ts";
+import { encodeAlarm } from "../../src/message/alarm.ts";
+import type { OpenedAlarm } from "../../src/message/alarm.ts";
 import { payloadCodec } from "../../src/message/codecs.ts";
 import { isAccepted, judgeSequence } from "../../src/message/identity.ts";
 import { layoutHash, layoutText } from "../../src/message/layout.ts";
@@ -13,7 +15,14 @@ import { PayloadError, payloadReasons } from "../../src/message/payload-error.ts
 import { decodePrediction, encodePrediction } from "../../src/message/prediction.ts";
 import type { Readings } from "../../src/message/reading.ts";
 import { parseTopicPattern } from "../../src/message/topic-pattern.ts";
-import { commandTopic, deadLetterTopic, latestTopic, predictionTopic, responseTopic } from "../../src/message/topics.ts";
+import {
+  alarmTopic,
+  commandTopic,
+  deadLetterTopic,
+  latestTopic,
+  predictionTopic,
+  responseTopic,
+} from "../../src/message/topics.ts";
 import { mosquittoMissing, startMosquitto } from "../support/mosquitto.ts";
 import { until } from "../support/until.ts";
 
@@ -221,6 +230,13 @@ t.test("the prediction of the example is written as the code writes it", async (
   t.equal(Buffer.from(encodePrediction("json", decodePrediction("json", Buffer.from(text)))).toString(), text);
 });
 
+t.test("the alarm of the example is written as the code writes it", async (t) => {
+  const text = blocks("json alarm")[0]!.trim();
+  const { id, ...alarm } = JSON.parse(text) as OpenedAlarm & { readonly id: string };
+  t.equal(Buffer.from(encodeAlarm(alarm)).toString(), text);
+  t.equal(id, "press-4/3/121/alarm");
+});
+
 t.test("the topics are those of the code", async (t) => {
   const rows = tableRows("| topic | what |").map((row) => quoted(row[0]!)[0]!.replace("<node>", "box-1"));
   t.same(
@@ -228,6 +244,7 @@ t.test("the topics are those of the code", async (t) => {
     [
       predictionTopic("box-1", "l1/d7"),
       latestTopic("box-1", "l1/d7"),
+      alarmTopic("box-1", "l1/d7"),
       deadLetterTopic("box-1"),
       commandTopic("box-1", "x"),
       responseTopic("box-1", "t1"),

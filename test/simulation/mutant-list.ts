@@ -146,8 +146,8 @@ const replay: readonly Mutant[] = [
   mutant(
     "replays under the last settings",
     "runtime/state-directory.js",
-    "present.settings = wanted;",
-    "if (this.fold.streamCount === 0) present.settings = wanted;",
+    "present.follow(wanted);",
+    "if (this.fold.streamCount === 0) present.follow(wanted);",
   ),
   mutant("publishes nothing of before a crash", "runtime/state-directory.js", "outbox.add(position, message);", ";"),
   mutant(

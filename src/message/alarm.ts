@@ -1,0 +1,65 @@
+// Alarms on the wire, as JSON: that one opened, what about the reading was unusual, and that it closed again. The same alarm always
+// gives the same bytes.
+import { shortestFloat32 } from "./float32-text.ts";
+
+/** A feature's part in an alarm. */
+export interface AlarmContribution {
+  readonly feature: string;
+  /** In the feature's unit. */
+  readonly expected: number;
+  readonly seen: number;
+  /** 0 to 1, of all that was unusual. */
+  readonly share: number;
+}
+
+interface AlarmLabel {
+  readonly stream: string;
+  /** 0 and 0 where the stream's readings carry no identity; sequences are then the runtime's own count. */
+  readonly boot: number;
+  readonly nonce: number;
+  /** Of the reading that opened or closed it. */
+  readonly sequence: number;
+  /** Whole milliseconds since 1970. */
+  readonly time: number;
+  /** 0 to 1, see docs/scores.md. */
+  readonly score: number;
+}
+
+export interface OpenedAlarm extends AlarmLabel {
+  readonly open: true;
+  /** What kind of change it was. */
+  readonly kind: string;
+  /** How likely a reading is at least this unusual. */
+  readonly probability: number;
+  /** The probability lies beyond what the stream's readings can show so far. */
+  readonly extrapolated: boolean;
+  /** Largest share first. */
+  readonly contributions: readonly AlarmContribution[];
+}
+
+export interface ClosedAlarm extends AlarmLabel {
+  readonly open: false;
+}
+
+const encoder = new TextEncoder();
+const DIGITS = 4;
+
+function rounded(value: number): number {
+  return Number(value.toPrecision(DIGITS));
+}
+
+/** The bytes are the caller's to keep. */
+export function encodeAlarm(alarm: OpenedAlarm | ClosedAlarm): Uint8Array {
+  const { stream, boot, nonce, sequence, time, score, open } = alarm;
+  const id = `${stream}/${boot}/${sequence}/alarm`;
+  const label = { id, stream, boot, nonce, sequence, time, open, score: rounded(score) };
+  if (!alarm.open) return encoder.encode(JSON.stringify(label));
+  const { kind, probability, extrapolated } = alarm;
+  const contributions = alarm.contributions.map(({ feature, expected, seen, share }) => ({
+    feature,
+    expected: shortestFloat32(expected),
+    seen: shortestFloat32(seen),
+    share: rounded(share),
+  }));
+  return encoder.encode(JSON.stringify({ ...label, kind, probability: rounded(probability), extrapolated, contributions }));
+}

@@ -1,0 +1,167 @@
+// The scores of one group's streams: a row of numbers a stream, judged when a reading has been stepped. Live and in a replay the rows
+// move by the same lines, from the outputs that the journal keeps, so a replay on another kernel scores as the first run did.
+import type { ByteReader, ByteWriter } from "../base/bytes.ts";
+import { HiddenstateError } from "../base/errors.ts";
+import { grown } from "../base/grown.ts";
+import type { ReadingsEvent } from "../journal/events.ts";
+import { encodeAlarm } from "../message/alarm.ts";
+import { targetsOf } from "../kernels/network-weights.ts";
+import type { ModelSpec } from "../model/spec.ts";
+import { Scorer } from "../score/scorer.ts";
+import type { ScorerShape, ScoreSettings } from "../score/scorer.ts";
+import type { ScoredReading } from "../score/score-part.ts";
+
+/** What a scored group adds to each reading's outputs: the score, and 1 while an alarm is open. */
+export const SCORE_OUTPUTS = ["score", "alarm"] as const;
+
+/** What of a model's outputs can be held against a later reading; classes cannot, nor can what names no feature of the model. */
+function shapeOf({ features, outputs, head }: ModelSpec): ScorerShape {
+  const names = features.map(({ name }) => name);
+  const targets = targetsOf(head.kind, outputs.length);
+  const forecasts = outputs.slice(0, targets).flatMap(({ feature, horizon }, output) => {
+    const column = feature === undefined ? -1 : names.indexOf(feature);
+    if (column < 0 || horizon === undefined) return [];
+    return [{ output, feature: column, horizon, deviation: head.kind === "gaussian" ? targets + output : undefined }];
+  });
+  return { features: names, forecasts };
+}
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** Where an event's readings and outputs lie. */
+export interface Steps {
+  /** `(staged, D)`, the event's readings from row `first` on. */
+  readonly x: Float32Array;
+  readonly first: number;
+  /** Rows of `yWidth` numbers, the model's outputs in front, the event's from row `yFirst` on. */
+  readonly y: Float32Array;
+  readonly yFirst: number;
+  readonly yWidth: number;
+}
+
+/** What an event says of its readings once they are judged. */
+export interface Scored {
+  /** `(count, O + 2)`, valid until the next event is judged. */
+  readonly outputs: Float32Array;
+  readonly alarms: readonly Uint8Array[];
+}
+
+const NOTHING = new Float32Array(0);
+
+export class GroupScores {
+  readonly #features: readonly string[];
+  readonly #modelOutputs: number;
+  readonly #shape: ScorerShape;
+  #scorer: Scorer;
+  /** `(rows, rowSize)`. */
+  #rows = new Float64Array(0);
+  /** By staged reading: 1 where a gap lies before it. */
+  #broken = new Uint8Array(64);
+  /** `(count, O + 2)` of the event at hand. */
+  #outputs = new Float32Array(64);
+  /** What is judged, filled for each reading. */
+  readonly #reading: Writable<ScoredReading> = {
+    x: NOTHING,
+    xFrom: 0,
+    missing: undefined,
+    missingFrom: 0,
+    y: NOTHING,
+    yFrom: 0,
+    time: 0,
+    broken: false,
+  };
+
+  constructor(spec: ModelSpec, settings: ScoreSettings) {
+    this.#shape = shapeOf(spec);
+    this.#features = this.#shape.features;
+    this.#modelOutputs = spec.outputs.length;
+    this.#scorer = new Scorer(this.#shape, settings);
+  }
+
+  /** Judges by other settings from now on; what the streams have shown so far stays. */
+  follow(settings: ScoreSettings): void {
+    this.#scorer = new Scorer(this.#shape, settings);
+  }
+
+  /** Numbers that a reading's outputs have: the model's and those of the score. */
+  get width(): number {
+    return this.#modelOutputs + SCORE_OUTPUTS.length;
+  }
+
+  begin(row: number): void {
+    const { rowSize } = this.#scorer;
+    const needed = (row + 1) * rowSize;
+    if (needed > this.#rows.length) this.#rows = grown(this.#rows, new Float64Array(Math.max(needed, 2 * this.#rows.length)));
+    this.#scorer.begin(this.#row(row));
+  }
+
+  #row(row: number): Float64Array {
+    const { rowSize } = this.#scorer;
+    return this.#rows.subarray(row * rowSize, (row + 1) * rowSize);
+  }
+
+  /** Notes of the reading staged at `index` whether a gap lies before it. */
+  noteStaged(index: number, broken: boolean): void {
+    if (index >= this.#broken.length) this.#broken = grown(this.#broken, new Uint8Array(2 * index));
+    this.#broken[index] = broken ? 1 : 0;
+  }
+
+  /** Judges an event's readings; returns their outputs with score and alarm, and the messages of alarms that opened or closed. */
+  judge(event: ReadingsEvent, key: string, steps: Steps): Scored {
+    const { first, yFirst, yWidth } = steps;
+    const scorer = this.#scorer;
+    const reading = this.#reading;
+    reading.x = steps.x;
+    reading.y = steps.y;
+    reading.missing = event.missing;
+    const row = this.#row(event.row);
+    const D = this.#features.length;
+    const O = this.#modelOutputs;
+    const alarms: Uint8Array[] = [];
+    const outputs = this.#room(event.count * this.width);
+    let sequence = event.firstSequence - 1 - (event.skipped?.[0] ?? 0);
+    for (let i = 0; i < event.count; i++) {
+      sequence += 1 + (event.skipped?.[i] ?? 0);
+      reading.xFrom = (first + i) * D;
+      reading.missingFrom = i * D;
+      reading.yFrom = (yFirst + i) * yWidth;
+      reading.time = event.times[i]!;
+      reading.broken = this.#broken[first + i] === 1;
+      scorer.judge(row, reading);
+      for (let o = 0; o < O; o++) outputs[i * this.width + o] = steps.y[reading.yFrom + o]!;
+      outputs[i * this.width + O] = scorer.score;
+      outputs[i * this.width + O + 1] = scorer.alarming ? 1 : 0;
+      if (scorer.opened !== undefined || scorer.closed) alarms.push(this.#message(event, key, sequence, event.times[i]!));
+    }
+    return { outputs, alarms };
+  }
+
+  #room(count: number): Float32Array {
+    if (count > this.#outputs.length) this.#outputs = new Float32Array(2 * count);
+    return this.#outputs.subarray(0, count);
+  }
+
+  #message(event: ReadingsEvent, stream: string, sequence: number, time: number): Uint8Array {
+    const { score, opened } = this.#scorer;
+    const { boot = 0, nonce = 0 } = event.identity ?? {};
+    const label = { stream, boot, nonce, sequence, time, score };
+    if (opened === undefined) return encodeAlarm({ ...label, open: false });
+    const { kind, probability, extrapolated } = opened;
+    const contributions = opened.contributions.map(({ feature, ...rest }) => ({ feature: this.#features[feature]!, ...rest }));
+    return encodeAlarm({ ...label, open: true, kind, probability, extrapolated, contributions });
+  }
+
+  encodeRow(into: ByteWriter, row: number): void {
+    const values = this.#row(row);
+    into.varint(values.length);
+    for (const value of values) into.f64(value);
+  }
+
+  decodeRow(from: ByteReader, row: number): void {
+    const count = from.varint();
+    const values = this.#row(row);
+    if (count !== values.length)
+      throw new HiddenstateError("bad_payload", `a stream's score has ${count} numbers, not ${values.length}`);
+    for (let i = 0; i < count; i++) values[i] = from.f64();
+  }
+}
