@@ -30,12 +30,19 @@ function blocksOf(page: string): Block[] {
 const blocks = pages.flatMap(blocksOf);
 
 t.test("every config in the docs is valid", async (t) => {
-  const configs = blocks.filter(({ language, text }) => language === "yaml" && /^groups:/m.test(text));
+  const configs = blocks.filter(({ language, text }) => language === "yaml" && /^(groups|dashboard):/m.test(text));
   t.ok(configs.length >= 2);
-  // A page may show the groups alone.
-  const rest = "node: n\nstate: s\nmqtt: { url: mqtt://127.0.0.1 }\n";
+  // A page may show a part alone.
+  const parts = {
+    node: "n",
+    state: "s",
+    mqtt: "{ url: mqtt://127.0.0.1 }",
+    groups: '[{ name: g, topic: "s/{d}", codec: json, model: m }]',
+  };
   for (const { page, text } of configs) {
-    t.doesNotThrow(() => parseConfig(/^node:/m.test(text) ? text : rest + text, join(repository, page)), `${page}:\n${text}`);
+    const absent = Object.entries(parts).filter(([key]) => !text.split("\n").some((line) => line.startsWith(`${key}:`)));
+    const whole = [...absent.map(([key, value]) => `${key}: ${value}`), text].join("\n");
+    t.doesNotThrow(() => parseConfig(whole, join(repository, page)), `${page}:\n${text}`);
   }
 });
 

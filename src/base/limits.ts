@@ -83,6 +83,18 @@ export const limits = {
   /** Readings admitted and stepped before the loop looks at the disk and its timers again. */
   readingsPerPassMax: 8192,
 
+  // Dashboard
+  dashboardConnectionsMax: 64,
+  /** Browsers that watch at the same time, and the streams that they have open together. */
+  dashboardWatchersMax: 16,
+  dashboardStreamsMax: 32,
+  /** What a browser has not taken yet; beyond it its updates are left out, and after a while it is cut off. */
+  dashboardBufferBytesMax: 256 * KIB,
+  dashboardLagMsMax: 30_000,
+  dashboardBodyBytesMax: MIB,
+  /** Wrong tokens in a minute before everyone who tries has to wait. */
+  dashboardAttemptsPerMinuteMax: 10,
+
   // Control socket
   controlLineCharactersMax: 64 * MIB,
 

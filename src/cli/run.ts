@@ -4,8 +4,9 @@ import { resolve } from "node:path";
 import { Command } from "commander";
 import { HiddenstateError, reasonOf } from "../base/errors.ts";
 import { parseConfig, placeFault } from "../runtime/config.ts";
-import { createRuntime } from "../runtime/runtime.ts";
-import type { Runtime } from "../runtime/runtime.ts";
+import { dashboardSchema } from "../runtime/dashboard-config.ts";
+import { startWithDashboard } from "../dashboard/start-with-dashboard.ts";
+import type { Started } from "../dashboard/start-with-dashboard.ts";
 import { stopSignal } from "./stop-signal.ts";
 
 async function readConfig(path: string): Promise<string> {
@@ -16,12 +17,19 @@ async function readConfig(path: string): Promise<string> {
   }
 }
 
+interface RunOptions {
+  readonly dev?: true;
+  readonly dashboard?: true;
+}
+
 /** Starts what the config at `path` says. What is wrong with it is told with file, line and column. */
-async function startFrom(path: string, options: { readonly dev?: boolean }): Promise<Runtime> {
+async function startFrom(path: string, options: RunOptions): Promise<Started> {
   const text = await readConfig(path);
   const config = parseConfig(text, resolve(path), options);
   try {
-    return await createRuntime(config);
+    return await startWithDashboard(
+      options.dashboard === true ? { ...config, dashboard: config.dashboard ?? dashboardSchema.parse({}) } : config,
+    );
   } catch (thrown) {
     throw placeFault(thrown, text, resolve(path));
   }
@@ -32,9 +40,10 @@ export function runCommand(): Command {
     .description("subscribe to the config's streams, step them and publish predictions, until SIGTERM or SIGINT")
     .argument("<config>", "the YAML config; docs/config.md describes it")
     .option("--dev", "take what only a developer's own machine should: mqtt.tls.verify: false")
-    .action(async (path: string, options: { readonly dev?: true }) => {
+    .option("--dashboard", "show a page and /metrics on http://127.0.0.1:8787, or where the config says")
+    .action(async (path: string, options: RunOptions) => {
       const stopped = stopSignal();
-      const runtime = await startFrom(path, options);
+      const { runtime } = await startFrom(path, options);
       await Promise.race([stopped, runtime.failed]);
       await runtime.stop();
       // Sockets of a broker that has gone silent must not hold the process.

@@ -178,6 +178,7 @@ export class Intake {
     this.#count.messages.add();
     this.#count.bytes.add(length);
     this.#updateWindow();
+    const arrivedAtMs = clock.monotonicMs();
     let settled = false;
     this.#options.receive({
       topic: packet.topic,
@@ -192,6 +193,7 @@ export class Intake {
       settle: () => {
         assert(!settled, "a message is settled once");
         settled = true;
+        this.#count.latency.observe(clock.monotonicMs() - arrivedAtMs);
         this.#settle(ticket, length);
       },
     });
@@ -237,5 +239,6 @@ function counters(metrics: Metrics) {
     held: metrics.gauge("intake_held"),
     unsettledMessages: metrics.gauge("unsettled_messages"),
     unsettledBytes: metrics.gauge("unsettled_bytes"),
+    latency: metrics.histogram("message_latency"),
   };
 }

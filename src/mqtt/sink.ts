@@ -177,6 +177,7 @@ export class Sink {
     this.#fruitless = 0;
     if (error === undefined) {
       this.#count.confirmed.add();
+      this.#count.latency.observe(this.#options.clock.monotonicMs() - taken.sentAtMs);
       this.#finish(taken);
     } else {
       this.#giveUp(taken, error);
@@ -230,5 +231,6 @@ function counters(metrics: Metrics) {
     disconnects: metrics.counter("sink_disconnects"),
     up: metrics.gauge("sink_up"),
     inFlight: metrics.gauge("sink_in_flight"),
+    latency: metrics.histogram("publish_latency"),
   };
 }

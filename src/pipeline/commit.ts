@@ -109,12 +109,14 @@ export class Commit {
   }
 
   async #write(): Promise<void> {
-    const { journal, ledger, durability } = this.#options;
+    const { journal, ledger, durability, clock, metrics } = this.#options;
     for (let left = ledger.groups.length; left > 0; left--) {
       const group = ledger.take()!;
+      const startedAtMs = clock.monotonicMs();
       await this.#append(group);
       if (durability.mode === "strict") await journal.sync();
       else this.#syncSoon();
+      metrics.histogram("journal_commit").observe(clock.monotonicMs() - startedAtMs);
       this.#release(group);
       this.#written.advance(group.end);
       ledger.giveBack(group);

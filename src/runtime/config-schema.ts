@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { limits } from "../base/limits.ts";
 import { durabilityModes } from "../pipeline/durability.ts";
+import { dashboardSchema } from "./dashboard-config.ts";
 
 const DURATION = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)$/;
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
@@ -108,6 +109,8 @@ export const configSchema = z.strictObject({
       expireAfter: duration.default(limits.streamExpiryMs),
     })
     .prefault({}),
+  /** A page, /metrics and /healthz over HTTP; nothing listens where this is absent. */
+  dashboard: dashboardSchema.optional(),
   groups: z.array(group).min(1).max(limits.groupsMax),
 });
 

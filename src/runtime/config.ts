@@ -10,6 +10,7 @@ import { ConfigError } from "./config-fault.ts";
 import type { Fault } from "./config-fault.ts";
 import { configSchema } from "./config-schema.ts";
 import type { Config } from "./config-schema.ts";
+import { dashboardFaults } from "./dashboard-config.ts";
 
 type JsonSchema = { properties?: Record<string, JsonSchema>; items?: JsonSchema; anyOf?: JsonSchema[] };
 
@@ -55,7 +56,7 @@ function overlap(one: string, other: string): boolean {
 
 /** What the schema alone cannot see. */
 function faultsBetween(config: Config, dev: boolean): Fault[] {
-  const faults = brokerFaults(config, dev);
+  const faults = [...brokerFaults(config, dev), ...dashboardFaults(config.dashboard)];
   const names = new Set<string>();
   const patterns: { readonly name: string; readonly filters: readonly string[] }[] = [];
   for (const [index, { name, topic, range }] of config.groups.entries()) {
@@ -165,7 +166,7 @@ export function parseConfig(text: string, path: string, { dev = false }: { reado
 /** The config with its relative paths resolved. */
 function withPathsFrom(folder: string, config: Config): Config {
   const from = (path: string | undefined): string | undefined => (path === undefined ? undefined : resolve(folder, path));
-  const { mqtt } = config;
+  const { mqtt, dashboard } = config;
   const { tls } = mqtt;
   return {
     ...config,
@@ -174,6 +175,11 @@ function withPathsFrom(folder: string, config: Config): Config {
       ...mqtt,
       passwordFile: from(mqtt.passwordFile),
       tls: tls && { ...tls, ca: from(tls.ca), cert: from(tls.cert), key: from(tls.key) },
+    },
+    dashboard: dashboard && {
+      ...dashboard,
+      tokenFile: from(dashboard.tokenFile),
+      tls: dashboard.tls && { cert: resolve(folder, dashboard.tls.cert), key: resolve(folder, dashboard.tls.key) },
     },
     groups: config.groups.map((group) => ({ ...group, model: resolve(folder, group.model) })),
   };
