@@ -15,6 +15,10 @@ export const limits = {
   clockJumpMs: 600_000,
   streamKeyBytesMax: 128,
   groupsMax: 64,
+  groupTopicsMax: 16,
+  csvColumnsMax: 1024,
+  /** Streams times features whose counters are followed. */
+  counterRatesMax: 100_000,
   featuresMax: 256,
   /** Readings in one message. */
   readingsPerMessageMax: 4096,
@@ -27,6 +31,11 @@ export const limits = {
   /** A lower boot with a new nonce is believed after the old boot has been silent this long. */
   bootSilenceMs: 10 * 60_000,
   layoutsMax: 1024,
+  /** Edge nodes of Sparkplug B whose births are remembered, and the metrics that one may have. */
+  sparkplugNodesMax: 1024,
+  sparkplugMetricsMax: 65_536,
+  /** A node is asked for its births at most this often. */
+  sparkplugRebirthMs: 10_000,
 
   // Messages
   payloadBytesMax: 256 * KIB,

@@ -3,7 +3,7 @@
 import { HiddenstateError } from "../base/errors.ts";
 import type { ByteReader, ByteWriter } from "../base/bytes.ts";
 import type { StateTensors } from "../engine/engine.ts";
-import type { CommandEvent, HeldEvent, JournalEvent, ReadingsEvent } from "./events.ts";
+import type { CommandEvent, HeldEvent, JournalEvent, KeptEvent, ReadingsEvent } from "./events.ts";
 
 const KINDS = [
   "epoch",
@@ -18,6 +18,7 @@ const KINDS = [
   "confirmed",
   "held",
   "sessionBegan",
+  "kept",
 ] as const;
 const CODES = new Map<JournalEvent["kind"], number>(KINDS.map((kind, code) => [kind, code]));
 
@@ -168,6 +169,28 @@ function decodeHeld(from: ByteReader, context: BlockContext): HeldEvent {
   return { kind: "held", group, row, identity, sequence, receivedAt, time, values, missing, ...labels };
 }
 
+function encodeKept(into: ByteWriter, event: KeptEvent, context: BlockContext): void {
+  into.varint(event.group);
+  into.varint(event.row);
+  into.varint(event.values.length);
+  into.signedVarint(event.receivedAt - context.receivedAt);
+  context.receivedAt = event.receivedAt;
+  into.signedVarint(event.time - event.receivedAt);
+  into.f32Array(event.values);
+  into.raw(packBits(event.missing));
+}
+
+function decodeKept(from: ByteReader, context: BlockContext): KeptEvent {
+  const [group, row] = [from.varint(), from.varint()];
+  const values = new Float32Array(countWithin(from, from.varint()));
+  const receivedAt = context.receivedAt + from.signedVarint();
+  context.receivedAt = receivedAt;
+  const time = receivedAt + from.signedVarint();
+  from.f32Array(values);
+  const missing = unpackBits(from.raw(Math.ceil(values.length / 8)), values.length);
+  return { kind: "kept", group, row, receivedAt, time, values, missing };
+}
+
 /** A count that the bytes left can hold at all: damaged bytes must not make us ask for gigabytes. */
 function countWithin(from: ByteReader, count: number): number {
   if (count > from.remaining)
@@ -241,6 +264,8 @@ export function encodeEvent(into: ByteWriter, event: JournalEvent, context: Bloc
       return encodeReadings(into, event, context);
     case "held":
       return encodeHeld(into, event, context);
+    case "kept":
+      return encodeKept(into, event, context);
     case "stateSet":
     case "stateReset":
     case "streamRenamed":
@@ -278,6 +303,8 @@ export function decodeEvent(from: ByteReader, context: BlockContext): JournalEve
       return decodeReadings(from, context);
     case "held":
       return decodeHeld(from, context);
+    case "kept":
+      return decodeKept(from, context);
     case "stateSet":
     case "stateReset":
     case "streamRenamed":

@@ -88,6 +88,20 @@ export interface HeldEvent {
   readonly missing: Uint8Array | undefined;
 }
 
+/** Values of a reading that lacks others: no step came of it, and they stand in where later readings lack them. */
+export interface KeptEvent {
+  readonly kind: "kept";
+  readonly group: number;
+  readonly row: number;
+  readonly receivedAt: number;
+  /** As of a reading: whole milliseconds since 1970. */
+  readonly time: number;
+  /** `(D)`. */
+  readonly values: Float32Array;
+  /** `(D)`, 1 where missing. */
+  readonly missing: Uint8Array;
+}
+
 interface CommandFields {
   readonly group: number;
   readonly row: number;
@@ -132,6 +146,7 @@ export type JournalEvent =
   | StreamRemovedEvent
   | ReadingsEvent
   | HeldEvent
+  | KeptEvent
   | CommandEvent
   | NoticeEvent
   | ConfirmedEvent

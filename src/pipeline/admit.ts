@@ -15,7 +15,7 @@ import type { Batch } from "./judge-readings.ts";
 import type { Ledger } from "./ledger.ts";
 import type { ReadingReason, Refusals } from "./refusals.ts";
 import { Reorder } from "./reorder.ts";
-import type { Entry, Routes } from "./routes.ts";
+import type { ReadingsRoute, Routes } from "./routes.ts";
 
 export interface AdmitOptions {
   readonly fold: Fold;
@@ -64,18 +64,31 @@ export class Admit {
   }
 
   /** Returns how many readings there were, refused or not. */
-  message(delivery: Delivery, entry: Entry, key: string): number {
+  message(delivery: Delivery, route: ReadingsRoute): number {
     if (delivery.retain) {
       this.#options.refusals.message(delivery, "retained", "retained messages are no readings");
       return 0;
     }
-    const decode = (): readonly Readings[] => entry.codec.decode(delivery.payload, entry.features, this.#layoutNames);
+    const { entry, key } = route;
+    const decode = (): readonly Readings[] =>
+      entry.codec.decode(delivery.payload, entry.features, this.#layoutNames, route, delivery.receivedAt);
+    const decoded = this.#decoding(delivery, decode);
+    if (decoded?.length === 0) this.passOver();
+    for (const { topic, payload } of entry.codec.takeRequests?.() ?? []) {
+      this.#options.metrics.counter("messages_requested").add();
+      this.#options.ledger.push({ kind: "notice", topic, payload });
+    }
     let count = 0;
-    for (const [index, readings] of (this.#decoding(delivery, decode) ?? []).entries()) {
+    for (const [index, readings] of (decoded ?? []).entries()) {
       count += readings.count;
       this.#readings({ delivery, entry, key: partStreamKey(key, readings.part), readings, index });
     }
     return count;
+  }
+
+  /** Counts a message that a kind of device sends beside its readings. */
+  passOver(): void {
+    this.#options.metrics.counter("messages_passed_over").add();
   }
 
   /** Releases held readings that have waited too long. Returns in how many milliseconds the next will have. */

@@ -2,7 +2,7 @@
 // events in the same order gives the same state, live or after a crash.
 import { strict as assert } from "node:assert";
 import { limits } from "../base/limits.ts";
-import type { CommandEvent, HeldEvent, JournalEvent, LayoutEvent, ReadingsEvent } from "../journal/events.ts";
+import type { CommandEvent, HeldEvent, JournalEvent, KeptEvent, LayoutEvent, ReadingsEvent } from "../journal/events.ts";
 import { RecentMap } from "./recent-map.ts";
 import type { EpochSettings } from "./settings.ts";
 import { decodeEpochSettings } from "./settings.ts";
@@ -19,7 +19,7 @@ export interface Layout {
 }
 
 /** The events that change the durable state by themselves: all but readings, which are staged, and notices and marks. */
-export type StateEvent = Exclude<JournalEvent, { kind: "readings" | "confirmed" | "notice" | "held" }>;
+export type StateEvent = Exclude<JournalEvent, { kind: "readings" | "confirmed" | "notice" | "held" | "kept" }>;
 
 /** Makes the groups that an epoch names: the ones there are stay, with the new settings. */
 export type GroupFactory = (settings: EpochSettings, groups: readonly StreamGroup[]) => Promise<StreamGroup[]>;
@@ -136,6 +136,13 @@ export class Fold {
     this.touch(group, event.row);
     group.columns.receivedAt[event.row] = event.receivedAt;
     group.held.add(event.row, { ...event, sinceMs });
+  }
+
+  /** Keeps the values of a reading that is not stepped. */
+  applyKept(event: KeptEvent): void {
+    const group = this.#groups[event.group]!;
+    this.touch(group, event.row);
+    group.keep(event);
   }
 
   /** Stages the readings of a journalled event; returns the index of the first in its group's stepper. */

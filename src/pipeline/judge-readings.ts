@@ -138,8 +138,10 @@ export class JudgeReadings {
         this.#reorder.release(ref, entry.reorder);
       }
       const verdict = this.#verdict(ref, batch, i);
-      const fault = this.#fault(batch, i, verdict) ?? this.#missingFault(ref, batch, i);
-      if (fault !== undefined) {
+      const own = this.#fault(batch, i, verdict);
+      const fault = own ?? this.#missingFault(ref, batch, i, arrived.times[i]!);
+      const isKept = own === undefined && this.#isKept(batch, i, fault !== undefined);
+      if (fault !== undefined && !isKept) {
         refused.add(fault.reason, fault.detail);
         continue;
       }
@@ -150,6 +152,11 @@ export class JudgeReadings {
         continue;
       }
       this.#lastSeenOf(ref.group.index).note(ref.row, this.#clock.monotonicMs());
+      if (isKept) {
+        close();
+        this.#keep(ref, arrived, i);
+        continue;
+      }
       if (verdict?.verdict === "gap" && entry.reorder !== undefined) {
         close();
         this.#reorder.hold(ref, arrived, i);
@@ -217,11 +224,36 @@ export class JudgeReadings {
   }
 
   /** Whether the stream, which need not be there yet, has nothing to put in the place of a missing value. */
-  #missingFault(ref: StreamRef | undefined, { entry, readings }: Batch, i: number): Fault | undefined {
+  #missingFault(ref: StreamRef | undefined, { entry, readings }: Batch, i: number, time: number): Fault | undefined {
     if (readings.missing === undefined) return undefined;
     const group = this.#fold.groups[entry.group]!;
-    const unfillable = group.unfillable(ref?.row, readings.missing, i * entry.features.length);
+    const unfillable = group.unfillable(ref?.row, readings.missing, i * entry.features.length, time);
     return unfillable < 0 ? undefined : nothingInstead(entry.features[unfillable]!);
+  }
+
+  /** Whether a reading without identity is only kept: it lacks what nothing stands in for, or brings nothing that is stepped on. */
+  #isKept({ entry, readings }: Batch, i: number, lacks: boolean): boolean {
+    const { holdMs, missing: policies } = this.#fold.groups[entry.group]!.settings;
+    if (holdMs === undefined || readings.identity !== undefined || readings.missing === undefined) return false;
+    const D = entry.features.length;
+    let brings = false;
+    let steps = entry.stepOn === undefined;
+    for (let d = 0; d < D; d++) {
+      const isMissing = readings.missing[i * D + d] === 1;
+      if (isMissing && policies[d] === "refuse") return false;
+      brings ||= !isMissing;
+      steps ||= !isMissing && entry.stepOn![d]!;
+    }
+    return brings && (lacks || !steps);
+  }
+
+  #keep({ group, row }: StreamRef, { readings, receivedAt, times }: Arrived, i: number): void {
+    const [from, to] = [i * group.features, (i + 1) * group.features];
+    const [values, missing] = [readings.values.slice(from, to), readings.missing!.slice(from, to)];
+    const event = { kind: "kept", group: group.index, row, receivedAt, time: times[i]!, values, missing } as const;
+    this.#fold.applyKept(event);
+    this.#ledger.push(event);
+    this.#metrics.counter("readings_kept").add();
   }
 
   #addStream(entry: Entry, key: string): StreamRef {

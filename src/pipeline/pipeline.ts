@@ -260,12 +260,15 @@ export class Pipeline {
     const route = this.#options.routes.find(delivery.topic);
     switch (route.kind) {
       case "readings":
-        return this.#admit.message(delivery, route.entry, route.key);
+        return this.#admit.message(delivery, route);
       case "layout":
         this.#admit.layout(delivery);
         return 1;
       case "command":
         return this.#mqttCommands.handle(delivery, route.name).then(() => 1);
+      case "passedOver":
+        this.#admit.passOver();
+        return 1;
       case "unknown":
         this.#refusals.message(delivery, "unknown_topic", "no group of the config takes this topic");
         return 1;

@@ -66,6 +66,9 @@ class Replay {
       case "held":
         this.#fold.applyHeld(event, 0);
         return;
+      case "kept":
+        this.#fold.applyKept(event);
+        return;
       case "notice":
         this.#staged.push({ event, position, first: -1 });
         return;

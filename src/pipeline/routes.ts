@@ -1,7 +1,7 @@
 // What a topic is to this node: readings of a group, a device's layout, a command, or nothing. The answer for a topic never changes,
 // so it is remembered.
 import { limits } from "../base/limits.ts";
-import type { PayloadCodec } from "../message/payload-codec.ts";
+import type { MessageOrigin, PayloadDecoder } from "../message/payload-codec.ts";
 import type { TopicPattern } from "../message/topic-pattern.ts";
 import { commandOf } from "../message/topics.ts";
 import type { RateLimit } from "./rate-limit.ts";
@@ -13,7 +13,7 @@ export interface Entry {
   /** The group's place in the epoch's settings. */
   readonly group: number;
   readonly pattern: TopicPattern;
-  readonly codec: PayloadCodec;
+  readonly codec: PayloadDecoder;
   /** In the model's order. */
   readonly features: readonly string[];
   /** `(D)`: a value outside is refused. */
@@ -23,11 +23,21 @@ export interface Entry {
   readonly reorder: ReorderBounds | undefined;
   /** Absent: a stream may send as much as it likes. */
   readonly rate: RateLimit | undefined;
+  /** `(D)`: a reading without any of these is kept, not stepped. Absent: whatever a reading brings. */
+  readonly stepOn: readonly boolean[] | undefined;
+}
+
+/** A topic of readings. A group has an entry for each of its topic patterns. */
+export interface ReadingsRoute extends MessageOrigin {
+  readonly kind: "readings";
+  readonly entry: Entry;
 }
 
 export type Route =
-  | { readonly kind: "readings"; readonly entry: Entry; readonly key: string }
+  | ReadingsRoute
   | { readonly kind: "layout" }
+  /** It came along with a kind of device's readings, and is none. */
+  | { readonly kind: "passedOver" }
   | { readonly kind: "command"; readonly name: string }
   | { readonly kind: "unknown" };
 
@@ -60,9 +70,10 @@ export class Routes {
     if (command !== undefined) return { kind: "command", name: command };
     for (const entry of this.#entries) {
       const key = entry.pattern.match(topic);
-      if (key !== undefined) return { kind: "readings", entry, key };
+      if (key !== undefined) return { kind: "readings", entry, key, topic, feature: entry.pattern.featureOf(topic) };
       if (entry.pattern.matchLayout(topic) !== undefined) return { kind: "layout" };
     }
+    if (this.#entries.some(({ pattern }) => pattern.leavesOut(topic))) return { kind: "passedOver" };
     return { kind: "unknown" };
   }
 }

@@ -24,6 +24,11 @@ export interface GroupSettings {
   readonly missing: readonly MissingPolicy[];
   /** Consecutive readings a value is held for. */
   readonly holdReadingsMax: number;
+  /**
+   * Instead of that many readings, a value is held for this long, by the readings' times; and readings that lack values which nothing stands
+   * in for are kept. Absent: readings are counted, and such readings are refused.
+   */
+  readonly holdMs?: number;
   /** Absent where readings are not scored. */
   readonly score?: ScoreSettings;
   readonly predictions: { readonly format: PredictionFormat; readonly latest: boolean };

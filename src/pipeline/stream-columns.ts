@@ -31,6 +31,8 @@ export class StreamColumns {
   /** `(rows, D)`: each feature's last value, and for how many readings it has been missing since; 255 where there was none yet. */
   held = new Float32Array(0);
   heldFor = new Uint8Array(0);
+  /** `(rows, D)`: the time of each feature's last value; undefined where values are not held by time. */
+  heldAt: Float64Array | undefined;
 
   constructor(features: number) {
     this.#features = features;
@@ -72,6 +74,7 @@ export class StreamColumns {
     this.#intervalCount[row] = 0;
     this.held.fill(0, row * this.#features, (row + 1) * this.#features);
     this.heldFor.fill(255, row * this.#features, (row + 1) * this.#features);
+    this.heldAt?.fill(0, row * this.#features, (row + 1) * this.#features);
   }
 
   remove(row: number): void {
@@ -93,6 +96,16 @@ export class StreamColumns {
     this.#intervalCount = grown(this.#intervalCount, new Uint32Array(capacity));
     this.held = grown(this.held, new Float32Array(capacity * this.#features));
     this.heldFor = grown(this.heldFor, new Uint8Array(capacity * this.#features));
+    if (this.heldAt !== undefined) this.heldAt = grown(this.heldAt, new Float64Array(capacity * this.#features));
+  }
+
+  /** From now on values are held by time, or not. What is held already counts from the stream's last reading. */
+  holdByTime(isOn: boolean): void {
+    if (isOn === (this.heldAt !== undefined)) return;
+    this.heldAt = isOn ? new Float64Array(this.#capacity * this.#features) : undefined;
+    for (let row = 0; row < this.#rows; row++) {
+      this.heldAt?.fill(this.time[row]!, row * this.#features, (row + 1) * this.#features);
+    }
   }
 
   addInterval(row: number, ms: number): void {
@@ -122,6 +135,8 @@ export class StreamColumns {
     into.f32Array(this.#intervals.subarray(row * INTERVALS, row * INTERVALS + Math.min(count, INTERVALS)));
     into.f32Array(this.held.subarray(row * this.#features, (row + 1) * this.#features));
     into.raw(this.heldFor.subarray(row * this.#features, (row + 1) * this.#features));
+    if (this.heldAt === undefined) return;
+    for (let d = 0; d < this.#features; d++) into.f64(this.heldAt[row * this.#features + d]!);
   }
 
   /** Fills a row just added from what `encodeRow` wrote. */
@@ -137,5 +152,7 @@ export class StreamColumns {
     from.f32Array(this.#intervals.subarray(row * INTERVALS, row * INTERVALS + Math.min(count, INTERVALS)));
     from.f32Array(this.held.subarray(row * this.#features, (row + 1) * this.#features));
     this.heldFor.set(from.raw(this.#features), row * this.#features);
+    if (this.heldAt === undefined) return;
+    for (let d = 0; d < this.#features; d++) this.heldAt[row * this.#features + d] = from.f64();
   }
 }

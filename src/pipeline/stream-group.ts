@@ -6,6 +6,7 @@ import type { ByteReader, ByteWriter } from "../base/bytes.ts";
 import { HiddenstateError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import { decodeStateTensors, encodeStateTensors } from "../journal/event-codec.ts";
+import type { KeptEvent } from "../journal/events.ts";
 import type { Identity } from "../message/reading.ts";
 import type { Model } from "../model/model.ts";
 import { GroupScores, SCORE_OUTPUTS } from "./group-scores.ts";
@@ -45,6 +46,7 @@ export class StreamGroup {
     this.#engine = engine;
     this.#stepper = new Stepper(engine);
     this.columns = new StreamColumns(model.spec.features.length);
+    this.columns.holdByTime(settings.holdMs !== undefined);
     this.held = new HeldReadings(model.spec.features.length);
     this.#scores = settings.score && new GroupScores(model.spec, settings.score);
     this.#scratch = createStateTensors(engine.spec.states);
@@ -57,6 +59,7 @@ export class StreamGroup {
   /** Works by other settings from now on. A stream's scores go on where the budget changed, and begin anew where there were none. */
   follow(settings: GroupSettings): void {
     this.#settings = settings;
+    this.columns.holdByTime(settings.holdMs !== undefined);
     const { score } = settings;
     if (score === undefined) this.#scores = undefined;
     else if (this.#scores !== undefined) this.#scores.follow(score);
@@ -120,15 +123,23 @@ export class StreamGroup {
     this.held.drop(row, Infinity);
   }
 
-  /** The first feature whose missing value nothing can stand in for, -1 where there is none. A stream that is not there yet has no row. */
-  unfillable(row: number | undefined, missing: Uint8Array, from: number): number {
+  /**
+   * The first feature whose missing value nothing can stand in for at a reading's time, -1 where there is none. A stream that is not there
+   * yet has no row.
+   */
+  unfillable(row: number | undefined, missing: Uint8Array, from: number, time: number): number {
+    const { holdMs, holdReadingsMax } = this.#settings;
+    const { heldAt } = this.columns;
     for (let d = 0; d < this.features; d++) {
       if (missing[from + d] === 0) continue;
-      const policy = this.settings.missing[d]!;
+      const policy = this.#settings.missing[d]!;
       if (policy === "refuse") return d;
       if (policy !== "hold") continue;
-      const heldFor = row === undefined ? NEVER_HELD : this.columns.heldFor[row * this.features + d]!;
-      if (heldFor >= this.settings.holdReadingsMax) return d;
+      const cell = (row ?? 0) * this.features + d;
+      const heldFor = row === undefined ? NEVER_HELD : this.columns.heldFor[cell]!;
+      if (holdMs === undefined || heldAt === undefined) {
+        if (heldFor >= holdReadingsMax) return d;
+      } else if (heldFor === NEVER_HELD || time - heldAt[cell]! > holdMs) return d;
     }
     return -1;
   }
@@ -153,6 +164,7 @@ export class StreamGroup {
     const factor = acts && gap.policy === "decay" ? Math.exp(-elapsedMs / gap.tauMs) : 0;
     const index = stepper.stage(columns.slot[row]!, acts ? gap.policy : "none", factor);
     this.#fill(row, values, missing, from, index);
+    if (columns.heldAt !== undefined) this.#noteTimes(row, arrival.time, missing, from);
     this.#scores?.noteStaged(index, arrival.broken);
     columns.sequence[row] = arrival.sequence;
     columns.time[row] = arrival.time;
@@ -184,6 +196,25 @@ export class StreamGroup {
       if (heldFor[cell]! < NEVER_HELD - 1) heldFor[cell]!++;
       this.stepper.x[index * D + d] = this.settings.missing[d] === "hold" ? held[cell]! : this.model.weights.xMean.data[d]!;
     }
+  }
+
+  #noteTimes(row: number, time: number, missing: Uint8Array | undefined, from: number): void {
+    const D = this.features;
+    for (let d = 0; d < D; d++) {
+      if (missing === undefined || missing[from + d] === 0) this.columns.heldAt![row * D + d] = time;
+    }
+  }
+
+  /** Keeps the values of a reading that is not stepped, for later ones that lack them. */
+  keep({ row, receivedAt, time, values, missing }: KeptEvent): void {
+    const { columns } = this;
+    columns.receivedAt[row] = receivedAt;
+    for (let d = 0; d < this.features; d++) {
+      if (missing[d] === 1) continue;
+      columns.held[row * this.features + d] = values[d]!;
+      columns.heldFor[row * this.features + d] = 0;
+    }
+    this.#noteTimes(row, time, missing, 0);
   }
 
   readState(row: number): StateTensors {

@@ -1,6 +1,9 @@
 // What a config may say. Every object is strict: a key that is not known is an error, not a wish.
 import { z } from "zod";
 import { limits } from "../base/limits.ts";
+import { fieldTimeShapes } from "../message/field-time.ts";
+import { formatNames } from "../message/message-formats.ts";
+import { presetNames } from "../message/presets.ts";
 import { durabilityModes } from "../pipeline/durability.ts";
 import { dashboardSchema } from "./dashboard-config.ts";
 
@@ -34,20 +37,55 @@ const budget = z
 
 const missing = z.enum(["hold", "mean", "refuse"]);
 
+const fieldPath = z.string().min(1);
+
+/** Where a feature stands in a message, and what makes its value out of what stands there. */
+const field = z.union([
+  fieldPath,
+  z.strictObject({
+    /** The feature's name where absent. */
+    path: fieldPath.optional(),
+    scale: z.number().default(1),
+    offset: z.number().default(0),
+    /** Of the value, scaled: it is converted to the model's. */
+    unit: z.string().min(1).optional(),
+    /** Texts that stand for numbers. */
+    values: z.record(z.string(), z.number()).default({}),
+    /** Numbers that stand for a missing value. */
+    missing: z.array(z.number()).default([]),
+    /** It is a counter: how much it grows a second is the feature. */
+    rate: z.boolean().default(false),
+  }),
+]);
+
+const topic = z.string().min(1);
+
 const group = z.strictObject({
   name: z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, "expected 1 to 64 of the characters A-Za-z0-9._-"),
   /** `sensors/{device}/readings`: the captures name the stream. */
-  topic: z.string().min(1),
-  codec: z.enum(["protobuf", "json"]),
+  topic: z.union([topic, z.array(topic).min(1).max(limits.groupTopicsMax)]).optional(),
+  /** Whose messages they are: it says topic, codec, and where time and features stand. */
+  preset: z.enum(presetNames).optional(),
+  codec: z.enum(formatNames).optional(),
   /** The model file, relative to the config. */
   model: z.string().min(1),
   engine: z.enum(["auto", "native", "onnx"]).default("auto"),
   /** The native engine's; the fastest that runs here unless given. */
   kernel: z.enum(["relaxed", "plain", "scalar"]).optional(),
-  /** The payload's names of the model's features, in the model's order. */
-  features: z.array(z.string().min(1)).min(1).max(limits.featuresMax).optional(),
+  /** The payload's names of the model's features, in the model's order; or by feature where it stands in a message. */
+  features: z.union([z.array(fieldPath).min(1).max(limits.featuresMax), z.record(z.string(), field)]).optional(),
+  /** Where the time stands and what it counts; `none`: the time of arrival. */
+  time: z.union([fieldPath, z.strictObject({ path: fieldPath, unit: z.enum(fieldTimeShapes).default("auto") })]).optional(),
+  /** The comma in a text is a decimal sign. */
+  decimalComma: z.boolean().default(false),
+  /** Of CSV lines, in their order. */
+  columns: z.array(z.string().min(1)).min(1).max(limits.csvColumnsMax).optional(),
   gap: z.union([z.enum(["carry", "reset"]), z.strictObject({ decay: duration })]).default("carry"),
   missing: z.union([missing, z.record(z.string(), missing)]).default("hold"),
+  /** Messages carry some of the features: a value is held for this long, and readings that lack others are kept. */
+  holdFor: duration.optional(),
+  /** The features that a reading must bring one of to be a step. */
+  stepOn: z.array(fieldPath).min(1).optional(),
   holdReadings: z.int().min(0).max(250).default(limits.holdReadingsMax),
   /** By feature: the least and the greatest value that is a measurement. */
   range: z.record(z.string(), z.tuple([z.number(), z.number()])).default({}),
@@ -67,6 +105,8 @@ export const configSchema = z.strictObject({
   node: z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, "expected 1 to 64 of the characters A-Za-z0-9._-"),
   /** The state directory, relative to the config. */
   state: z.string().min(1),
+  /** Of times in messages that name no zone. */
+  timezone: z.string().default("UTC"),
   log: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
   mqtt: z.strictObject({
     url: z.string().regex(/^mqtts?:\/\/[^/]+$/, "expected mqtt://host:port or mqtts://host:port"),

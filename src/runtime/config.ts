@@ -4,29 +4,43 @@ import { LineCounter, isMap, parseDocument, visit } from "yaml";
 import type { Document } from "yaml";
 import { z } from "zod";
 import { HiddenstateError, reasonOf } from "../base/errors.ts";
+import { formatNames } from "../message/message-formats.ts";
+import { createTimeZone } from "../message/time-zone.ts";
 import { filtersOverlap, parseTopicPattern } from "../message/topic-pattern.ts";
 import { brokerFaults } from "./broker-faults.ts";
 import { ConfigError } from "./config-fault.ts";
 import type { Fault } from "./config-fault.ts";
 import { configSchema } from "./config-schema.ts";
-import type { Config } from "./config-schema.ts";
+import type { Config, GroupConfig } from "./config-schema.ts";
 import { dashboardFaults } from "./dashboard-config.ts";
+import { topicsOf } from "./group-messages.ts";
 
-type JsonSchema = { properties?: Record<string, JsonSchema>; items?: JsonSchema; anyOf?: JsonSchema[] };
+type JsonSchema = {
+  properties?: Record<string, JsonSchema>;
+  additionalProperties?: JsonSchema | boolean;
+  items?: JsonSchema;
+  anyOf?: JsonSchema[];
+};
 
 let jsonSchema: JsonSchema | undefined;
+
+/** What may stand at one step into what `schema` takes; a value that may be of several kinds is looked into as each. */
+function stepInto(schema: JsonSchema, step: PropertyKey): JsonSchema | undefined {
+  const { additionalProperties: others } = schema;
+  const own = typeof step === "number" ? schema.items : schema.properties?.[String(step)];
+  if (own !== undefined) return own;
+  if (typeof others === "object") return others;
+  return schema.anyOf?.map((option) => stepInto(option, step)).find((found) => found !== undefined);
+}
 
 /** The keys that may stand in the object at `path`. */
 function allowedKeys(path: Fault["path"]): string[] {
   // Made when a config has its first fault, and once: it takes milliseconds.
   jsonSchema ??= z.toJSONSchema(configSchema, { io: "input", unrepresentable: "any" }) as JsonSchema;
-  let schema = jsonSchema;
-  for (const step of path) {
-    const next = typeof step === "number" ? schema.items : schema.properties?.[String(step)];
-    if (next === undefined) return [];
-    schema = next.anyOf?.find((option) => option.properties !== undefined) ?? next;
-  }
-  return Object.keys(schema.properties ?? {});
+  let schema: JsonSchema | undefined = jsonSchema;
+  for (const step of path) schema = schema && stepInto(schema, step);
+  const properties = schema?.properties ?? schema?.anyOf?.find((option) => option.properties !== undefined)?.properties;
+  return Object.keys(properties ?? {});
 }
 
 /** Zod's text without what goes without saying. */
@@ -34,15 +48,25 @@ function withoutVerdict(message: string): string {
   return message.replace(/^Invalid (input|option): /, "").replaceAll('"|"', '", "');
 }
 
-function faultsOf(error: z.ZodError): Fault[] {
-  return error.issues.flatMap((issue): Fault[] => {
+type Issue = z.core.$ZodIssue;
+
+/** Of a value that may be of several kinds, the faults as the one kind that it is; undefined where it is none of them, or several. */
+function faultsAsMeant(issue: Extract<Issue, { code: "invalid_union" }>): Fault[] | undefined {
+  const isOther = ({ code, path }: Issue): boolean => path.length === 0 && (code === "invalid_type" || code === "invalid_value");
+  const meant = issue.errors.filter((option) => !option.some(isOther));
+  if (meant.length !== 1) return undefined;
+  return faultsOf(meant[0]!.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] })));
+}
+
+function faultsOf(issues: readonly Issue[]): Fault[] {
+  return issues.flatMap((issue): Fault[] => {
     if (issue.code === "unrecognized_keys") {
       const allowed = allowedKeys(issue.path).join(", ");
       return issue.keys.map((key) => ({ path: issue.path, key, message: `unknown key "${key}"; allowed here: ${allowed}` }));
     }
     if (issue.code === "invalid_union") {
       const options = issue.errors.map((option) => option.map(({ message }) => withoutVerdict(message)).join(" and "));
-      return [{ path: issue.path, message: options.join("; or ") }];
+      return faultsAsMeant(issue) ?? [{ path: issue.path, message: options.join("; or ") }];
     }
     const isAbsent = issue.code === "invalid_type" && issue.message.endsWith("received undefined");
     const message = isAbsent ? `it is absent, and must be ${issue.expected}` : withoutVerdict(issue.message);
@@ -54,32 +78,54 @@ function overlap(one: string, other: string): boolean {
   return filtersOverlap(one.split("/"), other.split("/"));
 }
 
+type Claimed = { readonly name: string; readonly filters: readonly string[] }[];
+
+/** What is wrong with a group's topics, which claim what they catch. */
+function topicFaults(group: GroupConfig, node: string, path: Fault["path"], claimed: Claimed): Fault[] {
+  const { name, topic, preset, codec } = group;
+  if (preset !== undefined && codec !== undefined)
+    return [{ path: [...path, "codec"], message: `the preset ${preset} says the codec; leave one of the two out` }];
+  if (preset === undefined && codec === undefined) {
+    return [{ path, message: `codec is absent, and must be one of ${formatNames.join(", ")}, where no preset says it` }];
+  }
+  if (preset === undefined && topic === undefined) return [{ path, message: "topic is absent, and no preset says it" }];
+  return topicsOf(group).flatMap(({ pattern, rules }, index) => {
+    const at = topic === undefined ? [...path, "preset"] : [...path, "topic", ...(typeof topic === "string" ? [] : [index])];
+    try {
+      const { filter, layoutFilter } = parseTopicPattern(pattern, node, rules);
+      const filters = [filter, layoutFilter];
+      const twice = claimed.find((other) => other.filters.some((one) => filters.some((mine) => overlap(one, mine))));
+      claimed.push({ name, filters });
+      if (twice === undefined) return [];
+      const message = `it also catches topics of group "${twice.name}"; a broker may then send their messages twice`;
+      return [{ path: at, message }];
+    } catch (thrown) {
+      if (!(thrown instanceof HiddenstateError)) throw thrown;
+      return [{ path: at, message: thrown.message }];
+    }
+  });
+}
+
 /** What the schema alone cannot see. */
 function faultsBetween(config: Config, dev: boolean): Fault[] {
   const faults = [...brokerFaults(config, dev), ...dashboardFaults(config.dashboard)];
   const names = new Set<string>();
-  const patterns: { readonly name: string; readonly filters: readonly string[] }[] = [];
-  for (const [index, { name, topic, range }] of config.groups.entries()) {
+  const claimed: Claimed = [];
+  for (const [index, group] of config.groups.entries()) {
+    const { name, range } = group;
     if (names.has(name))
       faults.push({ path: ["groups", index, "name"], message: `there is another group of the name "${name}"` });
     names.add(name);
-    try {
-      const { filter, layoutFilter } = parseTopicPattern(topic, config.node);
-      const filters = [filter, layoutFilter];
-      const twice = patterns.find((other) => other.filters.some((one) => filters.some((mine) => overlap(one, mine))));
-      if (twice !== undefined) {
-        const message = `it also catches topics of group "${twice.name}"; a broker may then send their messages twice`;
-        faults.push({ path: ["groups", index, "topic"], message });
-      }
-      patterns.push({ name, filters });
-    } catch (thrown) {
-      if (!(thrown instanceof HiddenstateError)) throw thrown;
-      faults.push({ path: ["groups", index, "topic"], message: thrown.message });
-    }
+    faults.push(...topicFaults(group, config.node, ["groups", index], claimed));
     for (const [feature, [least, greatest]] of Object.entries(range)) {
       if (least < greatest) continue;
       faults.push({ path: ["groups", index, "range", feature], message: "the first number must be less than the second" });
     }
+  }
+  try {
+    createTimeZone(config.timezone);
+  } catch (thrown) {
+    faults.push({ path: ["timezone"], message: reasonOf(thrown) });
   }
   return faults;
 }
@@ -156,7 +202,7 @@ export function parseConfig(text: string, path: string, { dev = false }: { reado
     );
   }
   const parsed = configSchema.safeParse(valuesOf(document, lines, fail) ?? {});
-  const faults = parsed.success ? faultsBetween(parsed.data, dev) : faultsOf(parsed.error);
+  const faults = parsed.success ? faultsBetween(parsed.data, dev) : faultsOf(parsed.error.issues);
   if (!parsed.success || faults.length > 0) {
     return fail(faults.map((fault) => `${placeOf(document, lines, fault)}: ${describe(fault)}`));
   }

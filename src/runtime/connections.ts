@@ -58,7 +58,7 @@ export function subscriptionsOf(config: Config, entries: readonly Entry[]): Subs
     byFilter.set(filter, { filter, qos: 1, retained: retained || byFilter.get(filter)?.retained === true });
   };
   // Layouts first: they must be known before the readings that refer to them.
-  for (const { pattern } of entries) add(pattern.layoutFilter, true);
+  for (const { pattern, codec } of entries) if (codec.name === "protobuf") add(pattern.layoutFilter, true);
   for (const { pattern } of entries) add(pattern.filter, false);
   if (config.commands.mqtt) add(commandFilter(config.node), false);
   return [...byFilter.values()];

@@ -3,7 +3,7 @@
 import { HiddenstateError } from "../base/errors.ts";
 import type { Disk } from "../base/disk.ts";
 import { defaultEngine, openEngine } from "../engine/open-engine.ts";
-import { payloadCodec } from "../message/codecs.ts";
+import { MessageFormats } from "../message/message-formats.ts";
 import { parseTopicPattern } from "../message/topic-pattern.ts";
 import { shortVersion } from "../model/model.ts";
 import type { Model } from "../model/model.ts";
@@ -16,36 +16,35 @@ import type { StreamGroup } from "../pipeline/stream-group.ts";
 import { ConfigError } from "./config-fault.ts";
 import type { Config, GroupConfig } from "./config-schema.ts";
 import type { EngineChoices } from "./engine-choices.ts";
+import { messagesOf } from "./group-messages.ts";
+import type { GroupMessages } from "./group-messages.ts";
 
 /** A group of the config with its model. */
 export interface ConfiguredGroup {
   readonly config: GroupConfig;
   readonly model: Model;
-  /** The payload's names of the model's features. */
-  readonly features: readonly string[];
+  readonly messages: GroupMessages;
 }
 
-/** The payload's names of the model's features. Throws `bad_config` where features, ranges or policies do not fit the model. */
-function featuresOf(group: GroupConfig, model: Model, path: readonly PropertyKey[]): readonly string[] {
+/** Puts a group together with its model. Throws `bad_config` where features, ranges or policies do not fit the model. */
+export function configureGroup(config: GroupConfig, model: Model, zone: string, path: readonly PropertyKey[]): ConfiguredGroup {
   const fail = (key: string, reason: string, name?: string): never => {
-    const message = `cannot use group "${group.name}": ${reason}`;
+    const message = `cannot use group "${config.name}": ${reason}`;
     throw new ConfigError("bad_config", { path: [...path, key], message, ...(name === undefined ? {} : { key: name }) });
   };
-  const own = model.spec.features.map((feature) => feature.name);
-  const features = group.features ?? own;
-  if (features.length !== own.length) {
-    fail("features", `it names ${features.length} features, its model takes ${own.length}: ${own.join(", ")}`);
+  const messages = messagesOf(config, model, zone, path);
+  const { features } = messages;
+  for (const key of ["range", "missing", "stepOn"] as const) {
+    const byFeature = config[key] ?? "";
+    const named = Array.isArray(byFeature) ? byFeature : Object.keys(byFeature);
+    const unknown = typeof byFeature === "string" ? undefined : named.find((name) => !features.includes(name));
+    if (unknown !== undefined) fail(key, `"${unknown}" is none of its features ${features.join(", ")}`, unknown);
   }
-  const reserved = group.score && SCORE_OUTPUTS.find((name) => model.spec.outputs.some((output) => output.name === name));
+  const reserved = config.score && SCORE_OUTPUTS.find((name) => model.spec.outputs.some((output) => output.name === name));
   if (reserved !== undefined) {
     fail("score", `its model has an output "${reserved}" of its own; leave the score out, or export the model with another name`);
   }
-  for (const key of ["range", "missing"] as const) {
-    const byFeature = group[key];
-    const unknown = typeof byFeature === "string" ? undefined : Object.keys(byFeature).find((name) => !features.includes(name));
-    if (unknown !== undefined) fail(key, `"${unknown}" is none of its features ${features.join(", ")}`, unknown);
-  }
-  return features;
+  return { config, model, messages };
 }
 
 /** Throws `bad_model`, or `bad_config` where features, ranges or policies do not fit the model; both as `ConfigError`. */
@@ -55,7 +54,7 @@ export async function loadGroups(config: Config, disk: Disk): Promise<Configured
     const path = ["groups", index];
     try {
       const model = await loadModel(disk, group.model);
-      groups.push({ config: group, model, features: featuresOf(group, model, path) });
+      groups.push(configureGroup(group, model, config.timezone, path));
     } catch (thrown) {
       if (!(thrown instanceof HiddenstateError) || thrown instanceof ConfigError) throw thrown;
       throw new ConfigError(thrown.code, { path: [...path, "model"], message: thrown.message }, thrown);
@@ -101,14 +100,16 @@ async function settingsOf(
   present: StreamGroup | undefined,
   choices: EngineChoices,
 ): Promise<GroupSettings> {
-  const { config, model, features } = group;
+  const { config, model, messages } = group;
+  const holdMs = config.holdFor ?? messages.holdMs;
   return {
     name: config.name,
     version: model.version,
     ...(await engineOf(group, present, choices)),
     gap: gapOf(config),
-    missing: missingOf(config, features),
+    missing: missingOf(config, messages.features),
     holdReadingsMax: config.holdReadings,
+    ...(holdMs === undefined ? {} : { holdMs }),
     ...(config.score && { score: { falseAlarmsPerWeek: config.score.budget } }),
     predictions: config.predictions,
   };
@@ -144,14 +145,23 @@ export async function planEpoch(
 
 /** How each configured group's messages are read. */
 export function entriesOf(groups: readonly ConfiguredGroup[], settings: EpochSettings): Entry[] {
-  return groups.map(({ config, features }) => ({
-    group: settings.groups.findIndex(({ name }) => name === config.name),
-    pattern: parseTopicPattern(config.topic, settings.node),
-    codec: payloadCodec(config.codec),
-    features,
-    min: Float64Array.from(features, (name) => config.range[name]?.[0] ?? -Infinity),
-    max: Float64Array.from(features, (name) => config.range[name]?.[1] ?? Infinity),
-    reorder: config.reorder && { readings: config.reorder.readings, withinMs: config.reorder.within },
-    rate: config.rate && new RateLimit(config.rate),
-  }));
+  return groups.flatMap(({ config, messages: { features, topics, columns } }) => {
+    const common = {
+      group: settings.groups.findIndex(({ name }) => name === config.name),
+      features,
+      min: Float64Array.from(features, (name) => config.range[name]?.[0] ?? -Infinity),
+      max: Float64Array.from(features, (name) => config.range[name]?.[1] ?? Infinity),
+      reorder: config.reorder && { readings: config.reorder.readings, withinMs: config.reorder.within },
+      rate: config.rate && new RateLimit(config.rate),
+      stepOn: config.stepOn && features.map((name) => config.stepOn!.includes(name)),
+    };
+    const formats = new MessageFormats(columns);
+    return topics.map(({ pattern, rules, format, mapping }): Entry => {
+      return {
+        ...common,
+        pattern: parseTopicPattern(pattern, settings.node, rules),
+        codec: formats.createDecoder(format, mapping),
+      };
+    });
+  });
 }

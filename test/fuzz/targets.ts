@@ -7,11 +7,17 @@ import { createBlockContext, decodeEvent, encodeEvent } from "../../src/journal/
 import { ByteReader, ByteWriter } from "../../src/base/bytes.ts";
 import type { JournalEvent } from "../../src/journal/events.ts";
 import { payloadCodec } from "../../src/message/codecs.ts";
+import type { FieldMapping } from "../../src/message/field-mapping.ts";
+import { parseFieldPath } from "../../src/message/field-path.ts";
 import { decodeLayout, encodeLayout, layoutHash } from "../../src/message/layout.ts";
+import { sparkplug } from "../../src/message/generated/sparkplug.js";
+import { MessageFormats } from "../../src/message/message-formats.ts";
+import type { FormatName } from "../../src/message/message-formats.ts";
 import { decodePrediction, encodePrediction } from "../../src/message/prediction.ts";
 import { examplePrediction as prediction } from "../support/example-prediction.ts";
 import type { Readings } from "../../src/message/reading.ts";
 import { decodeStreamKey, encodeStreamKey, validatePart, validateStreamKey } from "../../src/message/stream-key.ts";
+import { createTimeZone } from "../../src/message/time-zone.ts";
 import { commandOf } from "../../src/message/topics.ts";
 import { parseTopicPattern } from "../../src/message/topic-pattern.ts";
 import { decodeModel } from "../../src/onnx/decode-model.ts";
@@ -85,6 +91,61 @@ function readingsTarget(name: "protobuf" | "json"): Target {
     bytesMax: 4096,
     codes: ["bad_payload"],
     run: (bytes) => checkReadings(codec.decode(bytes, FEATURES, layouts)),
+  };
+}
+
+const SPARKPLUG_METRICS = [
+  {
+    name: "temperature",
+    alias: 1,
+    datatype: 9,
+    floatValue: 21.5,
+    properties: { keys: ["engUnit"], values: [{ stringValue: "°F" }] },
+  },
+  { name: "vibration", alias: 2, datatype: 4, longValue: -5, timestamp: 1_764_000_000_000 },
+  { name: "__proto__", alias: 3, datatype: 12, stringValue: "heat" },
+];
+const SPARKPLUG_BIRTH = sparkplug.Payload.encode({ timestamp: 1_764_000_000_000, seq: 0, metrics: SPARKPLUG_METRICS }).finish();
+const SPARKPLUG_DATA = sparkplug.Payload.encode({
+  seq: 1,
+  metrics: [
+    { alias: 1, intValue: 2 ** 31 },
+    { alias: 3, isNull: true },
+  ],
+}).finish();
+
+/** The formats of other devices, through a mapping that uses all it can. */
+function mappedTarget(name: FormatName, samples: readonly (string | Uint8Array)[]): Target {
+  const mapping: FieldMapping = {
+    sources: FEATURES.map((feature, index) => ({
+      name: feature,
+      path: parseFieldPath(feature),
+      scale: 0.5,
+      offset: 1,
+      unit: undefined,
+      wanted: index === 0 ? "K" : undefined,
+      words: new Map([["heat", 1]]),
+      marks: new Set([-127]),
+      rate: index === 1,
+    })),
+    root: undefined,
+    time: { path: parseFieldPath("$.time"), shape: "auto" },
+    zone: createTimeZone("Europe/Berlin"),
+    decimalComma: name !== "json",
+    unitOf: () => "°C",
+    isLabelled: name === "json",
+    passesOver: name === "senml" || name === "sparkplug",
+  };
+  const decoder = new MessageFormats(["time", ...FEATURES]).createDecoder(name, mapping);
+  const origin = { topic: "spBv1.0/g/NBIRTH/e", key: "a", feature: name === "text" ? "vibration" : undefined };
+  return {
+    name: `mapped-${name}`,
+    form: name === "sparkplug" ? "protobuf" : "text",
+    samples: samples.map((sample) => (typeof sample === "string" ? utf8.encode(sample) : sample)),
+    share: 60,
+    bytesMax: 4096,
+    codes: ["bad_payload"],
+    run: (bytes) => checkReadings(decoder.decode(bytes, FEATURES, layouts, origin, 1_764_000_000_000)),
   };
 }
 
@@ -183,6 +244,15 @@ const events: JournalEvent[] = [
   { kind: "streamRenamed", group: 0, row: 1, transaction: "t", reply: false, key: "press-8" },
   { kind: "notice", topic: "hiddenstate/a/dead-letter", payload: Uint8Array.of(1, 2, 3) },
   { kind: "confirmed", mark: 2 ** 40 },
+  {
+    kind: "kept",
+    group: 0,
+    row: 3,
+    receivedAt: 1_764_000_000_000,
+    time: 1_764_000_000_000,
+    values: Float32Array.of(1, 0, 3),
+    missing: Uint8Array.of(0, 1, 0),
+  },
 ];
 
 /** Bodies of blocks, as they are behind a block's CRC. */
@@ -224,6 +294,7 @@ groups:
     missing: { temperature: hold }
     range: { temperature: [-40, 120] }
     predictions: { format: json, latest: true }
+  - { name: kiln, preset: tasmota, model: kiln.onnx, features: { t: "$.a[0]", p: { path: b, unit: hPa } }, time: { path: t, unit: seconds } }
   - { name: pumps, topic: "pumps/+/data", codec: json, model: pump.onnx, reorder: { readings: 4, within: 2s } }
 `;
 
@@ -259,6 +330,16 @@ const model: Target = {
 export const byteTargets: readonly Target[] = [
   readingsTarget("protobuf"),
   readingsTarget("json"),
+  mappedTarget("json", [
+    '{"temperature":"21,5","vibration":"heat","time":"2026-01-01 00:00:00","stream":"x"}',
+    '[{"temperature":21.5,"boot":1,"nonce":2,"sequence":3},{"__proto__":null,"time":1764000000}]',
+  ]),
+  mappedTarget("text", ["21.38", "nan", "ON", "12,5"]),
+  mappedTarget("csv", ["1764000000;21,5;-3;4\n1764000001;;1e3;0", '"2026-01-01T00:00:00Z",21.5,heat,"3"']),
+  mappedTarget("sparkplug", [SPARKPLUG_BIRTH, SPARKPLUG_DATA]),
+  mappedTarget("senml", [
+    '[{"bn":"vib","bt":1741067000,"n":"ration","v":66.2},{"n":"ration","t":-10,"u":"Cel","vb":true},{"vs":"x"}]',
+  ]),
   predictionTarget("protobuf"),
   predictionTarget("json"),
   layout,

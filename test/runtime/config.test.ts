@@ -49,10 +49,13 @@ t.test("a config comes back with defaults and resolved paths", async (t) => {
 
 t.test("a fault is told with file, line and column, and what is allowed", async (t) => {
   const cases: [string, string | RegExp][] = [
-    [good.replace("codec: json", "codec: xml"), '/etc/h/config.yaml:8:12: groups[0].codec: expected one of "protobuf", "json"'],
+    [
+      good.replace("codec: json", "codec: xml"),
+      '/etc/h/config.yaml:8:12: groups[0].codec: expected one of "protobuf", "json", "text", "csv", "senml", "sparkplug"',
+    ],
     [
       `${good}    colour: red\n`,
-      /^\/etc\/h\/config\.yaml:11:5: unknown key "colour"; allowed here: name, topic, codec, model, engine, /,
+      /^\/etc\/h\/config\.yaml:11:5: unknown key "colour"; allowed here: name, topic, preset, codec, model, engine, /,
     ],
     [
       good.replace("10m", "10 minutes"),
@@ -87,6 +90,37 @@ t.test("a fault is told with file, line and column, and what is allowed", async 
       /config\.yaml:10:10: groups\[0\]\.gap: expected one of "carry", "reset"; or expected object, received string/,
     ],
     [good.replace(":1883", ":99999"), /config\.yaml:4:8: mqtt\.url: cannot use a broker's URL: /],
+    [
+      good.replace("    codec: json\n", ""),
+      /config\.yaml:6:5: groups\[0\]: codec is absent, and must be one of protobuf, json, text/,
+    ],
+    [good.replace(/ {4}topic: .*\n/, ""), /config\.yaml:6:5: groups\[0\]: topic is absent, and no preset says it/],
+    [
+      good.replace("codec: json", "codec: json\n    preset: tasmota"),
+      /config\.yaml:8:12: groups\[0\]\.codec: the preset tasmota says the codec; leave one of the two out/,
+    ],
+    [
+      good.replace("codec: json", "preset: tasmoda"),
+      /config\.yaml:8:13: groups\[0\]\.preset: expected one of "tasmota", "zigbee2mqtt"/,
+    ],
+    [
+      good.replace("topic: plant/{line}/{press}/readings", "topic: ['a/{x}', +/b]"),
+      /config\.yaml:7:22: groups\[0\]\.topic\[1\]: it also catches topics of group "presses"/,
+    ],
+    [`${good}timezone: Berlin\n`, /config\.yaml:11:11: timezone: cannot use time zone "Berlin": write UTC, an offset/],
+    [
+      `${good}    features: { a: { path: b, scale: x } }\n`,
+      /config\.yaml:11:38: groups\[0\]\.features\.a\.scale: expected number, received string/,
+    ],
+    [
+      `${good}    features: { a: { path: b, skale: 1 } }\n`,
+      /config\.yaml:11:31: unknown key "skale"; allowed here: path, scale, offset, unit, values, missing, rate$/,
+    ],
+    [`${good}    features: { a: 3 }\n`, /config\.yaml:11:20: groups\[0\]\.features\.a: expected string, received number; or /],
+    [
+      `${good}    time: { path: a, unit: hours }\n`,
+      /config\.yaml:11:28: groups\[0\]\.time\.unit: expected one of "auto", "seconds"/,
+    ],
     ["- a", /config\.yaml:1:1: expected object, received array/],
     ["a: [", /config\.yaml:1:5: /],
     ["", /config\.yaml:1:1: node: it is absent/],

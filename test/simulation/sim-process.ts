@@ -14,6 +14,7 @@ import type { Bounds } from "../../src/runtime/assembly.ts";
 import { configSchema } from "../../src/runtime/config-schema.ts";
 import type { Config } from "../../src/runtime/config-schema.ts";
 import type { Ports } from "../../src/runtime/connections.ts";
+import { configureGroup } from "../../src/runtime/groups.ts";
 import { StateDirectory } from "../../src/runtime/state-directory.ts";
 import { BOOT_SILENCE_MS } from "./fault-plan.ts";
 import type { GroupPlan, Plan } from "./fault-plan.ts";
@@ -92,10 +93,7 @@ export class SimProcess {
     await StateDirectory.make(disk, config.state);
     const parts = {
       config,
-      groups: config.groups.map((group, index) => {
-        const { model, features } = simModels[index]!;
-        return { config: group, model, features };
-      }),
+      groups: config.groups.map((group, index) => configureGroup(group, simModels[index]!.model, config.timezone, [])),
       around: { clock, random, disk, log: silentLog, metrics, ports, runTrial: noTrial },
       bounds: boundsOf(plan),
       onDelivery: (delivery: Delivery) => {

@@ -15,7 +15,7 @@ import type { Config } from "../../src/runtime/config-schema.ts";
 import { Control } from "../../src/runtime/control.ts";
 import { EngineChoices } from "../../src/runtime/engine-choices.ts";
 import type { ConfiguredGroup } from "../../src/runtime/groups.ts";
-import { entriesOf, planEpoch } from "../../src/runtime/groups.ts";
+import { configureGroup, entriesOf, planEpoch } from "../../src/runtime/groups.ts";
 import { StateDirectory } from "../../src/runtime/state-directory.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { Life } from "./life.ts";
@@ -78,8 +78,7 @@ export class Box {
     this.metrics = new Metrics();
     this.fatal = undefined;
     const groups: ConfiguredGroup[] = config.groups.map((group) => {
-      const model = this.options.models[group.model]!;
-      return { config: group, model, features: group.features ?? model.spec.features.map(({ name }) => name) };
+      return configureGroup(group, this.options.models[group.model]!, config.timezone, []);
     });
     this.#life = new Life(this.clock, this.disk);
     const { metrics } = this;

@@ -1,0 +1,52 @@
+// The payload formats by the name that a config gives them. Two are our own; of the others a mapping says where the features stand.
+import { csvDocuments, jsonDocuments, textDocuments } from "./documents.ts";
+import type { DocumentFormat } from "./documents.ts";
+import { jsonCodec } from "./json-codec.ts";
+import { createMappedDecoder } from "./mapped-decoder.ts";
+import type { FieldMapping } from "./field-mapping.ts";
+import type { PayloadDecoder } from "./payload-codec.ts";
+import { protobufCodec } from "./protobuf-codec.ts";
+import { documentsOfSamples } from "./samples.ts";
+import { senmlDocuments } from "./senml.ts";
+import { SparkplugNodes } from "./sparkplug.ts";
+
+export const formatNames = ["protobuf", "json", "text", "csv", "senml", "sparkplug"] as const;
+export type FormatName = (typeof formatNames)[number];
+
+/** Formats whose messages are lists of values by name, some of which are nobody's features. */
+export const sampleFormats: ReadonlySet<FormatName> = new Set(["senml", "sparkplug"]);
+
+/** What decodes the messages of one group, on all its topics; it may remember what they said. */
+export class MessageFormats {
+  readonly #columns: readonly string[];
+  readonly #sparkplug = new SparkplugNodes();
+
+  /** `columns`: of CSV. */
+  constructor(columns: readonly string[]) {
+    this.#columns = columns;
+  }
+
+  /** Without a mapping: our own JSON or protobuf, features by name. */
+  createDecoder(format: FormatName, mapping: FieldMapping | undefined): PayloadDecoder {
+    if (format === "protobuf") return protobufCodec;
+    if (mapping === undefined) return jsonCodec;
+    const decoder = createMappedDecoder(format, this.#documents(format), mapping);
+    if (format !== "sparkplug") return decoder;
+    return Object.assign(decoder, { takeRequests: () => this.#sparkplug.takeRequests() });
+  }
+
+  #documents(format: Exclude<FormatName, "protobuf">): DocumentFormat {
+    switch (format) {
+      case "json":
+        return jsonDocuments;
+      case "text":
+        return textDocuments;
+      case "csv":
+        return csvDocuments(this.#columns);
+      case "senml":
+        return senmlDocuments;
+      case "sparkplug":
+        return (payload, origin, receivedAt) => documentsOfSamples(this.#sparkplug.read(payload, origin, receivedAt));
+    }
+  }
+}
