@@ -3,7 +3,10 @@
 import { HiddenstateError } from "../base/errors.ts";
 import type { ByteReader, ByteWriter } from "../base/bytes.ts";
 import type { StateTensors } from "../engine/engine.ts";
-import type { CommandEvent, HeldEvent, JournalEvent, KeptEvent, ReadingsEvent } from "./events.ts";
+import { CLOCK_SYNCED, countWithin, DEVICE_TIMES, HAS_MISSING, packBits, unpackBits } from "./event-fields.ts";
+import type { BlockContext } from "./event-fields.ts";
+import type { CommandEvent, JournalEvent, ReadingsEvent } from "./events.ts";
+import { decodeHeld, decodeKept, encodeHeld, encodeKept } from "./waiting-event-codec.ts";
 
 const KINDS = [
   "epoch",
@@ -24,22 +27,10 @@ const CODES = new Map<JournalEvent["kind"], number>(KINDS.map((kind, code) => [k
 
 const HAS_IDENTITY = 1;
 const HAS_SKIPPED = 2;
-const HAS_MISSING = 4;
-const CLOCK_SYNCED = 8;
-const DEVICE_TIMES = 16;
 const WEAK_DELIVERY = 32;
 const FROM_HELD = 64;
 const HAS_ALARMS = 128;
 const NO_BLOBS: readonly Uint8Array[] = [];
-
-/** What the encoding of an event takes from the events before it in the same block. */
-export interface BlockContext {
-  receivedAt: number;
-}
-
-export function createBlockContext(): BlockContext {
-  return { receivedAt: 0 };
-}
 
 function encodeReadings(into: ByteWriter, event: ReadingsEvent, context: BlockContext): void {
   into.varint(event.group);
@@ -138,76 +129,6 @@ function encodeBlobs(into: ByteWriter, blobs: readonly Uint8Array[]): void {
 
 function decodeBlobs(from: ByteReader): Uint8Array[] {
   return Array.from({ length: countWithin(from, from.varint()) }, () => from.blob());
-}
-
-function encodeHeld(into: ByteWriter, event: HeldEvent, context: BlockContext): void {
-  into.varint(event.group);
-  into.varint(event.row);
-  into.u8((event.missing ? HAS_MISSING : 0) | (event.clockSynced ? CLOCK_SYNCED : 0) | (event.deviceTime ? DEVICE_TIMES : 0));
-  into.varint(event.values.length);
-  into.varint(event.identity.boot);
-  into.u32(event.identity.nonce);
-  into.varint(event.sequence);
-  into.signedVarint(event.receivedAt - context.receivedAt);
-  context.receivedAt = event.receivedAt;
-  into.signedVarint(event.time - event.receivedAt);
-  into.f32Array(event.values);
-  if (event.missing) into.raw(packBits(event.missing));
-}
-
-function decodeHeld(from: ByteReader, context: BlockContext): HeldEvent {
-  const [group, row, flags] = [from.varint(), from.varint(), from.u8()];
-  const values = new Float32Array(countWithin(from, from.varint()));
-  const identity = { boot: from.varint(), nonce: from.u32() };
-  const sequence = from.varint();
-  const receivedAt = context.receivedAt + from.signedVarint();
-  context.receivedAt = receivedAt;
-  const time = receivedAt + from.signedVarint();
-  from.f32Array(values);
-  const missing = flags & HAS_MISSING ? unpackBits(from.raw(Math.ceil(values.length / 8)), values.length) : undefined;
-  const labels = { clockSynced: (flags & CLOCK_SYNCED) !== 0, deviceTime: (flags & DEVICE_TIMES) !== 0 };
-  return { kind: "held", group, row, identity, sequence, receivedAt, time, values, missing, ...labels };
-}
-
-function encodeKept(into: ByteWriter, event: KeptEvent, context: BlockContext): void {
-  into.varint(event.group);
-  into.varint(event.row);
-  into.varint(event.values.length);
-  into.signedVarint(event.receivedAt - context.receivedAt);
-  context.receivedAt = event.receivedAt;
-  into.signedVarint(event.time - event.receivedAt);
-  into.f32Array(event.values);
-  into.raw(packBits(event.missing));
-}
-
-function decodeKept(from: ByteReader, context: BlockContext): KeptEvent {
-  const [group, row] = [from.varint(), from.varint()];
-  const values = new Float32Array(countWithin(from, from.varint()));
-  const receivedAt = context.receivedAt + from.signedVarint();
-  context.receivedAt = receivedAt;
-  const time = receivedAt + from.signedVarint();
-  from.f32Array(values);
-  const missing = unpackBits(from.raw(Math.ceil(values.length / 8)), values.length);
-  return { kind: "kept", group, row, receivedAt, time, values, missing };
-}
-
-/** A count that the bytes left can hold at all: damaged bytes must not make us ask for gigabytes. */
-function countWithin(from: ByteReader, count: number): number {
-  if (count > from.remaining)
-    throw new HiddenstateError("bad_payload", `cannot decode an event: ${count} values in ${from.remaining} bytes`);
-  return count;
-}
-
-function packBits(flags: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(Math.ceil(flags.length / 8));
-  for (let i = 0; i < flags.length; i++) if (flags[i]) bytes[i >> 3]! |= 1 << (i & 7);
-  return bytes;
-}
-
-function unpackBits(bytes: Uint8Array, count: number): Uint8Array {
-  const flags = new Uint8Array(count);
-  for (let i = 0; i < count; i++) flags[i] = (bytes[i >> 3]! >> (i & 7)) & 1;
-  return flags;
 }
 
 export function encodeStateTensors(into: ByteWriter, state: StateTensors): void {

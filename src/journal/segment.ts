@@ -11,7 +11,8 @@
 // that the broken one was once whole, or that it need not have been.
 import { crc32c } from "../base/crc32c.ts";
 import { ByteReader, ByteWriter } from "../base/bytes.ts";
-import { createBlockContext, decodeEvent, encodeEvent } from "./event-codec.ts";
+import { decodeEvent, encodeEvent } from "./event-codec.ts";
+import { createBlockContext } from "./event-fields.ts";
 import type { JournalEvent } from "./events.ts";
 
 export const SEGMENT_HEADER_BYTES = 4096;

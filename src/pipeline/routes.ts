@@ -71,7 +71,7 @@ export class Routes {
     for (const entry of this.#entries) {
       const key = entry.pattern.match(topic);
       if (key !== undefined) return { kind: "readings", entry, key, topic, feature: entry.pattern.featureOf(topic) };
-      if (entry.pattern.matchLayout(topic) !== undefined) return { kind: "layout" };
+      if (entry.codec.name === "protobuf" && entry.pattern.matchLayout(topic) !== undefined) return { kind: "layout" };
     }
     if (this.#entries.some(({ pattern }) => pattern.leavesOut(topic))) return { kind: "passedOver" };
     return { kind: "unknown" };

@@ -89,11 +89,12 @@ function topicFaults(group: GroupConfig, node: string, path: Fault["path"], clai
     return [{ path, message: `codec is absent, and must be one of ${formatNames.join(", ")}, where no preset says it` }];
   }
   if (preset === undefined && topic === undefined) return [{ path, message: "topic is absent, and no preset says it" }];
-  return topicsOf(group).flatMap(({ pattern, rules }, index) => {
+  return topicsOf(group).flatMap(({ pattern, rules, format }, index) => {
     const at = topic === undefined ? [...path, "preset"] : [...path, "topic", ...(typeof topic === "string" ? [] : [index])];
     try {
       const { filter, layoutFilter } = parseTopicPattern(pattern, node, rules);
-      const filters = [filter, layoutFilter];
+      // Nobody else has layouts.
+      const filters = format === "protobuf" ? [filter, layoutFilter] : [filter];
       const twice = claimed.find((other) => other.filters.some((one) => filters.some((mine) => overlap(one, mine))));
       claimed.push({ name, filters });
       if (twice === undefined) return [];

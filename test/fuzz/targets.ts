@@ -3,7 +3,8 @@
 import { strict as assert } from "node:assert";
 import type { ErrorCode } from "../../src/base/errors.ts";
 import { limits } from "../../src/base/limits.ts";
-import { createBlockContext, decodeEvent, encodeEvent } from "../../src/journal/event-codec.ts";
+import { decodeEvent, encodeEvent } from "../../src/journal/event-codec.ts";
+import { createBlockContext } from "../../src/journal/event-fields.ts";
 import { ByteReader, ByteWriter } from "../../src/base/bytes.ts";
 import type { JournalEvent } from "../../src/journal/events.ts";
 import { payloadCodec } from "../../src/message/codecs.ts";

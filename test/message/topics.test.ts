@@ -9,6 +9,7 @@ import {
 } from "../../src/message/stream-key.ts";
 import { parseTopicPattern } from "../../src/message/topic-pattern.ts";
 import {
+  alarmTopic,
   commandFilter,
   commandOf,
   commandTopic,
@@ -210,6 +211,7 @@ t.test("our own topics lie below hiddenstate/<node>, each caught by its filter",
   const topics = [
     predictionTopic("box-1", "l1/d7"),
     latestTopic("box-1", "l1/d7"),
+    alarmTopic("box-1", "l1/d7"),
     deadLetterTopic("box-1"),
     commandTopic("box-1", "state-reset"),
     responseTopic("box-1", "a b"),
@@ -217,6 +219,7 @@ t.test("our own topics lie below hiddenstate/<node>, each caught by its filter",
   t.same(topics, [
     "hiddenstate/box-1/prediction/l1%2Fd7",
     "hiddenstate/box-1/prediction/l1%2Fd7/latest",
+    "hiddenstate/box-1/alarm/l1%2Fd7",
     "hiddenstate/box-1/dead-letter",
     "hiddenstate/box-1/command/state-reset",
     "hiddenstate/box-1/response/a%20b",
