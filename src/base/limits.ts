@@ -39,6 +39,8 @@ export const limits = {
 
   // Messages
   payloadBytesMax: 256 * KIB,
+  /** Objects and arrays inside each other, in binary formats. */
+  nestingMax: 64,
   deadLetterPayloadBytesMax: 4 * KIB,
   deadLettersPerSecondMax: 10,
   deadLettersBurstMax: 100,

@@ -1,17 +1,22 @@
 // The payload formats by the name that a config gives them. Two are our own; of the others a mapping says where the features stand.
-import { csvDocuments, jsonDocuments, textDocuments } from "./documents.ts";
+import { decodeCbor } from "./cbor.ts";
+import { csvDocuments, documentsOf, jsonDocuments, textDocuments } from "./documents.ts";
 import type { DocumentFormat } from "./documents.ts";
 import { jsonCodec } from "./json-codec.ts";
 import { createMappedDecoder } from "./mapped-decoder.ts";
 import type { FieldMapping } from "./field-mapping.ts";
+import { decodeMessagePack } from "./message-pack.ts";
 import type { PayloadDecoder } from "./payload-codec.ts";
 import { protobufCodec } from "./protobuf-codec.ts";
 import { documentsOfSamples } from "./samples.ts";
 import { senmlDocuments } from "./senml.ts";
 import { SparkplugNodes } from "./sparkplug.ts";
 
-export const formatNames = ["protobuf", "json", "text", "csv", "senml", "sparkplug"] as const;
+export const formatNames = ["protobuf", "json", "text", "csv", "cbor", "msgpack", "senml", "sparkplug"] as const;
 export type FormatName = (typeof formatNames)[number];
+
+/** Formats whose messages have named fields, and may carry our own. */
+export const fieldFormats: ReadonlySet<FormatName> = new Set(["json", "cbor", "msgpack"]);
 
 /** Formats whose messages are lists of values by name, some of which are nobody's features. */
 export const sampleFormats: ReadonlySet<FormatName> = new Set(["senml", "sparkplug"]);
@@ -43,6 +48,10 @@ export class MessageFormats {
         return textDocuments;
       case "csv":
         return csvDocuments(this.#columns);
+      case "cbor":
+        return (payload) => documentsOf(decodeCbor(payload));
+      case "msgpack":
+        return (payload) => documentsOf(decodeMessagePack(payload));
       case "senml":
         return senmlDocuments;
       case "sparkplug":

@@ -4,7 +4,7 @@ import { HiddenstateError } from "../base/errors.ts";
 import { parseFieldPath } from "../message/field-path.ts";
 import type { FieldPath } from "../message/field-path.ts";
 import type { FieldMapping, FieldSource } from "../message/field-mapping.ts";
-import { sampleFormats } from "../message/message-formats.ts";
+import { fieldFormats, sampleFormats } from "../message/message-formats.ts";
 import type { FormatName } from "../message/message-formats.ts";
 import { presets } from "../message/presets.ts";
 import type { PresetTopic } from "../message/presets.ts";
@@ -136,7 +136,7 @@ function mappingOf(
 ): FieldMapping {
   const { preset, decimalComma } = group;
   const { format } = topic;
-  const hasFields = format === "json";
+  const hasFields = fieldFormats.has(format);
   const isOpen = preset === undefined && (hasFields || format === "csv");
   const isOneValue = format === "text" && !topic.pattern.includes("{feature}");
   if (isOneValue && sources.length > 1) {

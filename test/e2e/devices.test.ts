@@ -91,7 +91,10 @@ t.test("run: devices with presets give the predictions of their values, and no d
   t.match(sparkplug.Payload.decode(asked[0]!).metrics, [{ name: "Node Control/Rebirth", booleanValue: true }]);
   publish(birth!);
   publish(data!);
-  await until("all predictions are there", () => outputs.get("millA/edge-3")?.length === 2 && outputs.has("well-house") && outputs.has("kiln-room"));
+  await until(
+    "all predictions are there",
+    () => outputs.get("millA/edge-3")?.length === 2 && outputs.has("well-house") && outputs.has("kiln-room"),
+  );
 
   t.strictSame([...outputs.keys()].toSorted(), ["kiln-room", "millA/edge-3", "well-house"]);
   t.strictSame(outputs.get("kiln-room"), offline([[987.6, 22.4]]));

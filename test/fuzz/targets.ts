@@ -141,7 +141,7 @@ function mappedTarget(name: FormatName, samples: readonly (string | Uint8Array)[
   const origin = { topic: "spBv1.0/g/NBIRTH/e", key: "a", feature: name === "text" ? "vibration" : undefined };
   return {
     name: `mapped-${name}`,
-    form: name === "sparkplug" ? "protobuf" : "text",
+    form: name === "sparkplug" ? "protobuf" : name === "cbor" || name === "msgpack" ? "bytes" : "text",
     samples: samples.map((sample) => (typeof sample === "string" ? utf8.encode(sample) : sample)),
     share: 60,
     bytesMax: 4096,
@@ -332,11 +332,19 @@ export const byteTargets: readonly Target[] = [
   readingsTarget("protobuf"),
   readingsTarget("json"),
   mappedTarget("json", [
-    '{"temperature":"21,5","vibration":"heat","time":"2026-01-01 00:00:00","stream":"x"}',
+    '{"temperature":"21.5","vibration":"heat","time":"2026-01-01 00:00:00","stream":"x"}',
     '[{"temperature":21.5,"boot":1,"nonce":2,"sequence":3},{"__proto__":null,"time":1764000000}]',
   ]),
   mappedTarget("text", ["21.38", "nan", "ON", "12,5"]),
   mappedTarget("csv", ["1764000000;21,5;-3;4\n1764000001;;1e3;0", '"2026-01-01T00:00:00Z",21.5,heat,"3"']),
+  mappedTarget("cbor", [
+    Buffer.from("a36b74656d7065726174757265181569766962726174696f6ef93e006474696d65c11a514b67b0", "hex"),
+    Buffer.from("9fa169766962726174696f6ec48221196ab3bf6b74656d7065726174757265f7ffa1695f5f70726f746f5f5f01ff", "hex"),
+  ]),
+  mappedTarget("msgpack", [
+    Buffer.from("83ab74656d7065726174757265cd0118a9766962726174696f6eca3fc00000a474696d65d6ff514b67b0", "hex"),
+    Buffer.from("92de0001a9766962726174696f6ecbbff199999999999a81a95f5f70726f746f5f5fc0", "hex"),
+  ]),
   mappedTarget("sparkplug", [SPARKPLUG_BIRTH, SPARKPLUG_DATA]),
   mappedTarget("senml", [
     '[{"bn":"vib","bt":1741067000,"n":"ration","v":66.2},{"n":"ration","t":-10,"u":"Cel","vb":true},{"vs":"x"}]',

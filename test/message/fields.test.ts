@@ -154,7 +154,7 @@ function source(name: string, more: Partial<FieldSource> = {}): FieldSource {
 
 function decode(
   format: FormatName,
-  text: string,
+  message: string | Uint8Array,
   sources: readonly FieldSource[],
   more: Partial<FieldMapping> = {},
 ): readonly Readings[] {
@@ -172,7 +172,7 @@ function decode(
   const columns = ["time", "_", ...sources.map(({ name }) => name)];
   const decoder = new MessageFormats(columns).createDecoder(format, mapping);
   const origin = { topic: "a/b", key: "a", feature: undefined };
-  return decoder.decode(new TextEncoder().encode(text), [], () => undefined, origin, 0);
+  return decoder.decode(Buffer.from(message), [], () => undefined, origin, 0);
 }
 
 t.test("CSV lines are readings by their columns, with any of the usual delimiters", async (t) => {
@@ -208,6 +208,15 @@ t.test("scale and offset come before the unit, and marks of a missing value befo
 t.test("an array of anything but objects is one reading", async (t) => {
   t.match(decode("json", "[21.5,3]", [source("$[1]")]), [{ count: 1, values: Float32Array.of(3) }]);
   t.match(decode("json", "21.5", [source("$")]), [{ count: 1, values: Float32Array.of(21.5) }]);
+});
+
+t.test("CBOR and MessagePack go through the same mapping as JSON", async (t) => {
+  const time = { path: parseFieldPath("time"), shape: "auto" } as const;
+  const expected = [{ values: Float32Array.of(21), times: Float64Array.of(1_363_896_240_000) }];
+  const bytes = (hex: string): Uint8Array => Buffer.from(hex, "hex");
+  t.match(decode("cbor", bytes("a26174156474696d65c11a514b67b0"), [source("t")], { time }), expected);
+  t.match(decode("msgpack", bytes("82a17415a474696d65d6ff514b67b0"), [source("t")], { time }), expected);
+  t.match(decode("msgpack", bytes("9281a1740181a17402"), [source("t")]), [{ count: 2, values: Float32Array.of(1, 2) }]);
 });
 
 t.test("what has none of the features is passed over or a fault, as the mapping says", async (t) => {

@@ -51,7 +51,7 @@ t.test("a fault is told with file, line and column, and what is allowed", async 
   const cases: [string, string | RegExp][] = [
     [
       good.replace("codec: json", "codec: xml"),
-      '/etc/h/config.yaml:8:12: groups[0].codec: expected one of "protobuf", "json", "text", "csv", "senml", "sparkplug"',
+      '/etc/h/config.yaml:8:12: groups[0].codec: expected one of "protobuf", "json", "text", "csv", "cbor", "msgpack", "senml", "sparkplug"',
     ],
     [
       `${good}    colour: red\n`,
