@@ -1,20 +1,60 @@
-// A shift of a feature's level: its mean over the last readings against that over many.
+// A shift of a feature's level: means over several time scales, and short ones against long ones, beyond all that they have been. What a
+// single reading may do, four or sixty-four in a row may not.
+import { recordSurprise, RECORD_FIELDS } from "./record.ts";
 import type { RowLayout } from "./row-layout.ts";
-import { WindowPart } from "./window-part.ts";
+import { FeaturePart } from "./feature-part.ts";
 
-export class LevelPart extends WindowPart {
+/** Readings that a mean stands for: each scale four times the one before. */
+const SCALES = [4, 16, 64, 256];
+/** Means that are judged as they are, by their place; over 256 readings there are too few in a row that differ. */
+const MEANS = [0, 1, 2];
+/** A mean against the one two scales up. */
+const DIFFERENCES = [
+  [0, 2],
+  [1, 3],
+] as const;
+
+const COUNT = 0;
+const MEAN = 1;
+const RECORDS = MEAN + SCALES.length;
+
+export class LevelPart extends FeaturePart {
   readonly kind = "level";
+  static readonly statistics = MEANS.length + DIFFERENCES.length;
 
   constructor(layout: RowLayout, features: number) {
-    super(layout, features, 0);
+    super(layout, features, RECORDS + LevelPart.statistics * RECORD_FIELDS);
   }
 
-  protected valueOf(_row: Float64Array, _at: number, x: number): number {
-    return x;
-  }
-
-  protected explain(d: number, long: number, short: number): void {
-    this.expected[d] = long;
-    this.seen[d] = short;
+  protected judgeFeature(row: Float64Array, at: number, x: number, d: number): number {
+    const count = row[at + COUNT]! + 1;
+    row[at + COUNT] = count;
+    const means = at + MEAN;
+    this.seen[d] = x;
+    this.expected[d] = row[means + SCALES.length - 1]!;
+    for (let scale = 0; scale < SCALES.length; scale++) {
+      row[means + scale]! += (x - row[means + scale]!) / Math.min(count, SCALES[scale]!);
+    }
+    let most = 0;
+    let record = at + RECORDS;
+    for (let index = 0; index < MEANS.length; index++, record += RECORD_FIELDS) {
+      const mean = row[means + MEANS[index]!]!;
+      const surprise = recordSurprise(row, record, mean, count);
+      if (surprise > most) {
+        most = surprise;
+        this.seen[d] = mean;
+      }
+    }
+    for (let index = 0; index < DIFFERENCES.length; index++, record += RECORD_FIELDS) {
+      const [short, long] = DIFFERENCES[index]!;
+      const mean = row[means + short]!;
+      const surprise = recordSurprise(row, record, mean - row[means + long]!, count);
+      if (surprise > most) {
+        most = surprise;
+        this.seen[d] = mean;
+        this.expected[d] = row[means + long]!;
+      }
+    }
+    return most;
   }
 }

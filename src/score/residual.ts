@@ -1,6 +1,10 @@
-// Residuals: readings against what was forecast for them. A forecast waits in the row until its reading comes; each residual is
-// standardised by how large it usually is, and all of a reading are judged as one vector by their running covariance.
+// Residuals: readings against what was forecast for them. A forecast waits in the row until its reading comes. Of each feature the
+// residuals of all horizons together, in deviations, are judged over several readings: by their mean, which sees a slow or seasonal
+// event that no single reading shows, and by their power. All residuals of a reading as one vector are judged by their covariance.
+import { log } from "../kernels/log.ts";
 import { Covariance } from "./covariance.ts";
+import { boundedSquare, DEVIATION_FIELDS, inDeviations, POWER_READINGS } from "./deviation.ts";
+import { recordSurprise, RECORD_FIELDS } from "./record.ts";
 import type { RowLayout } from "./row-layout.ts";
 import { isMeasured } from "./score-part.ts";
 import type { ScoredReading, ScorePart } from "./score-part.ts";
@@ -17,45 +21,64 @@ export interface JudgedForecast {
   readonly deviation: number | undefined;
 }
 
-const READINGS_KEPT = 2000;
-/** A residual counts for the statistics as no more than this many of its deviations, a vector as no longer than a usual one times this. */
+const MEAN_READINGS = 16;
+/** A vector counts for the covariance as no longer than a usual one times this. */
 const OUTLIER = 4;
+
+/** Of a feature. */
 const COUNT = 0;
 const MEAN = 1;
-const SQUARES = 2;
-const FIELDS = 3;
+const POWER = 2;
+const MEAN_RECORD = 3;
+const POWER_RECORD = MEAN_RECORD + RECORD_FIELDS;
+const FEATURE_FIELDS = POWER_RECORD + RECORD_FIELDS;
+
+/** Of a forecast: the deviations of the residual as it is, and in the deviations that were forecast for it. */
+const FORECAST_FIELDS = 2 * DEVIATION_FIELDS;
 
 export class ResidualPart implements ScorePart {
   readonly kind = "residual";
+  static readonly statistics = 3;
   readonly weights: Float64Array;
   readonly expected: Float64Array;
   readonly seen: Float64Array;
   readonly #forecasts: readonly JudgedForecast[];
-  readonly #statistics: number;
-  /** For each forecast the rings of `horizon` means and, with a deviation, of as many of those; and its place in them. */
+  readonly #features: number;
+  readonly #featureFields: number;
+  readonly #forecastFields: number;
+  /** For each forecast its turn, `horizon` means and, with a deviation, as many of those. */
   readonly #rings: readonly number[];
   readonly #ringEnd: number;
   readonly #covariance: Covariance;
   readonly #tail: Tail;
+  /** What the vector is made of, and what each adds to its length. */
   readonly #values: Float64Array;
   readonly #parts: Float64Array;
+  /** Of each feature: the sum of its residuals in deviations, and how many there are. */
+  readonly #sums: Float64Array;
+  readonly #counts: Float64Array;
 
   constructor(layout: RowLayout, features: number, forecasts: readonly JudgedForecast[]) {
     this.#forecasts = forecasts;
-    this.#statistics = layout.take(FIELDS * forecasts.length);
+    this.#features = features;
+    this.#featureFields = layout.take(FEATURE_FIELDS * features);
+    this.#forecastFields = layout.take(FORECAST_FIELDS * forecasts.length);
     this.#rings = forecasts.map(({ horizon, deviation }) => layout.take(1 + horizon * (deviation === undefined ? 1 : 2)));
     this.#ringEnd = layout.size;
     this.#covariance = new Covariance(layout, forecasts.length);
     this.#tail = new Tail(layout);
     this.#values = new Float64Array(forecasts.length);
     this.#parts = new Float64Array(forecasts.length);
+    this.#sums = new Float64Array(features);
+    this.#counts = new Float64Array(features);
     this.weights = new Float64Array(features);
     this.expected = new Float64Array(features);
     this.seen = new Float64Array(features);
   }
 
   begin(row: Float64Array): void {
-    row.fill(0, this.#statistics, this.#statistics + FIELDS * this.#forecasts.length);
+    row.fill(0, this.#featureFields, this.#featureFields + FEATURE_FIELDS * this.#features);
+    row.fill(0, this.#forecastFields, this.#forecastFields + FORECAST_FIELDS * this.#forecasts.length);
     this.#forget(row);
     this.#covariance.begin(row);
     this.#tail.begin(row);
@@ -71,54 +94,68 @@ export class ResidualPart implements ScorePart {
     if (this.#forecasts.length === 0) return 0;
     // What was forecast before a gap was meant for readings that never came.
     if (reading.broken) this.#forget(row);
-    this.weights.fill(0);
+    this.#sums.fill(0);
+    this.#counts.fill(0);
     let known = 0;
-    for (let f = 0; f < this.#forecasts.length; f++) {
-      const value = this.#exchange(row, f, reading);
-      this.#values[f] = Number.isNaN(value) ? 0 : value;
-      if (!Number.isNaN(value)) known++;
-    }
+    for (let f = 0; f < this.#forecasts.length; f++) if (this.#exchange(row, f, reading)) known++;
     if (known === 0) return 0;
-    const distance = this.#covariance.distance(row, this.#values, this.#parts);
-    // The square root of the mean square: about 1, whatever the number of values.
-    const length = Math.sqrt(distance / known);
-    this.#forecasts.forEach(({ feature }, f) => (this.weights[feature]! += this.#parts[f]!));
+    const joint = this.#judgeVector(row, known);
+    let most = 0;
+    this.weights.fill(0);
+    for (let d = 0; d < this.#features; d++) {
+      if (this.#counts[d] === 0) continue;
+      const surprise = this.#judgeFeature(row, this.#featureFields + FEATURE_FIELDS * d, this.#sums[d]! / this.#counts[d]!);
+      this.weights[d] = surprise;
+      if (surprise > most) most = surprise;
+    }
+    most -= log(this.#features);
+    if (joint <= most) return most;
+    this.weights.fill(0);
+    for (let f = 0; f < this.#forecasts.length; f++) this.weights[this.#forecasts[f]!.feature]! += this.#parts[f]!;
+    return joint;
+  }
+
+  /** Meets the forecast that is due with its reading, and puts the new one in its place; whether there was one to meet. */
+  #exchange(row: Float64Array, f: number, reading: ScoredReading): boolean {
+    const { output, feature, horizon, deviation } = this.#forecasts[f]!;
+    const ring = this.#rings[f]!;
+    const turn = row[ring]!;
+    const mean = ring + 1 + turn;
+    row[ring] = (turn + 1) % horizon;
+    const x = reading.x[reading.xFrom + feature]!;
+    const forecast = row[mean]!;
+    const scale = deviation === undefined ? 1 : row[mean + horizon]!;
+    row[mean] = reading.y[reading.yFrom + output]!;
+    if (deviation !== undefined) row[mean + horizon] = reading.y[reading.yFrom + deviation]!;
+    const residual = x - forecast;
+    this.#values[f] = 0;
+    if (!Number.isFinite(residual / scale) || !isMeasured(reading, feature)) return false;
+    this.expected[feature] = forecast;
+    this.seen[feature] = x;
+    const at = this.#forecastFields + FORECAST_FIELDS * f;
+    const inOwn = inDeviations(row, at, residual);
+    this.#values[f] = deviation === undefined ? inOwn : inDeviations(row, at + DEVIATION_FIELDS, residual / scale);
+    this.#sums[feature]! += inOwn;
+    this.#counts[feature]!++;
+    return true;
+  }
+
+  /** The root mean square of the vector's independent parts is about 1, however many there are. */
+  #judgeVector(row: Float64Array, known: number): number {
+    const length = Math.sqrt(this.#covariance.distance(row, this.#values, this.#parts) / known);
     const surprise = this.#tail.surprise(row, length);
     this.#tail.add(row, length);
     this.#covariance.add(row, this.#values, length > OUTLIER ? OUTLIER / length : 1);
     return surprise;
   }
 
-  /** The standardised residual of forecast f, NaN where there is none; the new forecast takes the place of the one that is met. */
-  #exchange(row: Float64Array, f: number, reading: ScoredReading): number {
-    const { output, feature, horizon, deviation } = this.#forecasts[f]!;
-    const ring = this.#rings[f]!;
-    const turn = row[ring]!;
-    const mean = ring + 1 + turn;
-    const spread = mean + horizon;
-    row[ring] = (turn + 1) % horizon;
-    const x = reading.x[reading.xFrom + feature]!;
-    const forecast = row[mean]!;
-    const scale = deviation === undefined ? 1 : row[spread]!;
-    row[mean] = reading.y[reading.yFrom + output]!;
-    if (deviation !== undefined) row[spread] = reading.y[reading.yFrom + deviation]!;
-    const residual = (x - forecast) / scale;
-    if (!Number.isFinite(residual) || !isMeasured(reading, feature)) return Number.NaN;
-    this.expected[feature] = forecast;
-    this.seen[feature] = x;
-    return this.#standardise(row, this.#statistics + FIELDS * f, residual);
-  }
-
-  #standardise(row: Float64Array, at: number, residual: number): number {
-    const count = Math.min(row[at + COUNT]! + 1, READINGS_KEPT);
+  #judgeFeature(row: Float64Array, at: number, deviations: number): number {
+    const count = row[at + COUNT]! + 1;
     row[at + COUNT] = count;
-    const squares = row[at + SQUARES]!;
-    const difference = residual - row[at + MEAN]!;
-    const deviation = Math.sqrt(squares);
-    const bound = count > 10 ? OUTLIER * deviation : Infinity;
-    const counted = Math.min(Math.max(difference, -bound), bound);
-    row[at + MEAN]! += counted / count;
-    row[at + SQUARES]! += (counted * counted - squares) / count;
-    return deviation > 0 ? difference / deviation : 0;
+    row[at + MEAN]! += (deviations - row[at + MEAN]!) / Math.min(count, MEAN_READINGS);
+    row[at + POWER]! += (boundedSquare(deviations) - row[at + POWER]!) / Math.min(count, POWER_READINGS);
+    const byMean = recordSurprise(row, at + MEAN_RECORD, row[at + MEAN]!, count);
+    const byPower = recordSurprise(row, at + POWER_RECORD, row[at + POWER]!, count);
+    return Math.max(byMean, byPower);
   }
 }

@@ -37,17 +37,25 @@ export interface Alarm {
   readonly contributions: readonly Contribution[];
 }
 
-/** An alarm closes after this many readings that are not near another one. */
-const HOLD_OFF_READINGS = 200;
+/**
+ * For this many readings an event goes on: only what is e times less probable than the last event is another one. It is about how long
+ * the windows of 64 readings need to forget.
+ */
+const HOLD_OFF_READINGS = 100;
 /** Readings at least as unlikely as the budget's probability times this keep an alarm open. */
 const CLOSING_FACTOR = 10;
 const SCORE_DIGITS = 10;
 const WEEK_MS = 7 * 24 * 3_600_000;
+/** More often than once in so many readings no budget can ask for an alarm. */
+const READINGS_PER_ALARM_MIN = 10;
 
 const COUNT = 0;
+/** -ln P of the last event, and for how many readings it still goes on. */
+const EVENT = 1;
+const EVENT_HOLD = 2;
 /** Readings that an open alarm still waits for; 0 where none is open. */
-const HOLD = 1;
-const FIELDS = 2;
+const ALARM_HOLD = 3;
+const FIELDS = 4;
 
 export class Scorer {
   /** How many values a stream's row has. */
@@ -56,7 +64,10 @@ export class Scorer {
   readonly #at: number;
   readonly #interval: Interval;
   readonly #parts: readonly ScorePart[];
+  /** ln of how many statistics are looked at: the least of so many probabilities is what counts. */
+  readonly #choice: number;
   #score = 0;
+  #event = 0;
   #alarming = false;
   #opened: Alarm | undefined;
   #closed = false;
@@ -75,13 +86,14 @@ export class Scorer {
       new FlatPart(layout, D),
       new DropoutPart(layout, D),
     ];
+    const ofResiduals = shape.forecasts.length === 0 ? 0 : ResidualPart.statistics;
+    this.#choice = log(this.#parts.length - 2 + LevelPart.statistics + ofResiduals);
     this.rowSize = layout.size;
   }
 
   /** `row`, of `rowSize` values, becomes that of a stream without a past. */
   begin(row: Float64Array): void {
-    row[this.#at + COUNT] = 0;
-    row[this.#at + HOLD] = 0;
+    row.fill(0, this.#at, this.#at + FIELDS);
     this.#interval.begin(row);
     for (const part of this.#parts) part.begin(row);
   }
@@ -100,34 +112,51 @@ export class Scorer {
       surprise = own;
       most = part;
     }
-    // The least of as many probabilities.
-    surprise = count > WARM_UP_READINGS ? Math.max(surprise - log(this.#parts.length), 0) : 0;
-    this.#score = Math.min(surprise / (Math.LN10 * SCORE_DIGITS), 1);
-    this.#alarm(row, surprise, most, count);
+    surprise = count > WARM_UP_READINGS ? Math.max(surprise - this.#choice, 0) : 0;
+    this.#score = scoreOf(surprise);
+    const isEvent = this.#holdOff(row, surprise);
+    this.#event = isEvent ? this.#score : 0;
+    this.#alarm(row, surprise, isEvent ? most : undefined, count);
   }
 
-  #alarm(row: Float64Array, surprise: number, part: ScorePart, count: number): void {
+  /** Whether the reading begins an event, or is more unlikely than the one that goes on. */
+  #holdOff(row: Float64Array, surprise: number): boolean {
+    const hold = row[this.#at + EVENT_HOLD]!;
+    if (hold > 0) row[this.#at + EVENT_HOLD] = hold - 1;
+    if (!(surprise > 0) || (hold > 0 && surprise <= row[this.#at + EVENT]! + 1)) return false;
+    row[this.#at + EVENT] = surprise;
+    row[this.#at + EVENT_HOLD] = HOLD_OFF_READINGS;
+    return true;
+  }
+
+  #alarm(row: Float64Array, surprise: number, part: ScorePart | undefined, count: number): void {
     this.#opened = undefined;
     this.#closed = false;
-    const perReading = Math.min((this.#budget * this.#interval.median(row)) / WEEK_MS, 0.1);
-    const opensAt = -log(perReading);
-    const hold = row[this.#at + HOLD]!;
-    if (surprise >= opensAt && hold === 0) {
+    const opensAt = -log(Math.min((this.#budget * this.#interval.median(row)) / WEEK_MS, 1 / READINGS_PER_ALARM_MIN));
+    const hold = row[this.#at + ALARM_HOLD]!;
+    if (surprise >= opensAt && hold === 0 && part !== undefined) {
       const probability = exp(-surprise);
       const extrapolated = count * probability < 1;
       this.#opened = { kind: part.kind, score: this.#score, probability, extrapolated, contributions: contributionsOf(part) };
+      row[this.#at + ALARM_HOLD] = HOLD_OFF_READINGS;
+    } else if (hold > 0) {
+      row[this.#at + ALARM_HOLD] = surprise >= opensAt - log(CLOSING_FACTOR) ? HOLD_OFF_READINGS : hold - 1;
+      this.#closed = row[this.#at + ALARM_HOLD] === 0;
     }
-    if (surprise >= opensAt || (hold > 0 && surprise >= opensAt - log(CLOSING_FACTOR))) row[this.#at + HOLD] = HOLD_OFF_READINGS;
-    else if (hold > 0) {
-      row[this.#at + HOLD] = hold - 1;
-      this.#closed = hold === 1;
-    }
-    this.#alarming = row[this.#at + HOLD]! > 0;
+    this.#alarming = row[this.#at + ALARM_HOLD]! > 0;
   }
 
   /** Of the reading judged last: its -log10 P / 10, at most 1. About one reading in 1,000 has 0.3 or more, one in a million 0.6. */
   get score(): number {
     return this.#score;
+  }
+
+  /**
+   * `score` where the reading judged last begins an event or goes on with one by being e times less probable than all of it so far;
+   * 0 elsewhere. What a threshold on it marks is events and not each of their readings.
+   */
+  get event(): number {
+    return this.#event;
   }
 
   /** An alarm is open. */
@@ -144,4 +173,9 @@ export class Scorer {
   get closed(): boolean {
     return this.#closed;
   }
+}
+
+/** -ln P as a score: its decimal digits, of which ten are 1. */
+function scoreOf(surprise: number): number {
+  return Math.min(surprise / (Math.LN10 * SCORE_DIGITS), 1);
 }

@@ -1,31 +1,47 @@
-// A change of a feature's variance: the logarithm of how far its readings are from the one before, over the last ones against many. The
-// logarithm makes twice as restless and half as restless equally far from usual.
+// A change of a feature's variance: how far its readings are from their own short mean, block by block, beyond all that blocks have been in
+// either direction. The logarithm makes half as restless as unusual as twice as restless; a running power would creep past its own edge.
+import { log } from "../kernels/log.ts";
+import { boundedSquare, DEVIATION_FIELDS, inDeviations } from "./deviation.ts";
+import { recordSurprise, RECORD_FIELDS } from "./record.ts";
 import type { RowLayout } from "./row-layout.ts";
-import { boundedLog, LONG_READINGS, WINDOW_FIELDS, WindowPart } from "./window-part.ts";
+import { FeaturePart } from "./feature-part.ts";
 
-const LAST = WINDOW_FIELDS;
-const STEP = WINDOW_FIELDS + 1;
-const SEEN = WINDOW_FIELDS + 2;
+const MEAN_READINGS = 16;
+const BLOCK_READINGS = 32;
+const BLOCKS_MIN = 16;
+/** A variance below this part of the usual is as good as none. */
+const POWER_MIN = 0.05;
 
-export class VariancePart extends WindowPart {
+const COUNT = 0;
+const MEAN = 1;
+/** The squares of the present block. */
+const SUM = 2;
+const BLOCKS = 3;
+const DEVIATION = 4;
+const RECORD = DEVIATION + DEVIATION_FIELDS;
+
+export class VariancePart extends FeaturePart {
   readonly kind = "variance";
 
   constructor(layout: RowLayout, features: number) {
-    super(layout, features, 3);
+    super(layout, features, RECORD + RECORD_FIELDS);
   }
 
-  protected valueOf(row: Float64Array, at: number, x: number): number {
-    const count = Math.min(row[at + SEEN]! + 1, LONG_READINGS);
-    row[at + SEEN] = count;
-    const step = count > 1 ? Math.abs(x - row[at + LAST]!) : 0;
-    row[at + LAST] = x;
-    const usual = row[at + STEP]!;
-    if (count > 1) row[at + STEP]! += (step - usual) / (count - 1);
-    return usual > 0 ? boundedLog(0.05 + step / usual) : 0;
-  }
-
-  protected explain(d: number, _long: number, _short: number, x: number): void {
-    this.expected[d] = x;
+  /** Speaks at the last reading of a block; `expected` and `seen` are the short mean and the reading. */
+  protected judgeFeature(row: Float64Array, at: number, x: number, d: number): number {
+    const count = row[at + COUNT]! + 1;
+    row[at + COUNT] = count;
+    row[at + MEAN]! += (x - row[at + MEAN]!) / Math.min(count, MEAN_READINGS);
+    this.expected[d] = row[at + MEAN]!;
     this.seen[d] = x;
+    row[at + SUM]! += boundedSquare(inDeviations(row, at + DEVIATION, x - row[at + MEAN]!));
+    if (count % BLOCK_READINGS !== 0) return 0;
+    const power = row[at + SUM]! / BLOCK_READINGS;
+    row[at + SUM] = 0;
+    // In the first block the size of a deviation was not known yet.
+    if (count === BLOCK_READINGS) return 0;
+    const blocks = row[at + BLOCKS]! + 1;
+    row[at + BLOCKS] = blocks;
+    return recordSurprise(row, at + RECORD, log(power + POWER_MIN), blocks, BLOCKS_MIN);
   }
 }
