@@ -6,18 +6,27 @@ import { WARM_UP_READINGS } from "./score-part.ts";
 /** The least and the largest value so far. */
 export const RECORD_FIELDS = 2;
 /**
- * This part of the span beyond it makes a value e times less probable. Normal values lie in between 1/50 (a long series) and 1/25; on the
- * benchmark's series anything from 0.01 to 0.03 does as well.
+ * This part of the span beyond it makes a value e times less probable. Of normal values a record lies beyond the others by a part between
+ * 1/50 of their span (a long series) and 1/10 (of a few dozen); on the benchmark's series anything from 0.01 to 0.03 does as well.
  */
 const SPAN_PART = 0.02;
+const SPAN_PART_OF_FEW = 0.1;
 /** The least span, as a part of the values' size: below it a difference is rounding. */
 const SPAN_MIN = 1e-9;
+/** Fewer values of a block have no span to speak of. */
+const BLOCKS_MIN = 16;
 
-/**
- * -ln P of `value`, the `count`th of the statistic whose fields begin at `at`, and takes it in; 0 where it is no record, or
- * one of the first `countMin`.
- */
-export function recordSurprise(row: Float64Array, at: number, value: number, count: number, countMin = WARM_UP_READINGS): number {
+/** -ln P of `value`, the `count`th of the statistic whose fields begin at `at`, and takes it in; 0 where it is no record. */
+export function recordSurprise(row: Float64Array, at: number, value: number, count: number): number {
+  return surpriseOf(row, at, value, count, WARM_UP_READINGS, SPAN_PART);
+}
+
+/** The same for a statistic that comes once in a block of readings. */
+export function blockRecordSurprise(row: Float64Array, at: number, value: number, count: number): number {
+  return surpriseOf(row, at, value, count, BLOCKS_MIN, SPAN_PART_OF_FEW);
+}
+
+function surpriseOf(row: Float64Array, at: number, value: number, count: number, countMin: number, spanPart: number): number {
   if (count <= 1) {
     row[at] = value;
     row[at + 1] = value;
@@ -31,5 +40,5 @@ export function recordSurprise(row: Float64Array, at: number, value: number, cou
   else row[at] = value;
   if (count <= countMin) return 0;
   const span = Math.max(most - least, SPAN_MIN * Math.max(Math.abs(most), Math.abs(least)), Number.MIN_VALUE);
-  return log(count / 2) + beyond / (SPAN_PART * span);
+  return log(count / 2) + beyond / (spanPart * span);
 }

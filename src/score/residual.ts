@@ -1,6 +1,7 @@
 // Residuals: readings against what was forecast for them. A forecast waits in the row until its reading comes. Of each feature the
 // residuals of all horizons together, in deviations, are judged over several readings: by their mean, which sees a slow or seasonal
-// event that no single reading shows, and by their power. All residuals of a reading as one vector are judged by their covariance.
+// event that no single reading shows, and by their power. Of several features those of one reading are judged as one vector too, by their
+// covariance: each may be usual, and not all together.
 import { log } from "../kernels/log.ts";
 import { Covariance } from "./covariance.ts";
 import { boundedSquare, DEVIATION_FIELDS, inDeviations, POWER_READINGS } from "./deviation.ts";
@@ -51,7 +52,7 @@ export class ResidualPart implements ScorePart {
   readonly #ringEnd: number;
   readonly #covariance: Covariance;
   readonly #tail: Tail;
-  /** What the vector is made of, and what each adds to its length. */
+  /** Of each feature: its residual in the deviations forecast for it, and what it adds to the length of the vector. */
   readonly #values: Float64Array;
   readonly #parts: Float64Array;
   /** Of each feature: the sum of its residuals in deviations, and how many there are. */
@@ -65,10 +66,10 @@ export class ResidualPart implements ScorePart {
     this.#forecastFields = layout.take(FORECAST_FIELDS * forecasts.length);
     this.#rings = forecasts.map(({ horizon, deviation }) => layout.take(1 + horizon * (deviation === undefined ? 1 : 2)));
     this.#ringEnd = layout.size;
-    this.#covariance = new Covariance(layout, forecasts.length);
+    this.#covariance = new Covariance(layout, features);
     this.#tail = new Tail(layout);
-    this.#values = new Float64Array(forecasts.length);
-    this.#parts = new Float64Array(forecasts.length);
+    this.#values = new Float64Array(features);
+    this.#parts = new Float64Array(features);
     this.#sums = new Float64Array(features);
     this.#counts = new Float64Array(features);
     this.weights = new Float64Array(features);
@@ -96,27 +97,28 @@ export class ResidualPart implements ScorePart {
     if (reading.broken) this.#forget(row);
     this.#sums.fill(0);
     this.#counts.fill(0);
+    this.#values.fill(0);
+    for (let f = 0; f < this.#forecasts.length; f++) this.#exchange(row, f, reading);
     let known = 0;
-    for (let f = 0; f < this.#forecasts.length; f++) if (this.#exchange(row, f, reading)) known++;
-    if (known === 0) return 0;
-    const joint = this.#judgeVector(row, known);
     let most = 0;
     this.weights.fill(0);
     for (let d = 0; d < this.#features; d++) {
       if (this.#counts[d] === 0) continue;
+      known++;
+      this.#values[d]! /= this.#counts[d]!;
       const surprise = this.#judgeFeature(row, this.#featureFields + FEATURE_FIELDS * d, this.#sums[d]! / this.#counts[d]!);
       this.weights[d] = surprise;
       if (surprise > most) most = surprise;
     }
-    most -= log(this.#features);
+    most = Math.max(most - log(this.#features), 0);
+    const joint = known > 1 ? this.#judgeVector(row, known) : 0;
     if (joint <= most) return most;
-    this.weights.fill(0);
-    for (let f = 0; f < this.#forecasts.length; f++) this.weights[this.#forecasts[f]!.feature]! += this.#parts[f]!;
+    this.weights.set(this.#parts);
     return joint;
   }
 
-  /** Meets the forecast that is due with its reading, and puts the new one in its place; whether there was one to meet. */
-  #exchange(row: Float64Array, f: number, reading: ScoredReading): boolean {
+  /** Meets the forecast that is due with its reading, if there is one, and puts the new one in its place. */
+  #exchange(row: Float64Array, f: number, reading: ScoredReading): void {
     const { output, feature, horizon, deviation } = this.#forecasts[f]!;
     const ring = this.#rings[f]!;
     const turn = row[ring]!;
@@ -128,16 +130,14 @@ export class ResidualPart implements ScorePart {
     row[mean] = reading.y[reading.yFrom + output]!;
     if (deviation !== undefined) row[mean + horizon] = reading.y[reading.yFrom + deviation]!;
     const residual = x - forecast;
-    this.#values[f] = 0;
-    if (!Number.isFinite(residual / scale) || !isMeasured(reading, feature)) return false;
+    if (!Number.isFinite(residual / scale) || !isMeasured(reading, feature)) return;
     this.expected[feature] = forecast;
     this.seen[feature] = x;
     const at = this.#forecastFields + FORECAST_FIELDS * f;
     const inOwn = inDeviations(row, at, residual);
-    this.#values[f] = deviation === undefined ? inOwn : inDeviations(row, at + DEVIATION_FIELDS, residual / scale);
+    this.#values[feature]! += deviation === undefined ? inOwn : inDeviations(row, at + DEVIATION_FIELDS, residual / scale);
     this.#sums[feature]! += inOwn;
     this.#counts[feature]!++;
-    return true;
   }
 
   /** The root mean square of the vector's independent parts is about 1, however many there are. */

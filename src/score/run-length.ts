@@ -1,19 +1,16 @@
-// Runs: a feature that says the same again and again, and one that stays away. How often a reading goes on with a run is counted, with a
-// prior of one in each direction, and the longest run so far is no news: only what goes beyond it is.
+// Runs: a feature that says the same again and again, and one that stays away. Lengths beyond the longest so far are taken for Pareto
+// distributed, without a scale: sensors that are coarse, or seldom asked, have long runs now and then.
 import { log } from "../kernels/log.ts";
 import type { RowLayout } from "./row-layout.ts";
 import { isMeasured, WARM_UP_READINGS } from "./score-part.ts";
 import type { ScoredReading, ScorePart } from "./score-part.ts";
 
-const COUNT = 0;
-/** Readings that went on with a run. */
-const REPEATS = 1;
-const RUN = 2;
-const LONGEST = 3;
-const LAST = 4;
-const FIELDS = 5;
-
-const SURPRISE_MAX = 25;
+/** Readings that ended a run or began none. */
+const ENDS = 0;
+const RUN = 1;
+const LONGEST = 2;
+const LAST = 3;
+const FIELDS = 4;
 
 abstract class RunPart implements ScorePart {
   abstract readonly kind: string;
@@ -31,6 +28,8 @@ abstract class RunPart implements ScorePart {
     this.seen = new Float64Array(features);
   }
 
+  /** By how much a run of twice the length is less probable: 2 to this power. */
+  protected abstract readonly exponent: number;
   /** Whether the reading goes on with the run of feature d, whose last measured value was `last`; undefined where that cannot be said. */
   protected abstract goesOn(reading: ScoredReading, d: number, last: number): boolean | undefined;
 
@@ -55,28 +54,25 @@ abstract class RunPart implements ScorePart {
     if (isMeasured(reading, d)) row[at + LAST] = reading.x[reading.xFrom + d]!;
     this.seen[d] = row[at + LAST]!;
     if (goesOn === undefined) return 0;
-    const count = row[at + COUNT]!;
-    // Of the readings before this run, which must not make itself likely; where those are few, nothing is usual yet.
-    const before = count - row[at + RUN]!;
-    const probability = (row[at + REPEATS]! + 1) / (before + 2);
-    row[at + COUNT] = count + 1;
+    const ends = row[at + ENDS]!;
+    const longest = row[at + LONGEST]!;
     if (!goesOn) {
-      row[at + LONGEST] = Math.max(row[at + LONGEST]!, row[at + RUN]!);
-      row[at + REPEATS]! += row[at + RUN]!;
+      row[at + ENDS] = ends + 1;
+      row[at + LONGEST] = Math.max(longest, row[at + RUN]!);
       row[at + RUN] = 0;
       return 0;
     }
     const run = row[at + RUN]! + 1;
     row[at + RUN] = run;
-    const beyond = run - row[at + LONGEST]!;
-    if (beyond <= 0 || before < WARM_UP_READINGS) return 0;
-    return Math.min(-log(probability) * beyond, SURPRISE_MAX);
+    if (run <= longest || ends < WARM_UP_READINGS) return 0;
+    return log(ends) + this.exponent * log((run + 1) / (longest + 1));
   }
 }
 
 /** A flat line: a sensor that is stuck gives the very value of before. */
 export class FlatPart extends RunPart {
   readonly kind = "flat";
+  protected readonly exponent = 1;
 
   protected goesOn(reading: ScoredReading, d: number, last: number): boolean | undefined {
     if (!isMeasured(reading, d) || Number.isNaN(last)) return undefined;
@@ -87,6 +83,8 @@ export class FlatPart extends RunPart {
 /** A dropout: a feature that is missing where it seldom was. */
 export class DropoutPart extends RunPart {
   readonly kind = "dropout";
+  /** A mark that a value is missing is no matter of a coarse sensor. */
+  protected readonly exponent = 2;
 
   protected goesOn(reading: ScoredReading, d: number): boolean {
     return !isMeasured(reading, d);

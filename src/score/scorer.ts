@@ -64,6 +64,8 @@ export class Scorer {
   readonly #at: number;
   readonly #interval: Interval;
   readonly #parts: readonly ScorePart[];
+  readonly #variance: VariancePart;
+  readonly #flat: FlatPart;
   /** ln of how many statistics are looked at: the least of so many probabilities is what counts. */
   readonly #choice: number;
   #score = 0;
@@ -78,12 +80,14 @@ export class Scorer {
     this.#budget = settings.falseAlarmsPerWeek;
     this.#at = layout.take(FIELDS);
     this.#interval = new Interval(layout);
+    this.#variance = new VariancePart(layout, D);
+    this.#flat = new FlatPart(layout, D);
     this.#parts = [
       new ResidualPart(layout, D, shape.forecasts),
       new RangePart(layout, D),
       new LevelPart(layout, D),
-      new VariancePart(layout, D),
-      new FlatPart(layout, D),
+      this.#variance,
+      this.#flat,
       new DropoutPart(layout, D),
     ];
     const ofResiduals = shape.forecasts.length === 0 ? 0 : ResidualPart.statistics;
@@ -116,7 +120,16 @@ export class Scorer {
     this.#score = scoreOf(surprise);
     const isEvent = this.#holdOff(row, surprise);
     this.#event = isEvent ? this.#score : 0;
+    if (most === this.#variance && this.#isFlat()) most = this.#flat;
     this.#alarm(row, surprise, isEvent ? most : undefined, count);
+  }
+
+  /** Whether the feature whose variance is most unusual has none any more: it is in the longest run of its own. */
+  #isFlat(): boolean {
+    const { weights } = this.#variance;
+    let most = 0;
+    for (let d = 1; d < weights.length; d++) if (weights[d]! > weights[most]!) most = d;
+    return this.#flat.weights[most]! > 0;
   }
 
   /** Whether the reading begins an event, or is more unlikely than the one that goes on. */

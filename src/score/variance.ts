@@ -2,13 +2,12 @@
 // either direction. The logarithm makes half as restless as unusual as twice as restless; a running power would creep past its own edge.
 import { log } from "../kernels/log.ts";
 import { boundedSquare, DEVIATION_FIELDS, inDeviations } from "./deviation.ts";
-import { recordSurprise, RECORD_FIELDS } from "./record.ts";
+import { blockRecordSurprise, RECORD_FIELDS } from "./record.ts";
 import type { RowLayout } from "./row-layout.ts";
 import { FeaturePart } from "./feature-part.ts";
 
 const MEAN_READINGS = 16;
 const BLOCK_READINGS = 32;
-const BLOCKS_MIN = 16;
 /** A variance below this part of the usual is as good as none. */
 const POWER_MIN = 0.05;
 
@@ -42,6 +41,6 @@ export class VariancePart extends FeaturePart {
     if (count === BLOCK_READINGS) return 0;
     const blocks = row[at + BLOCKS]! + 1;
     row[at + BLOCKS] = blocks;
-    return recordSurprise(row, at + RECORD, log(power + POWER_MIN), blocks, BLOCKS_MIN);
+    return blockRecordSurprise(row, at + RECORD, log(power + POWER_MIN), blocks);
   }
 }

@@ -86,13 +86,13 @@ void test("a value never seen is found in its own reading, with the edge of the 
 
 void test("a sensor that is stuck, and one that is missing, are told by name", async (t) => {
   const rows = noise(3000, 3, 3);
-  const stuck = rows.map((x, i) => (i >= 2000 && i < 2040 ? [x[0]!, rows[2000]![1]!, x[2]!] : x));
+  const stuck = rows.map((x, i) => (i >= 2000 && i < 2080 ? [x[0]!, rows[2000]![1]!, x[2]!] : x));
   const shape = { features: ["a", "b", "c"], forecasts: [] };
-  const flat = run(shape, asReadings(stuck)).alarms.find(({ row }) => row >= 2000 && row < 2040);
+  const flat = run(shape, asReadings(stuck)).alarms.find(({ row }) => row >= 2000 && row < 2080);
   t.equal(flat!.kind, "flat");
   t.equal(flat!.contributions[0]!.feature, 1);
-  const missing = rows.map((x, i): Judged => ({ x, missing: [0, 0, i >= 2000 && i < 2040 ? 1 : 0] }));
-  const dropout = run(shape, missing).alarms.find(({ row }) => row >= 2000 && row < 2040);
+  const missing = rows.map((x, i): Judged => ({ x, missing: [0, 0, i >= 2000 && i < 2080 ? 1 : 0] }));
+  const dropout = run(shape, missing).alarms.find(({ row }) => row >= 2000 && row < 2080);
   t.equal(dropout!.kind, "dropout");
   t.equal(dropout!.contributions[0]!.feature, 2);
 });

@@ -1,0 +1,207 @@
+// A forecaster that starts from nothing and learns from a stream's own readings as they come: part of the step, seeded, its cadence
+// counted in readings, its memory bounded. Every slot is one stream with weights of its own; what is remembered of it are the named
+// tensors of its slot, so that replayed readings give the same bits.
+import { HiddenstateError } from "../base/errors.ts";
+import { limits } from "../base/limits.ts";
+import { createRandom } from "../base/random.ts";
+import type { Kernel } from "../kernels/recurrent-network.ts";
+import type { ModelWeights } from "../model/model.ts";
+import type { LayerSpec, ModelSpec, OutputSpec } from "../model/spec.ts";
+import { stateSpecs } from "../onnx/state-specs.ts";
+import type { JudgedForecast } from "../score/residual.ts";
+import { LANES, OnlineNetwork, STEPS } from "./online-network.ts";
+import { OnlineState } from "./online-state.ts";
+import type { StateLayout, StateTensor } from "./online-state.ts";
+import { COUNT, deviationOf, giveForecasts, meetForecasts, NUMBERS, openSlot, takeIn, warmUpOf } from "./online-slot.ts";
+import { WINDOW, writeDeviations, writeInput } from "./online-slot.ts";
+import type { Slot, WarmUp } from "./online-slot.ts";
+import { seasonNames } from "./season.ts";
+
+export interface OnlineForecasterSettings {
+  readonly name: string;
+  /** Names; D. */
+  readonly features: readonly string[];
+  /** Readings ahead, rising. Default: 1, 12 and 48, fewer where features are many. */
+  readonly horizons?: readonly number[];
+  /** Default: a GRU of 16. */
+  readonly layer?: LayerSpec;
+  readonly seed: number;
+  readonly kernel?: Kernel;
+}
+
+const READINGS_PER_UPDATE = 8;
+/** Before it there is nothing to learn from, and no forecast. */
+const READINGS_BEFORE = 100;
+
+function defaultHorizons(features: number): readonly number[] {
+  const most = Math.floor(limits.featuresMax / (2 * features));
+  return most >= 3 ? [1, 12, 48] : most === 2 ? [1, 12] : [1];
+}
+
+function specOf({ name, features, layer }: OnlineForecasterSettings, horizons: readonly number[]): ModelSpec {
+  const layers: LayerSpec[] = [layer ?? { cell: "gru", hidden: 16, linearBeforeReset: true }];
+  const outputs = (suffix: string): OutputSpec[] =>
+    horizons.flatMap((horizon) =>
+      features.map((feature) => ({ name: `${feature}+${horizon}${suffix}`, unit: "", feature, horizon, deviation: 1 })),
+    );
+  return {
+    format: 1,
+    name,
+    task: "forecast",
+    features: [...features, ...seasonNames].map((feature) => ({ name: feature, unit: "" })),
+    outputs: [...outputs(""), ...outputs(" deviation")],
+    layers,
+    head: { kind: "gaussian", residual: false },
+    states: stateSpecs(layers),
+  };
+}
+
+export class OnlineForecaster {
+  /** Outputs `(O)`: for each horizon the means of all features, then in the same order the standard deviations. */
+  readonly outputs: number;
+  /** The same as a scorer takes them. */
+  readonly forecasts: readonly JudgedForecast[];
+  readonly horizons: readonly number[];
+  readonly #features: number;
+  readonly #seed: number;
+  readonly #network: OnlineNetwork;
+  readonly #layout: StateLayout;
+  readonly #slots: (Slot | undefined)[] = [];
+
+  /** Throws `bad_argument` where features and horizons make more outputs than a model may have. */
+  constructor(settings: OnlineForecasterSettings) {
+    const D = settings.features.length;
+    this.horizons = settings.horizons ?? defaultHorizons(D);
+    const K = D * this.horizons.length;
+    this.outputs = 2 * K;
+    if (this.outputs > limits.featuresMax) {
+      throw new HiddenstateError(
+        "bad_argument",
+        `cannot build a forecaster: ${D} features and ${this.horizons.length} horizons make ${this.outputs} outputs, at most ` +
+          `${limits.featuresMax} are allowed; ask for fewer horizons`,
+      );
+    }
+    this.#features = D;
+    this.#seed = settings.seed;
+    this.#network = new OnlineNetwork(specOf(settings, this.horizons), settings.seed, settings.kernel);
+    this.forecasts = this.horizons.flatMap((horizon, h) =>
+      settings.features.map((_, feature) => ({ output: h * D + feature, feature, horizon, deviation: K + h * D + feature })),
+    );
+    const { size, states } = this.#network;
+    const vectors = { weights: [size], averages: [size], firstMoments: [size], secondMoments: [size] };
+    const hidden = Object.fromEntries(states.map((length, i) => [`hidden ${i}`, [length]]));
+    const pending = this.horizons.reduce((sum, horizon) => sum + horizon, 0);
+    this.#layout = {
+      float32: { ...vectors, ...hidden, window: [WINDOW, D], forecasts: [pending, D] },
+      float64: { times: [WINDOW], mean: [D], variance: [D], numbers: [NUMBERS] },
+    };
+  }
+
+  /** What made the bits. */
+  get kernel(): Kernel {
+    return this.#network.kernel;
+  }
+
+  /** A slot for a stream without a past. */
+  allocate(): number {
+    const free = this.#slots.findIndex((slot) => slot === undefined);
+    const index = free < 0 ? this.#slots.length : free;
+    this.#slots[index] = this.#createSlot();
+    this.begin(index);
+    return index;
+  }
+
+  release(slot: number): void {
+    this.#slots[slot] = undefined;
+  }
+
+  /** The slot's stream has no past any more. */
+  begin(index: number): void {
+    const slot = this.#slots[index]!;
+    for (const { data } of slot.state.tensors) data.fill(0);
+    this.#network.begin(slot.weights);
+    slot.forecasts.fill(Number.NaN);
+  }
+
+  /** All that is remembered of the slot's stream: views, good until the slot is released. */
+  tensors(slot: number): readonly StateTensor[] {
+    return this.#slots[slot]!.state.tensors;
+  }
+
+  /** Puts back copies of what `tensors` gave, here or in another forecaster of the same settings. Throws `bad_state` where it does not fit. */
+  write(slot: number, tensors: readonly Pick<StateTensor, "name" | "data">[]): void {
+    this.#slots[slot]!.state.write(tensors);
+  }
+
+  /**
+   * Takes in the next reading of the slot's stream, x `(D)` from `xFrom`, and writes what is forecast after it, y `(O)` from `yFrom`, in
+   * the features' units: NaN before reading 100. Where not `learn`, as while something is wrong, the weights stay as they are.
+   */
+  step(index: number, x: ArrayLike<number>, xFrom: number, time: number, y: Float32Array, yFrom: number, learn = true): void {
+    const slot = this.#slots[index]!;
+    meetForecasts(slot, this.horizons, x, xFrom);
+    takeIn(slot, x, xFrom, time);
+    const count = slot.numbers[COUNT]!;
+    if (count < READINGS_BEFORE) {
+      y.fill(Number.NaN, yFrom, yFrom + this.outputs);
+      return;
+    }
+    const network = this.#network;
+    if (learn && count % READINGS_PER_UPDATE === 0) this.#learn(slot, count);
+    writeInput(slot, (count - 1) % WINDOW, network.input, 0);
+    network.step(slot.weights.averages, slot.hidden);
+    giveForecasts(slot, this.horizons, network.output, y, yFrom);
+  }
+
+  /** One update by pieces of the window, each with the values that come after its steps. */
+  #learn(slot: Slot, count: number): void {
+    const { xs, targets } = this.#network;
+    const longest = this.horizons[this.horizons.length - 1]!;
+    const kept = Math.min(count, WINDOW);
+    const starts = kept - longest - STEPS + 1;
+    if (starts <= 0) return;
+    const random = createRandom(this.#seed ^ Math.imul(count, 0x9e3779b1));
+    const D = this.#features;
+    const [width, K] = [xs.shape[2]!, targets.shape[2]!];
+    for (let lane = 0; lane < LANES; lane++) {
+      const start = count - kept + Math.floor(random.next() * starts);
+      for (let step = 0; step < STEPS; step++) {
+        const row = lane * STEPS + step;
+        writeInput(slot, (start + step) % WINDOW, xs.data, row * width);
+        for (let h = 0; h < this.horizons.length; h++) {
+          writeDeviations(slot, (start + step + this.horizons[h]!) % WINDOW, targets.data, row * K + h * D);
+        }
+      }
+    }
+    this.#network.update(slot.weights);
+  }
+
+  #createSlot(): Slot {
+    return openSlot(new OnlineState(this.#layout), this.#network.states.length);
+  }
+
+  warmUp(index: number): WarmUp {
+    return warmUpOf(this.#slots[index]!);
+  }
+
+  /**
+   * The stream's network as a model: its features are the stream's and then those of `season.ts`. In the graph no input is bounded, as
+   * deviations beyond 6 are here.
+   */
+  model(index: number): { readonly spec: ModelSpec; readonly weights: ModelWeights } {
+    const slot = this.#slots[index]!;
+    const { spec } = this.#network;
+    const D = this.#features;
+    const scale = (d: number): number => Math.fround(deviationOf(slot.variance[d]!));
+    const width = spec.features.length;
+    const K = this.outputs / 2;
+    const weights = this.#network.weightsOf(slot.weights.averages, {
+      xMean: { shape: [width], data: Float32Array.from({ length: width }, (_, i) => (i < D ? slot.mean[i]! : 0)) },
+      xScale: { shape: [width], data: Float32Array.from({ length: width }, (_, i) => (i < D ? scale(i) : 1)) },
+      yMean: { shape: [K], data: Float32Array.from({ length: K }, (_, k) => slot.mean[k % D]!) },
+      yScale: { shape: [K], data: Float32Array.from({ length: K }, (_, k) => scale(k % D)) },
+    });
+    const outputs = spec.outputs.map((output, o) => ({ ...output, deviation: scale(o % D) }));
+    return { spec: { ...spec, outputs }, weights };
+  }
+}
