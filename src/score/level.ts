@@ -26,6 +26,7 @@ export class LevelPart extends FeaturePart {
     super(layout, features, RECORDS + LevelPart.statistics * RECORD_FIELDS);
   }
 
+  /** `expected` is the longest mean before the reading. */
   protected judgeFeature(row: Float64Array, at: number, x: number, d: number): number {
     const count = row[at + COUNT]! + 1;
     row[at + COUNT] = count;
@@ -39,21 +40,12 @@ export class LevelPart extends FeaturePart {
     let record = at + RECORDS;
     for (let index = 0; index < MEANS.length; index++, record += RECORD_FIELDS) {
       const mean = row[means + MEANS[index]!]!;
-      const surprise = recordSurprise(row, record, mean, count);
-      if (surprise > most) {
-        most = surprise;
-        this.seen[d] = mean;
-      }
+      most = Math.max(most, recordSurprise(row, record, mean, count));
     }
     for (let index = 0; index < DIFFERENCES.length; index++, record += RECORD_FIELDS) {
       const [short, long] = DIFFERENCES[index]!;
-      const mean = row[means + short]!;
-      const surprise = recordSurprise(row, record, mean - row[means + long]!, count);
-      if (surprise > most) {
-        most = surprise;
-        this.seen[d] = mean;
-        this.expected[d] = row[means + long]!;
-      }
+      const difference = row[means + short]! - row[means + long]!;
+      most = Math.max(most, recordSurprise(row, record, difference, count));
     }
     return most;
   }
