@@ -41,7 +41,8 @@ export async function carryOver(
       const { position } = place;
       const block = readBlock(bytes, { generation: from.generation, offset: read, position })!;
       moved.refill(block);
-      const sealed = moved.seal({ generation: to.generation, offset: place.offset, position }, place.previous, first.position);
+      const target = { generation: to.generation, offset: place.offset, position };
+      const sealed = moved.seal(target, place.previous, first.position, block.drawn);
       await writeFully(file, sealed, place.offset);
       read += block.bytes;
       place = { offset: place.offset + sealed.length, position: position + block.count, previous: moved.crc };

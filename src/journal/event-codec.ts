@@ -22,6 +22,8 @@ const KINDS = [
   "held",
   "sessionBegan",
   "kept",
+  "sessionAsked",
+  "sessionKept",
 ] as const;
 const CODES = new Map<JournalEvent["kind"], number>(KINDS.map((kind, code) => [kind, code]));
 
@@ -207,7 +209,9 @@ export function encodeEvent(into: ByteWriter, event: JournalEvent, context: Bloc
       return into.blob(event.payload);
     case "confirmed":
       return into.varint(event.mark);
+    case "sessionAsked":
     case "sessionBegan":
+    case "sessionKept":
       return;
   }
 }
@@ -241,7 +245,9 @@ export function decodeEvent(from: ByteReader, context: BlockContext): JournalEve
       return { kind, topic: from.text(), payload: from.blob() };
     case "confirmed":
       return { kind, mark: from.varint() };
+    case "sessionAsked":
     case "sessionBegan":
+    case "sessionKept":
       return { kind };
   }
 }

@@ -35,9 +35,12 @@ export interface WeakDelivery {
   readonly contentHash: number;
 }
 
-/** The broker has begun a session, in which packet ids start anew. */
-export interface SessionBeganEvent {
-  readonly kind: "sessionBegan";
+/**
+ * Of the broker's session, in which packet ids mean something. `sessionAsked`: a connection is being made, by which the broker may begin
+ * another one; `sessionKept`: it has not; `sessionBegan`: it has, or what came of an earlier `sessionAsked` will never be known.
+ */
+export interface SessionEvent {
+  readonly kind: "sessionAsked" | "sessionBegan" | "sessionKept";
 }
 
 /** The accepted readings of one message for one stream, with the outputs they gave. */
@@ -150,4 +153,4 @@ export type JournalEvent =
   | CommandEvent
   | NoticeEvent
   | ConfirmedEvent
-  | SessionBeganEvent;
+  | SessionEvent;

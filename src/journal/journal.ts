@@ -5,6 +5,7 @@ import { strict as assert } from "node:assert";
 import { writeFully } from "../base/disk.ts";
 import type { Disk, DiskFile } from "../base/disk.ts";
 import { HiddenstateError, isDiskFull, reasonOf } from "../base/errors.ts";
+import type { Random } from "../base/random.ts";
 import type { JournalEvent } from "./events.ts";
 import { carryOver } from "./carry-over.ts";
 import { damagedName, findSegmentFiles, judgeDoubtful, readStart } from "./segment-files.ts";
@@ -21,6 +22,7 @@ export interface JournalOptions {
   readonly segmentBytes: number;
   /** The longest block ever appended, header included. */
   readonly blockBytesMax: number;
+  readonly random: Random;
 }
 
 export interface ReplayReport {
@@ -72,7 +74,7 @@ export class Journal {
     journal.#segments = files.segments;
     journal.#setAside.push(...files.copies);
     journal.#spares.noteNumber(files.numberMax);
-    for (const path of files.unused) journal.#spares.keep(path);
+    for (const path of files.unused) journal.#spares.inherit(path);
     // Blocks that a doubtful file may hold must not be taken for those of a segment that uses it again.
     journal.#nextGeneration = (files.segments.at(-1)?.generation ?? 0) + 1 + files.doubtful.length;
     return journal;
@@ -141,7 +143,7 @@ export class Journal {
     }
     const place = { generation: this.#segments.at(-1)?.generation ?? 0, position: this.#position };
     const { usable, setAside, isLost } = await judgeDoubtful(this.#options.disk, this.#files, place, damaged);
-    for (const path of usable) this.#spares.keep(path);
+    for (const path of usable) this.#spares.inherit(path);
     this.#setAside.push(...setAside);
     if (isLost) damaged = true;
     return { position: this.#position, events, damaged };
@@ -208,7 +210,7 @@ export class Journal {
       if (this.#offset + block.bytes > this.#options.segmentBytes) await this.#rotate();
       const { generation } = this.#segments.at(-1)!;
       const place = { generation, offset: this.#offset, position: this.#position };
-      const bytes = block.seal(place, this.#crc, this.#synced);
+      const bytes = block.seal(place, this.#crc, this.#synced, this.#options.random.uint32());
       await writeFully(this.#file!, bytes, this.#offset);
       this.#crc = block.crc;
       this.#isSynced = false;

@@ -1,16 +1,18 @@
-// The bytes of a journal segment, format 1: a page with two copies of the header, then blocks. A block's CRC is seeded with the
+// The bytes of a journal segment, format 2: a page with two copies of the header, then blocks. A block's CRC is seeded with the
 // segment's generation, the block's offset and its first position, and it names the CRC of the block before it: neither bytes left over
 // from an earlier use of the file nor a block of another continuation, written before a power cut and never synced, is ever taken for
-// the next one.
+// the next one. A number drawn for each block sees to it that no two blocks are alike: events that say the same in both continuations
+// would give them the same CRC.
 //
 // header: "HSJS", u32 format, u32 generation, f64 base position, u32 CRC of the block before the first, u32 CRC-32C of the bytes before it
-// block:  u32 bytes of the body, u32 CRC-32C, u32 events, u32 CRC of the block before, f64 first position, f64 synced position, body,
-//         zeros up to 8 bytes
+// block:  u32 bytes of the body, u32 CRC-32C, u32 events, u32 CRC of the block before, f64 first position, u32 events before it
+//         that are not synced, u32 drawn number, body, zeros up to 8 bytes
 //
-// The synced position says how far the journal was on stable storage when the block was written: a whole block behind a broken one proves
+// The synced position, that of the first event not synced, says how far the journal was on stable storage when the block was written: a whole block behind a broken one proves
 // that the broken one was once whole, or that it need not have been.
 import { crc32c } from "../base/crc32c.ts";
 import { ByteReader, ByteWriter } from "../base/bytes.ts";
+import { HiddenstateError } from "../base/errors.ts";
 import { decodeEvent, encodeEvent } from "./event-codec.ts";
 import { createBlockContext } from "./event-fields.ts";
 import type { JournalEvent } from "./events.ts";
@@ -19,7 +21,7 @@ export const SEGMENT_HEADER_BYTES = 4096;
 export const BLOCK_HEADER_BYTES = 32;
 const BLOCK_ALIGNMENT = 8;
 const MAGIC = 0x534a5348; // "HSJS", little-endian
-const FORMAT = 1;
+const FORMAT = 2;
 const HEADER_FIELD_BYTES = 24;
 const HEADER_COPY_OFFSETS = [0, SEGMENT_HEADER_BYTES / 2];
 
@@ -45,14 +47,20 @@ export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
   return page;
 }
 
-/** `unused`: zeros. `unreadable`: neither copy is a header of this format: torn in its first use, or damaged. */
+/** `unused`: zeros. `unreadable`: neither copy is a header: torn in its first use, or damaged. Throws `foreign_state` for another format. */
 export function decodeSegmentHeader(page: Uint8Array): SegmentHeader | "unused" | "unreadable" {
   for (const offset of HEADER_COPY_OFFSETS) {
     if (page.length < offset + HEADER_FIELD_BYTES + 4) break;
     const reader = new ByteReader(page, offset);
-    if (reader.u32() !== MAGIC || reader.u32() !== FORMAT) continue;
+    if (reader.u32() !== MAGIC) continue;
+    const format = reader.u32();
     const header = { generation: reader.u32(), base: reader.f64(), previous: reader.u32() };
-    if (reader.u32() === crc32c(page, 0, offset, offset + HEADER_FIELD_BYTES)) return header;
+    if (reader.u32() !== crc32c(page, 0, offset, offset + HEADER_FIELD_BYTES)) continue;
+    if (format === FORMAT) return header;
+    throw new HiddenstateError(
+      "foreign_state",
+      `cannot read the journal: it has format ${format}, this version reads ${FORMAT}; give it another state directory`,
+    );
   }
   return page.every((byte) => byte === 0) ? "unused" : "unreadable";
 }
@@ -133,9 +141,9 @@ export class BlockBuffer {
 
   /**
    * The finished block for its place, behind the block of CRC `previous`; a view that lasts until the next `clear`. Nothing is added
-   * afterwards.
+   * afterwards. `drawn`: 32 bits of chance.
    */
-  seal(place: BlockPlace, previous: number, synced: number): Uint8Array {
+  seal(place: BlockPlace, previous: number, synced: number, drawn: number): Uint8Array {
     this.#bodyBytes ??= this.#writer.length - BLOCK_HEADER_BYTES;
     const bodyBytes = this.#bodyBytes;
     while (this.#writer.length % BLOCK_ALIGNMENT !== 0) this.#writer.u8(0);
@@ -143,7 +151,8 @@ export class BlockBuffer {
     this.#writer.patchU32(8, this.#count);
     this.#writer.patchU32(12, previous);
     this.#writer.patchF64(16, place.position);
-    this.#writer.patchF64(24, synced);
+    this.#writer.patchU32(24, place.position - synced);
+    this.#writer.patchU32(28, drawn);
     this.#crc = blockCrc(this.#writer.written, 0, bodyBytes, place);
     this.#writer.patchU32(4, this.#crc);
     return this.#writer.written;
@@ -160,6 +169,7 @@ export interface ReadBlock {
   readonly previous: number;
   /** The journal was on stable storage up to here when the block was written. */
   readonly synced: number;
+  readonly drawn: number;
 }
 
 /** The block at `place` of a whole segment's bytes; undefined where none of that place stands there. */
@@ -172,12 +182,13 @@ export function readBlock(segment: Uint8Array, place: BlockPlace): ReadBlock | u
   const count = reader.u32();
   const previous = reader.u32();
   const position = reader.f64();
-  const synced = reader.f64();
+  const synced = position - reader.u32();
+  const drawn = reader.u32();
   if (position !== place.position) return undefined;
   if (bodyBytes === 0 || count === 0 || start + BLOCK_HEADER_BYTES + bodyBytes > segment.length) return undefined;
   if (blockCrc(segment, start, bodyBytes, place) !== crc) return undefined;
   const body = segment.subarray(start + BLOCK_HEADER_BYTES, start + BLOCK_HEADER_BYTES + bodyBytes);
-  return { count, bytes: blockBytes(bodyBytes), body, crc, previous, synced };
+  return { count, bytes: blockBytes(bodyBytes), body, crc, previous, synced, drawn };
 }
 
 /** How far a segment's whole blocks go: the position behind the last. */

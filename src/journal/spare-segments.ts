@@ -26,6 +26,8 @@ export class SpareSegments {
   readonly #directory: string;
   readonly #segmentBytes: number;
   readonly #paths: string[] = [];
+  /** Made by an earlier process, whose sync may have failed. */
+  readonly #inherited = new Set<string>();
   #preparing: Promise<void> | undefined;
   #nextNumber = 1;
 
@@ -45,6 +47,12 @@ export class SpareSegments {
     this.#paths.push(path);
   }
 
+  /** Knows a file that an earlier process has left. */
+  inherit(path: string): void {
+    this.#inherited.add(path);
+    this.keep(path);
+  }
+
   /** Takes a file that is no longer needed: kept for the next use, or removed where there is one already. */
   async offer(path: string): Promise<void> {
     if (this.#paths.length === 0) this.keep(path);
@@ -54,7 +62,28 @@ export class SpareSegments {
   /** A file to write a segment to. Throws what the disk throws, and has then changed nothing. */
   async take(): Promise<string> {
     await this.#preparing;
-    return this.#paths.pop() ?? this.#create();
+    const path = this.#paths.pop();
+    if (path === undefined) return this.#create();
+    if (!this.#inherited.has(path)) return path;
+    try {
+      await this.#makeDurable(path);
+    } catch (thrown) {
+      this.keep(path);
+      throw thrown;
+    }
+    this.#inherited.delete(path);
+    return path;
+  }
+
+  /** Sees to it that the file is as long as it looks: zeros that no sync has brought to the disk leave a segment that seems cut short. */
+  async #makeDurable(path: string): Promise<void> {
+    const file = await this.#disk.open(path, "write");
+    try {
+      await writeZeros(file, this.#segmentBytes - 1, this.#segmentBytes);
+      await file.datasync();
+    } finally {
+      await file.close();
+    }
   }
 
   /** Makes a file in the background, unless there is one. */
@@ -75,13 +104,15 @@ export class SpareSegments {
   }
 
   async #create(): Promise<string> {
-    const path = `${this.#directory}/segment-${String(this.#nextNumber++).padStart(6, "0")}`;
+    const path = `${this.#directory}/segment-${String(this.#nextNumber).padStart(6, "0")}`;
     const file = await this.#disk.open(path, "create");
     try {
       await writeZeros(file, 0, this.#segmentBytes);
       await file.datasync();
       await file.close();
       await this.#disk.syncDirectory(this.#directory);
+      // One that can be neither finished nor removed is taken up by the next try: a short file before others would look cut.
+      this.#nextNumber++;
       return path;
     } catch (thrown) {
       await file.close().catch(() => {});

@@ -24,6 +24,8 @@ export interface BrokerSocketOptions {
   readonly tls: TlsOptions;
   readonly protocol: 4 | 5;
   readonly payloadBytesMax: number;
+  /** The broker's machine has taken the connection: nothing is sent before the promise is kept. */
+  connecting(): Promise<void>;
   /** Called whenever bytes arrive. */
   heard(): void;
 }
@@ -40,6 +42,9 @@ export class BrokerSocket extends Duplex {
   readonly #socket: Socket;
   readonly #limiter: PacketLimiter;
   #reached = false;
+  /** Whether anything may leave, and what waits for it. */
+  #open = false;
+  #waiting: (() => void) | undefined;
   #discarding = false;
   /** Whether the reader still wants bytes. */
   #wanted = true;
@@ -52,6 +57,7 @@ export class BrokerSocket extends Duplex {
     this.#socket = connect(options);
     this.#socket.on(options.address.secure ? "secureConnect" : "connect", () => {
       this.#reached = true;
+      void options.connecting().then(() => this.#letOut());
     });
     this.#socket.on("data", (chunk) => {
       options.heard();
@@ -66,6 +72,11 @@ export class BrokerSocket extends Duplex {
   /** Whether the broker's machine took the connection, TLS included. */
   get reached(): boolean {
     return this.#reached;
+  }
+
+  /** Whether something has been sent. */
+  get hasAsked(): boolean {
+    return this.#open;
   }
 
   /** How long the next payload was that arrives over the bound: to be asked for once for each, in their order. */
@@ -96,12 +107,25 @@ export class BrokerSocket extends Duplex {
   }
 
   override _write(chunk: Uint8Array, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
-    this.#socket.write(chunk, done);
+    this.#send(() => this.#socket.write(chunk, done));
   }
 
   override _writev(chunks: { chunk: Uint8Array }[], done: (error?: Error | null) => void): void {
     // One system call for all packets of a turn: acks come in hundreds.
-    this.#socket.write(Buffer.concat(chunks.map(({ chunk }) => chunk)), done);
+    this.#send(() => this.#socket.write(Buffer.concat(chunks.map(({ chunk }) => chunk)), done));
+  }
+
+  /** One write comes after the other, so there is one that waits at most. */
+  #send(write: () => void): void {
+    if (this.#open) write();
+    else this.#waiting = write;
+  }
+
+  #letOut(): void {
+    if (this.destroyed) return;
+    this.#open = true;
+    this.#waiting?.();
+    this.#waiting = undefined;
   }
 
   override _final(done: (error?: Error | null) => void): void {

@@ -24,8 +24,13 @@ export interface IntakeOptions {
   readonly log: Log;
   /** Gets every message, in the order of arrival. May settle it at once. */
   receive(delivery: Delivery): void;
-  /** The broker has begun a session, in which packet ids start anew: nothing of it comes before the promise is kept. */
-  sessionBegan?(): Promise<void>;
+  /** A connection is about to be made, by which the broker may begin a session: it is not before the promise is kept. */
+  connecting?(): Promise<void>;
+  /**
+   * The broker has begun a session, in which packet ids start anew, or not: told before anything of it comes. Where neither is told before
+   * the next `connecting`, nobody knows.
+   */
+  session?(outcome: "began" | "kept"): void;
   /** The broker has granted the subscriptions: from now on nothing published to them passes us by. Called once. */
   subscribed?(): void;
   /** The broker refuses us for good; the reason says what to check. */
@@ -81,6 +86,10 @@ export class Intake {
 
   start(): void {
     this.#port.open({
+      connecting: () => this.#connecting(),
+      failed: (asked) => {
+        if (!asked) this.#tellOfSession("kept");
+      },
       up: (session) => this.#up(session),
       down: () => this.#down(),
       refused: (reason) => this.#options.refused(reason),
@@ -120,16 +129,19 @@ export class Intake {
       this.#subscribed = false;
     }
     this.#hadSession = true;
-    if (!present) void this.#beginSession();
+    this.#tellOfSession(present ? "kept" : "began");
     // At the start of a process the session may hold the subscriptions of an older config.
-    else if (!this.#subscribed) this.#subscribe();
+    if (!this.#subscribed) this.#subscribe();
   }
 
-  async #beginSession(): Promise<void> {
-    const connection = this.#connection;
-    const told = this.#options.sessionBegan?.();
-    if (told !== undefined) await told;
-    if (connection === this.#connection && this.#isUp) this.#subscribe();
+  /** After a stop nobody notes any more what is done, so no connection is made. */
+  #connecting(): Promise<void> {
+    if (this.#stopped) return new Promise(() => {});
+    return this.#options.connecting?.() ?? Promise.resolve();
+  }
+
+  #tellOfSession(outcome: "began" | "kept"): void {
+    if (!this.#stopped) this.#options.session?.(outcome);
   }
 
   #down(): void {

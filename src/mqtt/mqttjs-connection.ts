@@ -18,6 +18,8 @@ export interface ConnectionEnd {
   readonly reason: string;
   /** The broker's machine took the connection. */
   readonly reached: boolean;
+  /** Something was sent to it. */
+  readonly asked: boolean;
   readonly wasUp: boolean;
   /** The broker ended it in order. */
   readonly byBroker: boolean;
@@ -28,6 +30,8 @@ export interface ConnectionEnd {
 }
 
 export interface ConnectionEvents {
+  /** The broker's machine has taken the connection: CONNECT leaves once the promise is kept. */
+  connecting(): Promise<void>;
   up(session: SessionFacts): void;
   packet(packet: InboundPacket): void;
   /** Called once, last. */
@@ -96,6 +100,7 @@ export class MqttJsConnection {
       tls: options.tls,
       protocol: options.protocol,
       payloadBytesMax: limits.payloadBytesMax,
+      connecting: () => events.connecting(),
       heard: () => this.#keepalive?.heard(),
     });
     this.#socket.on("error", (error) => {
@@ -280,6 +285,7 @@ export class MqttJsConnection {
     this.#events.ended({
       reason,
       reached: this.#socket.reached,
+      asked: this.#socket.hasAsked,
       wasUp: this.#isUp,
       byBroker: !this.#broken && !this.#givenUp,
       connackCode: this.#connackCode,

@@ -158,6 +158,7 @@ class MqttJsPort implements MqttPort {
       },
       this.#held,
       {
+        connecting: () => this.#events?.connecting?.() ?? Promise.resolve(),
         up: (session) => this.#up(session),
         packet: (packet) => this.#events?.packet(packet),
         ended: (end) => this.#ended(end),
@@ -191,6 +192,8 @@ class MqttJsPort implements MqttPort {
     if (end.wasUp) {
       if (!this.#over) this.#options.log.warn("lost the connection to the broker", { ...this.#name(), reason: end.reason });
       this.#events?.down(end.reason, end.byBroker);
+    } else {
+      this.#events?.failed?.(end.asked && end.connackCode === undefined);
     }
     if (this.#over) {
       this.#closed();

@@ -25,6 +25,10 @@ export interface SessionFacts {
 }
 
 export interface PacketPortEvents {
+  /** The broker's machine has been reached. What asks for a connection, and may begin a session, leaves once the promise is kept. */
+  connecting?(): Promise<void>;
+  /** An attempt has ended without `up`. `asked`: it had been asked for, and no refusal has come: the broker may have begun a session. */
+  failed?(asked: boolean): void;
   /** A connection stands. Inbound packets of this connection follow. */
   up(session: SessionFacts): void;
   /**

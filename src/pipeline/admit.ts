@@ -45,13 +45,6 @@ export class Admit {
     this.#judge = new JudgeReadings({ fold, ledger, reorder: this.#reorder, metrics, clock, bootSilenceMs });
   }
 
-  /** The broker has begun a session: none of its messages repeats one of before. */
-  session(): void {
-    if (this.#fold.weakDeliveries.size === 0) return;
-    this.#fold.beginSession();
-    this.#options.ledger.push({ kind: "sessionBegan" });
-  }
-
   layout(delivery: Delivery): void {
     this.#decoding(delivery, () => {
       const { names, units } = decodeLayout(delivery.payload);

@@ -2,7 +2,7 @@
 // events in the same order gives the same state, live or after a crash.
 import { strict as assert } from "node:assert";
 import { limits } from "../base/limits.ts";
-import type { CommandEvent, HeldEvent, JournalEvent, KeptEvent, LayoutEvent, ReadingsEvent } from "../journal/events.ts";
+import type { CommandEvent, HeldEvent, JournalEvent, KeptEvent, LayoutEvent, ReadingsEvent, SessionEvent } from "../journal/events.ts";
 import { RecentMap } from "./recent-map.ts";
 import type { EpochSettings } from "./settings.ts";
 import { decodeEpochSettings } from "./settings.ts";
@@ -34,6 +34,8 @@ export class Fold {
   readonly answers = new RecentMap<string, string>(limits.transactionsMax);
   /** QoS 1 messages without identity whose ack the broker may not have seen: packet id and content by key. */
   readonly weakDeliveries = new RecentMap<string, true>(2 * limits.unsettledMessagesMax);
+  /** A connection was being made, and what became of the broker's session by it is not known. */
+  sessionInDoubt = false;
   /** Called before a stream changes: a checkpoint under way writes it down first. */
   onTouch: ((group: StreamGroup, row: number) => void) | undefined;
 
@@ -117,9 +119,10 @@ export class Fold {
     return JSON.stringify({ transaction: event.transaction, ok: true, command, stream });
   }
 
-  /** The broker has begun a session: packet ids of before mean nothing in it. */
-  beginSession(): void {
-    this.weakDeliveries.clear();
+  /** In another session packet ids of before mean nothing. */
+  noteSession({ kind }: SessionEvent): void {
+    this.sessionInDoubt = kind === "sessionAsked";
+    if (kind === "sessionBegan") this.weakDeliveries.clear();
   }
 
   rememberWeakDelivery(packetId: number, contentHash: number): void {
@@ -177,8 +180,10 @@ export class Fold {
         return this.enterEpoch(decodeEpochSettings(event.settings));
       case "layout":
         return this.addLayout(event);
+      case "sessionAsked":
       case "sessionBegan":
-        return this.beginSession();
+      case "sessionKept":
+        return this.noteSession(event);
       case "streamAdded":
         this.addStream(event.group, event.row, event.key);
         return;

@@ -5,6 +5,8 @@ import { HiddenstateError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { Delivery } from "../message/delivery.ts";
 import { Admit } from "./admit.ts";
+import { BrokerSession } from "./broker-session.ts";
+import type { SessionOutcome } from "./broker-session.ts";
 import { Commands } from "./commands.ts";
 import type { Answer, CommandRequest } from "./commands.ts";
 import { Checkpointer } from "./checkpointer.ts";
@@ -16,24 +18,7 @@ import type { PipelineOptions } from "./pipeline-options.ts";
 import { Refusals } from "./refusals.ts";
 import { encodeEpochSettings } from "./settings.ts";
 import type { EpochSettings } from "./settings.ts";
-
-/** Settings that come into force in their turn. */
-interface Announced {
-  readonly settings: EpochSettings;
-  readonly begun: () => void;
-  readonly refused: (thrown: unknown) => void;
-}
-
-/** The broker has begun a session. */
-interface SessionBegan {
-  readonly began: () => void;
-}
-
-interface Asked {
-  readonly request: CommandRequest;
-  readonly answered: (answer: Answer) => void;
-  readonly refused: (thrown: unknown) => void;
-}
+import type { Announced, Item } from "./queue-item.ts";
 
 function gone(): HiddenstateError {
   return new HiddenstateError("unavailable", "cannot carry out the command: the runtime has failed and is about to end");
@@ -47,7 +32,8 @@ export class Pipeline {
   readonly #refusals: Refusals;
   readonly #commands: Commands;
   readonly #mqttCommands: MqttCommands;
-  #queue: (Delivery | Asked | Announced | SessionBegan)[] = [];
+  readonly #session: BrokerSession;
+  #queue: Item[] = [];
   #taken = 0;
   #scheduled = false;
   #running = false;
@@ -75,6 +61,7 @@ export class Pipeline {
     this.#checkpointer = new Checkpointer({ ...options, ledger, commit: this.#commit, position: options.checkpointPosition });
     this.#refusals = new Refusals(node, this.#ledger, metrics, clock);
     this.#admit = new Admit({ ...options, ledger, refusals: this.#refusals });
+    this.#session = new BrokerSession({ ...options, ledger });
     this.#commands = new Commands(fold, this.#ledger);
     this.#mqttCommands = new MqttCommands(node, this.#commands, this.#ledger, this.#refusals);
     this.#writtenMark = outbox.mark;
@@ -119,12 +106,18 @@ export class Pipeline {
     });
   }
 
-  /** The broker has begun a session; resolves once that is durable in every mode: its messages may come. */
-  sessionBegan(): Promise<void> {
-    return new Promise((began) => {
-      this.#queue.push({ began });
+  /** A connection to the broker is about to be made; resolves once it may: what must be known of it after a crash is durable in every mode. */
+  connecting(): Promise<void> {
+    return new Promise((noted) => {
+      this.#queue.push({ noted });
       this.#wake();
     });
+  }
+
+  /** The attempt at a connection has come to this: with another session messages may come that repeat none of before. */
+  sessionAnswered(session: SessionOutcome): void {
+    this.#queue.push({ session });
+    this.#wake();
   }
 
   /** Resolves when everything received so far is settled. With a full outbox that can take as long as the sink's broker is away. */
@@ -220,15 +213,19 @@ export class Pipeline {
   }
 
   /** Handles one delivery, command or change of settings; returns how many readings it brought. */
-  async #take(item: Delivery | Asked | Announced | SessionBegan): Promise<number> {
+  async #take(item: Item): Promise<number> {
     if ("settings" in item) {
       await this.#enterEpoch(item);
       return 1;
     }
-    if ("began" in item) {
-      this.#admit.session();
+    if ("noted" in item) {
       // What it fails of is told by the commit itself.
-      this.#commit.synced().then(item.began, () => {});
+      if (this.#session.asked()) this.#commit.synced().then(item.noted, () => {});
+      else item.noted();
+      return 1;
+    }
+    if ("session" in item) {
+      this.#session.answered(item.session);
       return 1;
     }
     if ("request" in item) {

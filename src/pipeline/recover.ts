@@ -76,7 +76,9 @@ class Replay {
         this.#mark = event.mark;
         return;
       case "streamAdded":
+      case "sessionAsked":
       case "sessionBegan":
+      case "sessionKept":
       case "layout":
         return this.#fold.apply(event);
       default:

@@ -1,7 +1,7 @@
 // The durable state at one position, for a checkpoint: written in short slices while readings go on. A stream that is about to change
 // is written down first, so the snapshot is of its position exactly, however long it takes.
 //
-// Chunks: one `head` (settings, rows of each group, layouts, answers, weak deliveries), `rows`, and one `outbox` at the end.
+// Chunks: one `head` (settings, rows of each group, layouts, answers, weak deliveries, whether the session is in doubt), `rows`, and one `outbox` at the end.
 import type { Clock } from "../base/clock.ts";
 import { sleep } from "../base/clock.ts";
 import { ByteReader, ByteWriter } from "../base/bytes.ts";
@@ -40,6 +40,7 @@ function encodeHead(fold: Fold): Uint8Array {
   }
   head.varint(fold.weakDeliveries.size);
   for (const [delivery] of fold.weakDeliveries.entries()) head.text(delivery);
+  head.u8(fold.sessionInDoubt ? 1 : 0);
   return head.written;
 }
 
@@ -54,6 +55,8 @@ async function decodeHead(from: ByteReader, fold: Fold): Promise<number[]> {
   }
   for (let left = from.varint(); left > 0; left--) fold.answers.set(from.text(), from.text());
   for (let left = from.varint(); left > 0; left--) fold.weakDeliveries.set(from.text(), true);
+  // A head of before that was noted ends here.
+  fold.sessionInDoubt = from.remaining > 0 && from.u8() === 1;
   return rowCounts;
 }
 

@@ -117,7 +117,8 @@ export class Assembly {
       metrics,
       log,
       receive: (delivery) => this.pipeline.receive(onDelivery(delivery)),
-      sessionBegan: () => this.pipeline.sessionBegan(),
+      connecting: () => this.pipeline.connecting(),
+      session: (outcome) => this.pipeline.sessionAnswered(outcome),
       subscribed: () => {
         log.info("taking readings", { groups: config.groups.map(({ name }) => name) });
         this.#connect();
@@ -154,9 +155,9 @@ export class Assembly {
 
   /** Opens the state directory and recovers what is in it. Changes nothing there; throws what `StateDirectory.recover` throws. */
   static recover({ config, groups, around, bounds = {} }: AssemblyOptions): Promise<Opened> {
-    const { disk, clock, metrics } = around;
+    const { disk, clock, random, metrics } = around;
     const models = groups.map(({ model }) => model);
-    const options = { ...bounds, disk, directory: config.state, clock, metrics };
+    const options = { ...bounds, disk, directory: config.state, clock, random, metrics };
     return StateDirectory.recover(options, models, config.durability.onDamage);
   }
 

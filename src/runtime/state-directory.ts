@@ -5,6 +5,7 @@ import type { Disk } from "../base/disk.ts";
 import { diskError, HiddenstateError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { Metrics } from "../base/metrics.ts";
+import type { Random } from "../base/random.ts";
 import type { Engine } from "../engine/engine.ts";
 import { kernelOfVersion } from "../engine/native-engine.ts";
 import { openEngine } from "../engine/open-engine.ts";
@@ -34,6 +35,7 @@ export interface StateDirectoryOptions extends StateBounds {
   readonly disk: Disk;
   readonly directory: string;
   readonly clock: Clock;
+  readonly random: Random;
   readonly metrics: Metrics;
 }
 
@@ -83,6 +85,7 @@ export class StateDirectory {
       directory: `${options.directory}/journal`,
       segmentBytes: options.segmentBytes ?? limits.segmentBytes,
       blockBytesMax: options.blockBytesMax ?? limits.blockBytesMax,
+      random: options.random,
     });
     return new StateDirectory(options, journal);
   }

@@ -34,7 +34,7 @@ export async function openControl(directory: string): Promise<ControlAccess> {
 }
 
 async function openStopped(directory: string): Promise<ControlAccess> {
-  const [disk, clock, metrics] = [systemDisk, systemClock, new Metrics()];
+  const [disk, clock, random, metrics] = [systemDisk, systemClock, createSystemRandom(), new Metrics()];
   const nothing = new HiddenstateError(
     "foreign_state",
     `cannot open ${directory}: there is no hiddenstate journal in it; check --state`,
@@ -44,7 +44,7 @@ async function openStopped(directory: string): Promise<ControlAccess> {
     throw new HiddenstateError("unavailable", "cannot answer: another command is working on this state directory; ask again");
   });
   try {
-    const { state, recovered } = await StateDirectory.recover({ disk, directory, clock, metrics }, [], "stop");
+    const { state, recovered } = await StateDirectory.recover({ disk, directory, clock, random, metrics }, [], "stop");
     if (recovered.position === 0) throw nothing;
     const outbox = await state.begin();
     const { node } = state.fold.settings;
@@ -67,7 +67,7 @@ async function openStopped(directory: string): Promise<ControlAccess> {
     const { promise: failed, reject: fail } = rejectable();
     const routes = new Routes(node, [], { commands: false, streamsMax: 1 });
     const pipeline = new Pipeline({ ...options, routes, streamsMax: fold.streamCount, streamExpiryMs: Infinity, onFatal: fail });
-    const control = new Control(fold, pipeline, createSystemRandom());
+    const control = new Control(fold, pipeline, random);
     return {
       request: (method, params) => Promise.race([control.handle(method, params), failed]),
       close: async () => {

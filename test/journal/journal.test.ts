@@ -10,6 +10,7 @@ import { BlockBuffer, SEGMENT_HEADER_BYTES } from "../../src/journal/segment.ts"
 import { MemoryDisk } from "../support/memory-disk.ts";
 
 const directory = "/state/journal";
+const random = createRandom(3);
 const sizes = { segmentBytes: 16 * 1024, blockBytesMax: 4 * 1024 };
 
 function notice(text: string): JournalEvent {
@@ -30,7 +31,7 @@ interface Opened {
 }
 
 async function reopen(disk: MemoryDisk, from = 0): Promise<Opened> {
-  const journal = await Journal.open({ disk, directory, ...sizes });
+  const journal = await Journal.open({ disk, directory, random, ...sizes });
   const texts: string[] = [];
   const { damaged } = await journal.replay(from, (event) => {
     if (event.kind === "notice") texts.push(event.topic);
@@ -214,6 +215,46 @@ t.test("old bytes behind a torn block are never taken for events", async (t) => 
   t.strictSame((await reopen(disk)).texts, ["a", "b2"]);
 });
 
+t.test("a segment file that can be neither finished nor removed is the next to be made, and is no damage", async (t) => {
+  const disk = new MemoryDisk();
+  let removes = true;
+  disk.intercept = (call, path) => {
+    if (call === "write" && !path.endsWith("1")) throw Object.assign(new Error("full"), { code: "ENOSPC" });
+    if (call === "remove" && !removes) throw Object.assign(new Error("bad"), { code: "EIO" });
+  };
+  const journal = await begun(disk);
+  await append(journal, ["a"]);
+  await journal.close();
+  removes = false;
+  const { journal: again } = await reopen(disk);
+  await t.rejects(again.makeWritable(), { code: "disk_full" });
+  disk.intercept = () => {};
+  await again.makeWritable();
+  await append(again, ["b"]);
+  const last = await reopen(disk);
+  t.strictSame(last.texts, ["a", "b"]);
+  t.notOk(last.damaged);
+});
+
+t.test("what was lost behind a block does not come back behind another one that says the same", async (t) => {
+  const disk = new MemoryDisk();
+  const journal = await begun(disk);
+  const block = new BlockBuffer();
+  block.add(notice("b"));
+  await append(journal, ["a"]);
+  await journal.append(block);
+  const lost = new BlockBuffer();
+  lost.add(notice("c"));
+  await journal.append(lost);
+  // A power cut takes the first of the two that were not synced. A checkpoint of position 1 proves what is before them.
+  const segment = disk.bytes(`${directory}/segment-000001`);
+  segment.fill(0, SEGMENT_HEADER_BYTES + block.bytes, SEGMENT_HEADER_BYTES + 2 * block.bytes);
+  const { journal: again } = await reopen(disk, 1);
+  await again.makeWritable();
+  await append(again, ["b"]);
+  t.strictSame((await reopen(disk)).texts, ["a", "b"]);
+});
+
 t.test("a broken block before one that was written after it was synced is damage, also in the last segment", async (t) => {
   const disk = new MemoryDisk();
   const journal = await begun(disk);
@@ -394,6 +435,41 @@ t.test(
   },
 );
 
+t.test("a spare file whose zeros never reached the disk is made whole before it is used", async (t) => {
+  const disk = new MemoryDisk();
+  let isBroken = true;
+  disk.intercept = (call, path) => {
+    if (isBroken && call === "datasync" && path.endsWith("2")) throw Object.assign(new Error("EIO"), { code: "EIO" });
+    // The process dies before it can remove the file.
+    if (isBroken && call === "remove") throw new Error("killed");
+  };
+  await append(await begun(disk), ["a"]);
+  await new Promise(setImmediate);
+  isBroken = false;
+  const { journal: again } = await reopen(disk);
+  await again.makeWritable();
+  await append(again, ["b"]);
+  disk.powerCut(createRandom(1));
+  const last = await reopen(disk);
+  t.strictSame(last.texts, ["a", "b"]);
+  t.notOk(last.damaged, "nobody has cut it short");
+});
+
+t.test("a journal of another format is refused, and nothing is called damaged", async (t) => {
+  const disk = new MemoryDisk();
+  await append(await begun(disk), ["a"]);
+  const segment = disk.bytes(`${directory}/segment-000001`);
+  for (const offset of [0, SEGMENT_HEADER_BYTES / 2]) {
+    const view = new DataView(segment.buffer, segment.byteOffset + offset);
+    view.setUint32(4, 1, true);
+    view.setUint32(24, crc32c(segment, 0, offset, offset + 24), true);
+  }
+  await t.rejects(reopen(disk), {
+    code: "foreign_state",
+    message: "cannot read the journal: it has format 1, this version reads 2; give it another state directory",
+  });
+});
+
 t.test("starts that follow each other quickly take no more room than one", async (t) => {
   const disk = new MemoryDisk();
   await append(await begun(disk), ["a"]);
@@ -507,7 +583,7 @@ t.test("events come back from their bytes as they went in", async (t) => {
   await fc.assert(
     fc.asyncProperty(fc.array(event, { minLength: 1, maxLength: 8 }), async (events) => {
       const disk = new MemoryDisk();
-      const options = { disk, directory, segmentBytes: 128 * 1024, blockBytesMax: 64 * 1024 };
+      const options = { disk, directory, random, segmentBytes: 128 * 1024, blockBytesMax: 64 * 1024 };
       const journal = await Journal.open(options);
       await journal.makeWritable();
       const block = new BlockBuffer();

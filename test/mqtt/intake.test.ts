@@ -186,53 +186,71 @@ t.test("a hold from above and a full window add up, and after a stop nothing is 
   t.equal(port.closed, true);
 });
 
-t.test(
-  "a session goes on over cuts and restarts; a new one is told of, and subscribed only when whoever is told is ready",
-  async (t) => {
-    let ready = (): void => {};
-    let began = 0;
-    const sessionBegan = (): Promise<void> => {
-      began++;
-      return new Promise((resolve) => {
-        ready = resolve;
-      });
-    };
-    const { port, metrics, logged } = startFake({ sessionBegan });
-    port.up({ present: false });
-    await sleep(0);
-    t.equal(began, 1);
-    t.equal(port.subscribed.length, 0, "nothing of the session may come yet");
-    ready();
-    await sleep(0);
-    t.equal(port.subscribed.length, 1);
-    port.subscribing?.resolve();
-    await sleep(0);
-    port.events.down("cut", false);
-    port.up({ present: true });
-    t.equal(port.subscribed.length, 1, "the session has the subscription");
-    port.events.down("cut", false);
-    port.up({ present: false });
-    port.events.down("cut", false);
-    ready();
-    await sleep(0);
-    t.equal(port.subscribed.length, 1, "that connection is gone");
-    port.up({ present: false });
-    ready();
-    await sleep(0);
-    t.equal(began, 3);
-    t.same(port.subscribed, [[SUBSCRIPTION], [SUBSCRIPTION]]);
-    t.equal(metrics.snapshot()["session_lost"], 2);
-    t.equal(logged[0], "warn: the broker has lost our session: messages sent while we were away may be missing");
+t.test("a session goes on over cuts and restarts; whether it did is told before anything of it comes", async (t) => {
+  const told: string[] = [];
+  const { port, metrics, logged } = startFake({
+    session: (outcome) => told.push(outcome),
+    receive: (delivery) => told.push(text(delivery.payload)),
+  });
+  port.up({ present: false });
+  port.packet(1, { payload: bytes("early") });
+  t.same(told, ["began", "early"]);
+  t.equal(port.subscribed.length, 1);
+  port.subscribing?.resolve();
+  await sleep(0);
+  port.events.down("cut", false);
+  port.events.failed?.(true);
+  t.same(told, ["began", "early"], "what came of that is not known");
+  port.events.failed?.(false);
+  port.up({ present: true });
+  t.same(told, ["began", "early", "kept", "kept"]);
+  t.equal(port.subscribed.length, 1, "the session has the subscription");
+  port.events.down("cut", false);
+  port.up({ present: false });
+  port.events.down("cut", false);
+  port.up({ present: false });
+  t.same(told.slice(4), ["began", "began"]);
+  t.same(port.subscribed, [[SUBSCRIPTION], [SUBSCRIPTION], [SUBSCRIPTION]]);
+  t.equal(metrics.snapshot()["session_lost"], 2);
+  t.equal(logged[0], "warn: the broker has lost our session: messages sent while we were away may be missing");
 
-    const restarted = startFake({ hadSession: true });
-    restarted.port.up({ present: false });
-    t.equal(restarted.metrics.snapshot()["session_lost"], 1);
+  const restarted = startFake({ hadSession: true });
+  restarted.port.up({ present: false });
+  t.equal(restarted.metrics.snapshot()["session_lost"], 1);
 
-    const unknown = startFake();
-    unknown.port.up({ present: true });
-    t.equal(unknown.port.subscribed.length, 1, "a session older than our memory, whose subscriptions may be another config's");
-  },
-);
+  const unknown = startFake();
+  unknown.port.up({ present: true });
+  t.equal(unknown.port.subscribed.length, 1, "a session older than our memory, whose subscriptions may be another config's");
+});
+
+t.test("a connection waits until what it may begin is noted, and after a stop none is made", async (t) => {
+  let note = (): void => {};
+  const connecting = (): Promise<void> =>
+    new Promise((resolve) => {
+      note = resolve;
+    });
+  const told: string[] = [];
+  const { port, intake } = startFake({ connecting, session: (outcome) => told.push(outcome) });
+  let mayLeave = false;
+  const wait = async (): Promise<void> => {
+    mayLeave = false;
+    await port.events.connecting!();
+    mayLeave = true;
+  };
+  void wait();
+  await sleep(0);
+  t.equal(mayLeave, false);
+  note();
+  await sleep(0);
+  t.equal(mayLeave, true);
+  intake.stop();
+  void wait();
+  note();
+  await sleep(0);
+  t.equal(mayLeave, false, "nobody notes what becomes of it");
+  port.events.failed!(false);
+  t.same(told, []);
+});
 
 t.test("a subscription that a cut leaves open is made again; one without an answer breaks the connection", async (t) => {
   const { port, clock } = startFake();

@@ -375,6 +375,46 @@ t.test("CONNACK codes: what will be the same tomorrow ends the attempts, what ma
   }
 });
 
+t.test("CONNECT leaves when it may, and what may have come of one without an answer is told", async (t) => {
+  const asked: number[] = [];
+  const broker = await startScriptedBroker((packet, socket, connection) => {
+    if (packet.type !== 1) return;
+    asked.push(connection);
+    // Without a word, with a refusal, and well.
+    if (connection === 2) socket.destroy();
+    else socket.write(connack5([], connection === 3 ? 0x89 : 0));
+  });
+  t.teardown(() => broker.close());
+  const failed: boolean[] = [];
+  const waiting: (() => void)[] = [];
+  const connecting = (): Promise<void> =>
+    new Promise((resolve) => {
+      waiting.push(resolve);
+    });
+  const { port, ups, downs } = openPort({ url: broker.url, clientId: "c", protocol: 5 }, undefined, {
+    connecting,
+    failed: (maybe) => failed.push(maybe),
+  });
+  await until("the broker is reached", () => waiting.length === 1);
+  await sleep(20);
+  t.same(asked, [], "nothing has left");
+  port.drop("a test cuts it");
+  await until("another attempt", () => waiting.length === 2);
+  t.same(failed, [false], "it had not been asked for");
+  waiting[0]!();
+  waiting[1]!();
+  await until("a third", () => waiting.length === 3);
+  t.same(failed, [false, true]);
+  waiting[2]!();
+  await until("a fourth", () => waiting.length === 4);
+  t.same(failed, [false, true, false], "a refusal begins no session");
+  waiting[3]!();
+  await until("up", () => ups.length === 1);
+  t.same([asked, downs], [[2, 3, 4], []]);
+  await port.close();
+  t.equal(failed.length, 3);
+});
+
 t.test("credentials that have been good before are tried again", async (t) => {
   const broker = await startScriptedBroker((packet, socket, connection) => {
     if (packet.type !== 1) return;

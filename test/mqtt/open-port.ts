@@ -4,7 +4,7 @@ import type { Log } from "../../src/base/log.ts";
 import { createRandom } from "../../src/base/random.ts";
 import { createMqttPort } from "../../src/mqtt/mqttjs-port.ts";
 import type { MqttPort, MqttPortOptions } from "../../src/mqtt/mqttjs-port.ts";
-import type { InboundPacket, OutboundMessage, PacketPort, SessionFacts } from "../../src/mqtt/packet-port.ts";
+import type { InboundPacket, OutboundMessage, PacketPort, PacketPortEvents, SessionFacts } from "../../src/mqtt/packet-port.ts";
 
 export interface OpenPort {
   readonly port: MqttPort;
@@ -35,7 +35,11 @@ export function makePort(options: PortOptions, logged: string[] = []): MqttPort 
   });
 }
 
-export function openPort(options: PortOptions, onPacket: (packet: InboundPacket) => void = () => {}): OpenPort {
+export function openPort(
+  options: PortOptions,
+  onPacket: (packet: InboundPacket) => void = () => {},
+  more: Pick<PacketPortEvents, "connecting" | "failed"> = {},
+): OpenPort {
   const logged: string[] = [];
   const port = makePort(options, logged);
   const open: OpenPort = { port, ups: [], downs: [], refusals: [], packets: [], logged };
@@ -43,6 +47,7 @@ export function openPort(options: PortOptions, onPacket: (packet: InboundPacket)
     up: (session) => open.ups.push(session),
     down: (reason, byBroker) => open.downs.push({ reason, byBroker }),
     refused: (reason) => open.refusals.push(reason),
+    ...more,
     packet: (packet) => {
       open.packets.push(packet);
       onPacket(packet);

@@ -231,7 +231,8 @@ t.test("readings without identity are all taken at QoS 0, and at QoS 1 a repeat 
   await one.start();
   await one.deliver(weak({ packetId: 5, dup: true }));
   t.match(one.counters("readings"), { 'readings_refused{reason="duplicate"}': 1 }, "also after a crash");
-  await one.pipeline.sessionBegan();
+  one.pipeline.sessionAnswered("began");
+  await one.deliver(weak({ qos: 0 }));
   one.crash(2);
   await one.start();
   await one.deliver(weak({ packetId: 5, dup: true }));
@@ -239,6 +240,43 @@ t.test("readings without identity are all taken at QoS 0, and at QoS 1 a repeat 
   await one.deliver(reading("a", 0));
   await one.deliver(weak({ qos: 0 }));
   t.match(one.counters("readings"), { 'readings_refused{reason="identity_missing"}': 1 });
+});
+
+t.test("a session that the broker may have begun just before a crash is taken for another one, and only then", async (t) => {
+  const one = await box();
+  const weak = { topic: "s/a/r", payload: '{"feature0":101320,"feature1":1}', packetId: 5 };
+  const crash = async (seed: number): Promise<void> => {
+    one.crash(seed);
+    await one.start();
+  };
+  const { position } = one.state.journal;
+  await one.pipeline.connecting();
+  one.pipeline.sessionAnswered("began");
+  await one.deliver(weak);
+  t.equal(one.state.journal.position, position + 2, "a stream and its reading: nothing was remembered that could be doubted");
+  await one.pipeline.connecting();
+  one.pipeline.sessionAnswered("kept");
+  await one.deliver({ ...weak, packetId: 6, dup: true });
+  await one.deliver({ ...weak, dup: true });
+  t.match(one.counters(""), { 'readings_refused{reason="duplicate"}': 1, session_in_doubt: undefined }, "the broker kept it");
+
+  await one.pipeline.connecting();
+  await crash(1);
+  await one.pipeline.connecting();
+  one.pipeline.sessionAnswered("kept");
+  await one.deliver({ ...weak, dup: true });
+  t.match(one.counters(""), { readings_accepted: 1, session_in_doubt: 1 }, "nobody knows which session it kept");
+  await crash(2);
+  await one.deliver({ ...weak, dup: true });
+  t.match(one.counters(""), { 'readings_refused{reason="duplicate"}': 1 }, "accepted in the session at hand");
+
+  await one.pipeline.connecting();
+  await one.pipeline.checkpoint();
+  await crash(3);
+  t.equal(one.state.fold.sessionInDoubt, true, "a checkpoint says so too");
+  await one.pipeline.connecting();
+  await one.pipeline.connecting();
+  t.equal(one.counters("")["session_in_doubt"], 1, "with nothing remembered there is nothing to be doubted");
 });
 
 t.test("streams are bounded: past the bound new ones are refused, old ones go on", async (t) => {

@@ -216,7 +216,7 @@ function isCutShort(world: World, files: Files): boolean {
 
 function directoryOn(disk: MemoryDisk): Parameters<typeof StateDirectory.recover>[0] {
   const sizes = { segmentBytes: SEGMENT_BYTES, blockBytesMax: BLOCK_BYTES_MAX, reserveBytes: 80 * 1024 };
-  return { disk, directory: "/state", clock: new FakeClock(), metrics: new Metrics(), ...sizes };
+  return { disk, directory: "/state", clock: new FakeClock(), random: createRandom(1), metrics: new Metrics(), ...sizes };
 }
 
 /** Whether the directory takes a next event, and gives it back after a power cut. */

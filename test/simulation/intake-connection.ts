@@ -13,13 +13,30 @@ export class IntakeConnection extends SimConnection implements PacketPort {
   #isHeld = false;
   #kept: InboundPacket[] = [];
 
-  protected connected(): void {
+  protected connecting(): Promise<void> {
+    this.broker.events.connecting();
+    return this.events!.connecting!();
+  }
+
+  protected failed(asked: boolean): void {
+    if (!asked) this.broker.events.answered(true);
+    this.events!.failed!(asked);
+  }
+
+  protected accept(): boolean {
     const { broker } = this;
     if (broker.plan.faults.has("sessionLoss") && !broker.calm && broker.random.next() < 0.2) broker.loseSession();
     const present = broker.hasSession;
     broker.hasSession = true;
+    return present;
+  }
+
+  protected answered(present: boolean): void {
+    this.broker.events.answered(present);
+  }
+
+  protected connected(): void {
     this.#sent = 0;
-    this.events!.up({ present, protocol: 5, receiveMax: broker.plan.brokerReceiveMax });
     this.pump();
   }
 

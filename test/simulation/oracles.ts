@@ -9,6 +9,7 @@ import type { Fold, StreamRef } from "../../src/pipeline/fold.ts";
 import type { Recovered } from "../../src/pipeline/recover.ts";
 import type { GroupPlan, Plan } from "./fault-plan.ts";
 import { owedKey, Reference } from "./reference.ts";
+import type { SessionMoment } from "./reference-session.ts";
 import type { ReferenceStream } from "./reference-stream.ts";
 import { NODE } from "./sim-process.ts";
 
@@ -109,7 +110,9 @@ export class Oracles {
       if (ref === undefined || stream === undefined) return ref === undefined && stream === undefined;
       return differenceOf(ref, stream) === undefined;
     };
-    const last = reference.find(matches, (transaction) => fold.answers.get(transaction) !== undefined);
+    const isSession = ({ inDoubt, isEmpty }: SessionMoment): boolean =>
+      fold.sessionInDoubt === inDoubt && (fold.weakDeliveries.size === 0) === isEmpty;
+    const last = reference.find(matches, (transaction) => fold.answers.get(transaction) !== undefined, isSession);
     if (last === undefined) return this.#fail(`the recovered state is no beginning of what should be: ${this.#describe(fold)}`);
     if (last < reference.told && this.#keepsAllTold()) {
       return this.#fail(`recovered up to operation ${last}, but the world has been told of ${reference.told}`);
@@ -198,6 +201,8 @@ export class Oracles {
 
   /** What should have been answered over MQTT, of these transactions, and was not. */
   unanswered(transactions: readonly string[]): string | undefined {
+    // The answer to a repetition may be lost, though not the command.
+    if (this.#rotten) return undefined;
     return transactions.find((transaction) => this.reference.transactions.has(transaction) && !this.#responses.has(transaction));
   }
 

@@ -3,6 +3,8 @@
 // that it is long enough.
 import type { Delivery } from "../../src/message/delivery.ts";
 import type { GroupPlan } from "./fault-plan.ts";
+import { ReferenceSession } from "./reference-session.ts";
+import type { SessionMoment } from "./reference-session.ts";
 import { ReferenceStream } from "./reference-stream.ts";
 import type { ArrivedReading, Stepped } from "./reference-stream.ts";
 import type { SimCommand, SimMessage, SimReadings } from "./sim-message.ts";
@@ -38,9 +40,9 @@ export class Reference {
   #isChanged = false;
   readonly streams = new Map<string, ReferenceStream>();
   readonly #moments = new Map<string, Moment[]>();
-  /** Of commands that had an effect, and of messages without identity that were accepted. */
+  /** Of commands that had an effect. */
   readonly transactions = new Map<string, number>();
-  readonly #weak = new Map<number, number>();
+  readonly #session = new ReferenceSession();
   readonly owed = new Map<string, Owed>();
   readonly #places = new Map<string, number>();
   /** Every operation up to it may be relied upon: something has been told of it. */
@@ -77,6 +79,17 @@ export class Reference {
     return this.#operations++;
   }
 
+  /** The intake asks for a connection. */
+  connecting(): void {
+    if (this.#session.inDoubt) this.#session.forget(this.#operations++);
+    if (!this.#session.isEmpty) this.#session.doubt(this.#operations++);
+  }
+
+  answered(present: boolean): void {
+    if (!present && !this.#session.isEmpty) this.#session.forget(this.#operations++);
+    if (present && this.#session.inDoubt) this.#session.believe(this.#operations++);
+  }
+
   command(command: SimCommand): number {
     this.#command(command);
     return this.#operations++;
@@ -98,20 +111,21 @@ export class Reference {
     const { readings, stream: key, identity } = message;
     const isNew = !this.streams.has(key);
     if (isNew && this.streams.size >= this.#streamsMax) return this.#refuse("cardinality", readings.length);
-    if (identity === undefined && this.#weak.has(id)) return this.#refuse("duplicate", readings.length);
+    if (identity === undefined && this.#session.has(id)) return this.#refuse("duplicate", readings.length);
     const { receivedAt, clockSynced } = delivery;
+    const weakId = identity === undefined && delivery.qos === 1 ? id : undefined;
     const deviceTime = readings.every(({ time }) => time >= YEAR_2020_MS && time <= receivedAt + DAY_MS);
     const known = this.streams.get(key);
     if (known !== undefined) this.#releaseDue(key, known);
     for (const reading of readings) {
       const time = deviceTime ? Math.round(reading.time) : receivedAt;
       const { boot, nonce } = identity ?? { boot: 0, nonce: 0 };
-      this.#reading(id, message, { boot, nonce, reading, time, deviceTime, clockSynced, receivedAt }, nowMs);
+      this.#reading(weakId, message, { boot, nonce, reading, time, deviceTime, clockSynced, receivedAt }, nowMs);
     }
     this.#endEvent(key);
   }
 
-  #reading(id: number, message: SimReadings, arrived: ArrivedReading, nowMs: number): void {
+  #reading(weakId: number | undefined, message: SimReadings, arrived: ArrivedReading, nowMs: number): void {
     const { stream: key, group, identity } = message;
     const plan = this.#groups[group]!;
     const known = this.streams.get(key);
@@ -131,7 +145,7 @@ export class Reference {
       this.#endEvent(key);
     } else {
       if (stream.steps > 0 && identity !== undefined && arrived.boot !== stream.boot) this.#releaseAll(key, stream);
-      if (identity === undefined) this.#weak.set(id, this.#operations);
+      if (weakId !== undefined) this.#session.add(weakId, this.#operations);
       this.#accept(key, stream, arrived, identity !== undefined);
     }
     this.#releaseDue(key, stream);
@@ -211,11 +225,13 @@ export class Reference {
 
   /**
    * The last operation of the beginning of the log that `matches` says was recovered: the latest there is; undefined where it is none.
-   * `matches`: whether a stream was recovered as it was then; `isDone`: whether a command was, which need not show.
+   * `matches`: whether a stream was recovered as it was then; `isDone`: whether a command was, which need not show; `isSession`: whether
+   * the packet ids were.
    */
   find(
     matches: (key: string, stream: ReferenceStream | undefined) => boolean,
     isDone: (transaction: string) => boolean,
+    isSession: (moment: SessionMoment) => boolean,
   ): number | undefined {
     const known = new Map<Moment, boolean>();
     const absent = new Map<string, boolean>();
@@ -237,7 +253,7 @@ export class Reference {
       const commands = Array.from(this.transactions).every(
         ([transaction, operation]) => operation <= last === isDone(transaction),
       );
-      if (all && commands) return last;
+      if (all && commands && isSession(this.#session.at(last))) return last;
     }
     return undefined;
   }
@@ -265,7 +281,7 @@ export class Reference {
       this.streams.set(key, stream);
     }
     for (const [transaction, operation] of this.transactions) if (operation > last) this.transactions.delete(transaction);
-    for (const [id, operation] of this.#weak) if (operation > last) this.#weak.delete(id);
+    this.#session.rollBack(last);
     this.#places.clear();
     for (const [key, owed] of this.owed) {
       if (owed.operation > last) this.owed.delete(key);

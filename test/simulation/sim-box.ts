@@ -54,6 +54,13 @@ export class SimBox {
     this.#disk.onCheckpoint = () => this.#onCheckpoint();
     this.broker = new SimBroker(this.time, plan, random.fork(), trace, {
       violation: fail,
+      // A process that stops notes nothing any more.
+      connecting: () => {
+        if (!this.#isStopping) this.oracles.reference.connecting();
+      },
+      answered: (present) => {
+        if (!this.#isStopping) this.oracles.reference.answered(present);
+      },
       lost: ({ id }) => this.#asked.delete(id),
     });
   }

@@ -17,6 +17,10 @@ export interface InFlight {
 export interface BrokerEvents {
   /** A client has broken a rule. */
   violation(what: string): void;
+  /** The intake is about to ask for a connection. */
+  connecting(): void;
+  /** The intake gets an answer: whether there was a session. Also where it has not asked. */
+  answered(present: boolean): void;
   /** It will never deliver a message that a device gave it. */
   lost(message: SimMessage): void;
 }

@@ -21,7 +21,10 @@ export abstract class SimConnection {
   #toClientMs = 0;
   #toBrokerMs = 0;
   #isClosed = false;
+  #isAbandoned = false;
   #retry: Timer | undefined;
+  /** The attempt at a connection under way, and whether what asks for it has left. */
+  #attempt: { asked: boolean } | undefined;
 
   /** Of the client, among all that the broker has seen. */
   protected readonly number: number;
@@ -44,24 +47,56 @@ export abstract class SimConnection {
   #connectLater(delayMs: number): void {
     this.#retry = this.broker.time.schedule(delayMs, () => {
       if (this.life.isOver || this.#isClosed) return;
-      this.epoch = ++this.#lastEpoch;
-      this.broker.trace.note(this.broker.time.nowMs, `${this.name} up`, this.epoch);
-      this.connected();
+      void this.#connect();
+    });
+  }
+
+  /** Reaches the broker, asks for a connection, and gets an answer, unless one of many things comes between. */
+  async #connect(): Promise<void> {
+    const { broker } = this;
+    const attempt = { asked: false };
+    this.#attempt = attempt;
+    await this.connecting();
+    if (this.#attempt !== attempt || this.life.isOver || this.#isClosed) return;
+    attempt.asked = true;
+    const arrivesMs = broker.latencyMs();
+    broker.time.schedule(arrivesMs, () => {
+      if (this.#isAbandoned) return;
+      const present = this.accept();
+      broker.time.schedule(broker.latencyMs(), () => {
+        if (this.#attempt !== attempt || this.life.isOver || this.#isClosed) return;
+        this.#attempt = undefined;
+        this.epoch = ++this.#lastEpoch;
+        broker.trace.note(broker.time.nowMs, `${this.name} up`, this.epoch);
+        this.answered(present);
+        this.events!.up({ present, protocol: 5, receiveMax: broker.plan.brokerReceiveMax });
+        this.connected();
+      });
     });
   }
 
   /** Another process has taken this one's place. */
   abandon(): void {
     this.#isClosed = true;
+    this.#isAbandoned = true;
     this.epoch = 0;
   }
 
   cut(reason: string): void {
-    if (this.epoch === 0 || this.life.isOver) return;
+    if (this.life.isOver) return;
+    if (this.#attempt !== undefined) return this.#giveUp(this.#attempt);
+    if (this.epoch === 0) return;
     this.broker.trace.note(this.broker.time.nowMs, `${this.name} cut`, this.epoch);
     this.epoch = 0;
     this.broken();
     this.events!.down(reason, false);
+    if (!this.#isClosed) this.#connectLater(this.broker.reconnectMs());
+  }
+
+  #giveUp({ asked }: { readonly asked: boolean }): void {
+    this.broker.trace.note(this.broker.time.nowMs, `${this.name} not up`, asked ? 1 : 0);
+    this.#attempt = undefined;
+    this.failed(asked);
     if (!this.#isClosed) this.#connectLater(this.broker.reconnectMs());
   }
 
@@ -96,6 +131,13 @@ export abstract class SimConnection {
   }
 
   protected abstract readonly name: string;
+  /** Resolves when what asks for a connection may leave. */
+  protected abstract connecting(): Promise<void>;
+  /** An attempt has come to nothing. */
+  protected abstract failed(asked: boolean): void;
+  /** The broker takes the connection; returns whether it has a session. */
+  protected abstract accept(): boolean;
+  protected abstract answered(present: boolean): void;
   protected abstract connected(): void;
   protected abstract broken(): void;
 }

@@ -14,9 +14,19 @@ export class SinkConnection extends SimConnection implements PacketPort {
     this.#sent = sent;
   }
 
-  protected connected(): void {
-    this.events!.up({ present: false, protocol: 5, receiveMax: this.broker.plan.brokerReceiveMax });
+  protected connecting(): Promise<void> {
+    return Promise.resolve();
   }
+
+  protected failed(): void {}
+
+  protected accept(): boolean {
+    return false;
+  }
+
+  protected answered(): void {}
+
+  protected connected(): void {}
 
   protected broken(): void {
     const waiting = [...this.#waiting];

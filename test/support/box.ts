@@ -47,6 +47,7 @@ export class Box {
   readonly clock = new FakeClock();
   /** Of the next start. */
   options: BoxOptions;
+  readonly #random = createRandom(1);
   #life: Life | undefined;
   metrics = new Metrics();
   state!: StateDirectory;
@@ -89,6 +90,7 @@ export class Box {
         disk,
         directory: config.state,
         clock,
+        random: this.#random,
         metrics,
         segmentBytes: this.options.segmentBytes ?? 64 * 1024,
         blockBytesMax: this.options.blockBytesMax ?? 32 * 1024,
@@ -128,7 +130,7 @@ export class Box {
         this.fatal = thrown;
       },
     });
-    this.control = new Control(state.fold, this.pipeline, createRandom(1));
+    this.control = new Control(state.fold, this.pipeline, this.#random);
     return this;
   }
 
