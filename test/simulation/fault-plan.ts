@@ -33,6 +33,7 @@ export const faultClasses = [
   "clockJumps",
   "configChanges",
   "spoiledCheckpoints",
+  "refusals",
 ] as const;
 export type FaultClass = (typeof faultClasses)[number];
 
@@ -120,7 +121,7 @@ export function planOf(seed: number, without: ReadonlySet<FaultClass> = new Set(
     segmentBytes: 4096 + blockBytesMax * (1 + (random.uint32() % 3)),
     blockBytesMax,
     reserveBytes: 16_384,
-    outboxBytesMax: smallOutbox ? 1500 : 64 * 1024,
+    outboxBytesMax: smallOutbox ? 1500 : 1024 * 1024,
     unsettledMessagesMax: Math.round(around(random, 1, 6)),
     publishWindowMax: Math.round(around(random, 0, 6)),
     streamsMax: random.next() < 0.1 ? 2 : 100,

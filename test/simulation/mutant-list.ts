@@ -290,6 +290,30 @@ const edges: readonly Mutant[] = [
   ),
   mutant("does not repeat what a cut has swallowed", "mqtt/sink.js", "this.#next = this.#head;\n        if", "if"),
   mutant(
+    "never gives up what the broker refuses with a reason",
+    "mqtt/sink.js",
+    "if (error !== undefined && !(error instanceof PublishRefused))",
+    "if (error !== undefined)",
+  ),
+  mutant(
+    "gives up what a broken connection left unanswered",
+    "mqtt/sink.js",
+    "if (error !== undefined && !(error instanceof PublishRefused))",
+    "if (false)",
+  ),
+  mutant(
+    "never gives up a message that ends every connection",
+    "mqtt/sink.js",
+    "const FRUITLESS_BEFORE_REFUSAL = 4;",
+    "const FRUITLESS_BEFORE_REFUSAL = Infinity;",
+  ),
+  mutant(
+    "gives up the first message for one behind it",
+    "mqtt/sink.js",
+    "this.#fruitless >= FRUITLESS_BEFORE_PROBE ? 1 : Math",
+    "Math",
+  ),
+  mutant(
     "never takes messages again after holding back",
     "mqtt/intake.js",
     "else if (fill <= RESUME_BELOW)",

@@ -207,7 +207,7 @@ export class Oracles {
   }
 
   /** In a moment of rest: every stream is as it should be, and the counters of this life add up. */
-  atRest(fold: Fold, metrics: Metrics): void {
+  atRest(fold: Fold, metrics: Metrics, refusedPublishes: number): void {
     for (const [key, stream] of this.reference.streams) {
       const ref = fold.find(key);
       const difference = ref === undefined ? "it is absent" : differenceOf(ref, stream);
@@ -220,6 +220,7 @@ export class Oracles {
       if (is !== should) this.#fail(`${name} is ${is}, not ${should}`);
     };
     expect("readings_accepted", this.reference.accepted);
+    expect('publish_refused{reason="quota_exceeded"}', refusedPublishes);
     let refused = 0;
     for (const [name, value] of Object.entries(counters)) if (name.startsWith("readings_refused{")) refused += value;
     for (const [reason, count] of this.reference.refused) expect(`readings_refused{reason="${reason}"}`, count);

@@ -1,10 +1,12 @@
 // The broker of a box as the two connections see it: a session with a queue, a window of unacked messages and their redelivery, and
 // whatever a broker or a network may do to them. It checks what an MQTT client must keep to.
+import { crc32c } from "../../src/base/crc32c.ts";
 import type { Random } from "../../src/base/random.ts";
 import type { OutboundMessage, PacketPort } from "../../src/mqtt/packet-port.ts";
 import type { Plan } from "./fault-plan.ts";
 import { IntakeConnection } from "./intake-connection.ts";
 import { SinkConnection } from "./sink-connection.ts";
+import type { SeePublish } from "./sink-connection.ts";
 import type { SimMessage } from "./sim-message.ts";
 import type { Trace } from "./trace.ts";
 import type { Life, VirtualClock } from "./virtual-clock.ts";
@@ -38,6 +40,10 @@ export class SimBroker {
   queue: SimMessage[] = [];
   inFlight: InFlight[] = [];
   #lastPacketId = 0;
+  /** Messages that it ends the connection for, by their bytes and topic. */
+  readonly #hated = new Set<string>();
+  /** Refusals with a reason that have reached the present client. */
+  refused = 0;
   /** Clients that have ever come. */
   clients = 0;
   #intake: IntakeConnection | undefined;
@@ -63,12 +69,13 @@ export class SimBroker {
   /** `sent` sees every publish as it leaves, and returns what is called when it has arrived. */
   ports(
     life: Life,
-    sent: (message: OutboundMessage, connection: string) => () => void,
+    sent: SeePublish,
   ): { readonly intake: PacketPort; readonly sink: PacketPort } {
     this.#intake?.abandon();
     this.#sink?.abandon();
     this.#intake = new IntakeConnection(this, life);
     this.#sink = new SinkConnection(this, life, sent);
+    this.refused = 0;
     return { intake: this.#intake, sink: this.#sink };
   }
 
@@ -113,6 +120,17 @@ export class SimBroker {
   cut(which: "intake" | "sink" | "both"): void {
     if (which !== "sink") this.#intake?.cut("the network");
     if (which !== "intake") this.#sink?.cut("the network");
+  }
+
+  /** Whether it will not have a message: now, with a reason, or ever, without a word. */
+  refusalOf({ topic, payload }: OutboundMessage): "quota" | "close" | undefined {
+    if (!this.plan.faults.has("refusals")) return undefined;
+    const message = `${topic} ${crc32c(payload)}`;
+    if (this.#hated.has(message)) return "close";
+    if (this.calm) return undefined;
+    const chance = this.random.next();
+    if (chance < 0.02) this.#hated.add(message);
+    return chance < 0.02 ? "close" : chance < 0.06 ? "quota" : undefined;
   }
 
   latencyMs(): number {

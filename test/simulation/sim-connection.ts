@@ -82,14 +82,15 @@ export abstract class SimConnection {
     this.epoch = 0;
   }
 
-  cut(reason: string): void {
+  /** `byBroker`: it ends the connection in order. */
+  cut(reason: string, byBroker = false): void {
     if (this.life.isOver) return;
     if (this.#attempt !== undefined) return this.#giveUp(this.#attempt);
     if (this.epoch === 0) return;
     this.broker.trace.note(this.broker.time.nowMs, `${this.name} cut`, this.epoch);
     this.epoch = 0;
     this.broken();
-    this.events!.down(reason, false);
+    this.events!.down(reason, byBroker);
     if (!this.#isClosed) this.#connectLater(this.broker.reconnectMs());
   }
 
