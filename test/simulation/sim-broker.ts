@@ -67,10 +67,7 @@ export class SimBroker {
   }
 
   /** `sent` sees every publish as it leaves, and returns what is called when it has arrived. */
-  ports(
-    life: Life,
-    sent: SeePublish,
-  ): { readonly intake: PacketPort; readonly sink: PacketPort } {
+  ports(life: Life, sent: SeePublish): { readonly intake: PacketPort; readonly sink: PacketPort } {
     this.#intake?.abandon();
     this.#sink?.abandon();
     this.#intake = new IntakeConnection(this, life);
