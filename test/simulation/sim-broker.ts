@@ -119,6 +119,11 @@ export class SimBroker {
     if (which !== "intake") this.#sink?.cut("the network");
   }
 
+  /** Whether it lets nobody in at the moment. */
+  refusesConnection(): boolean {
+    return this.plan.faults.has("refusals") && !this.calm && this.random.next() < 0.1;
+  }
+
   /** Whether it will not have a message: now, with a reason, or ever, without a word. */
   refusalOf({ topic, payload }: OutboundMessage): "quota" | "close" | undefined {
     if (!this.plan.faults.has("refusals")) return undefined;

@@ -25,6 +25,7 @@ export abstract class SimConnection {
   #retry: Timer | undefined;
   /** The attempt at a connection under way, and whether what asks for it has left. */
   #attempt: { asked: boolean } | undefined;
+  #lastAttempt: { asked: boolean } | undefined;
 
   /** Of the client, among all that the broker has seen. */
   protected readonly number: number;
@@ -56,15 +57,19 @@ export abstract class SimConnection {
     const { broker } = this;
     const attempt = { asked: false };
     this.#attempt = attempt;
+    this.#lastAttempt = attempt;
     await this.connecting();
-    if (this.#attempt !== attempt || this.life.isOver || this.#isClosed) return;
+    const isOver = (): boolean => this.#attempt !== attempt || this.life.isOver || this.#isClosed;
+    if (isOver()) return;
     attempt.asked = true;
-    const arrivesMs = broker.latencyMs();
-    broker.time.schedule(arrivesMs, () => {
-      if (this.#isAbandoned) return;
-      const present = this.accept();
+    broker.time.schedule(broker.latencyMs(), () => {
+      // A broker reads the last of a client's attempts last.
+      if (this.#isAbandoned || this.#lastAttempt !== attempt) return;
+      const isRefused = broker.refusesConnection();
+      const present = !isRefused && this.accept();
       broker.time.schedule(broker.latencyMs(), () => {
-        if (this.#attempt !== attempt || this.life.isOver || this.#isClosed) return;
+        if (isOver()) return;
+        if (isRefused) return this.#giveUp({ asked: false });
         this.#attempt = undefined;
         this.epoch = ++this.#lastEpoch;
         broker.trace.note(broker.time.nowMs, `${this.name} up`, this.epoch);
