@@ -169,10 +169,12 @@ export class CheckpointFiles {
     const generations = this.#held.map((held) => held?.generation ?? 0);
     const index = generations[0]! <= generations[1]! ? 0 : 1;
     const generation = Math.max(...generations) + 1;
+    const isGivenUp = this.#held[index] !== undefined;
     this.#held[index] = undefined;
     try {
       await this.#disk.makeDirectory(this.#directory);
-      await this.#settle(1 - index);
+      // Where nothing is given up the only one there is must not be touched: a power cut could spoil what is written over.
+      if (isGivenUp) await this.#settle(1 - index);
       const file = await this.#disk.open(`${this.#directory}/${NAMES[index]}`, "create");
       const writer = new CheckpointWriter(file, generation);
       try {
