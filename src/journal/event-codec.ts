@@ -161,13 +161,15 @@ function encodeCommand(into: ByteWriter, event: CommandEvent): void {
   into.text(event.transaction);
   into.u8(event.reply ? 1 : 0);
   if (event.kind === "stateSet") encodeStateTensors(into, event.state);
-  if (event.kind === "streamRenamed") into.text(event.key);
+  if (event.kind !== "streamRenamed") return;
+  into.text(event.from);
+  into.text(event.key);
 }
 
 function decodeCommand(from: ByteReader, kind: CommandEvent["kind"]): CommandEvent {
   const fields = { group: from.varint(), row: from.varint(), transaction: from.text(), reply: from.u8() === 1 };
   if (kind === "stateSet") return { kind, ...fields, state: decodeStateTensors(from) };
-  if (kind === "streamRenamed") return { kind, ...fields, key: from.text() };
+  if (kind === "streamRenamed") return { kind, ...fields, from: from.text(), key: from.text() };
   return { kind, ...fields };
 }
 

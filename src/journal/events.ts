@@ -124,6 +124,8 @@ export interface StateResetEvent extends CommandFields {
 
 export interface StreamRenamedEvent extends CommandFields {
   readonly kind: "streamRenamed";
+  /** The name it had. */
+  readonly from: string;
   readonly key: string;
 }
 

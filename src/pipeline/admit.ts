@@ -127,6 +127,8 @@ export class Admit {
       const reason = entry.pattern.allowsParts ? validateStreamKey(key) : "below # a part could be another device";
       if (reason !== undefined) return { reason: "bad_key", detail: `the stream key "${key}" cannot be used: ${reason}` };
     }
+    // Also where its stream has another name by now, or is gone.
+    if (this.#isWeakRepeat(batch)) return { reason: "duplicate", detail: "sent again after a cut" };
     const ref = this.#fold.find(key);
     if (ref === undefined) {
       if (this.#fold.streamCount < streamsMax) return undefined;
@@ -135,17 +137,15 @@ export class Admit {
     if (ref.group.index !== entry.group) {
       return { reason: "foreign_stream", detail: `the stream "${key}" belongs to the group "${ref.group.settings.name}"` };
     }
-    if (readings.identity !== undefined) return undefined;
-    if (ref.group.columns.boot[ref.row] !== 0) {
-      const detail = `the stream "${key}" has sent boot and sequence before, this message has none`;
-      return { reason: "identity_missing", detail };
-    }
-    return this.#isWeakRepeat(batch) ? { reason: "duplicate", detail: "sent again after a cut" } : undefined;
+    if (readings.identity !== undefined || ref.group.columns.boot[ref.row] === 0) return undefined;
+    const detail = `the stream "${key}" has sent boot and sequence before, this message has none`;
+    return { reason: "identity_missing", detail };
   }
 
   /** Without identity a message is a repeat only if the broker says so and its id and content are those of one accepted in this session. */
   #isWeakRepeat(batch: Batch): boolean {
-    const { delivery } = batch;
+    const { delivery, readings } = batch;
+    if (readings.identity !== undefined) return false;
     return delivery.qos === 1 && delivery.dup && this.#fold.isWeakRepeat(delivery.packetId, contentHash(batch));
   }
 }

@@ -130,6 +130,6 @@ export class Commands {
       validateStreamKey(key) ?? (this.#fold.find(key) === undefined ? undefined : "there is a stream of that name already");
     if (reason !== undefined)
       throw new HiddenstateError("bad_argument", `cannot rename "${request.stream}" to "${key}": ${reason}`);
-    return { kind: "streamRenamed", ...fields, key };
+    return { kind: "streamRenamed", ...fields, from: request.stream, key };
   }
 }

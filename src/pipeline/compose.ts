@@ -52,23 +52,28 @@ export class Composer {
       case "notice":
         return [{ topic: event.topic, payload: event.payload.slice(), retain: false }];
       case "streamRemoved":
-        return this.#farewell(event);
-      default: {
-        if (!event.reply) return [];
-        const topic = responseTopic(this.#fold.settings.node, event.transaction);
-        return [{ topic, payload: encoder.encode(this.#fold.answerOf(event)), retain: false }];
-      }
+        return this.#farewell(event.group, event.key);
+      case "streamRenamed":
+        return [...this.#farewell(event.group, event.from), ...this.#reply(event)];
+      default:
+        return this.#reply(event);
     }
   }
 
-  /** What was retained for a stream goes with it: an empty payload clears it [MQTT-3.3.1-6]. */
-  #farewell(event: StreamRemovedEvent): OutboundMessage[] {
-    this.#topics.delete(event.key);
+  #reply(event: CommandEvent): OutboundMessage[] {
+    if (!event.reply) return [];
+    const topic = responseTopic(this.#fold.settings.node, event.transaction);
+    return [{ topic, payload: encoder.encode(this.#fold.answerOf(event)), retain: false }];
+  }
+
+  /** What was retained for a stream goes with its name: an empty payload clears it [MQTT-3.3.1-6]. */
+  #farewell(group: number, key: string): OutboundMessage[] {
+    this.#topics.delete(key);
     const { node } = this.#fold.settings;
-    const { predictions, score } = this.#fold.groups[event.group]!.settings;
+    const { predictions, score } = this.#fold.groups[group]!.settings;
     const topics = [
-      ...(predictions.latest ? [latestTopic(node, event.key)] : []),
-      ...(score === undefined ? [] : [alarmTopic(node, event.key)]),
+      ...(predictions.latest ? [latestTopic(node, key)] : []),
+      ...(score === undefined ? [] : [alarmTopic(node, key)]),
     ];
     return topics.map((topic) => ({ topic, payload: new Uint8Array(0), retain: true }));
   }

@@ -2,7 +2,15 @@
 // events in the same order gives the same state, live or after a crash.
 import { strict as assert } from "node:assert";
 import { limits } from "../base/limits.ts";
-import type { CommandEvent, HeldEvent, JournalEvent, KeptEvent, LayoutEvent, ReadingsEvent, SessionEvent } from "../journal/events.ts";
+import type {
+  CommandEvent,
+  HeldEvent,
+  JournalEvent,
+  KeptEvent,
+  LayoutEvent,
+  ReadingsEvent,
+  SessionEvent,
+} from "../journal/events.ts";
 import { RecentMap } from "./recent-map.ts";
 import type { EpochSettings } from "./settings.ts";
 import { decodeEpochSettings } from "./settings.ts";

@@ -260,6 +260,7 @@ export class JudgeReadings {
     const group = this.#fold.groups[entry.group]!;
     const event = { kind: "streamAdded", group: entry.group, row: group.columns.nextRow, key } as const;
     this.#ledger.push(event);
+    entry.rate?.begin(event.row, this.#clock.monotonicMs());
     return this.#fold.addStream(event.group, event.row, key);
   }
 }

@@ -29,6 +29,8 @@ export interface PipelineOptions {
   readonly bootSilenceMs?: number;
   /** Streams without a reading for this long are removed. */
   readonly streamExpiryMs: number;
+  /** How often that is looked after; as in `limits` where absent. */
+  readonly streamExpiryCheckMs?: number;
   /** Of the checkpoint that the recovery began with; 0 without one. */
   readonly checkpointPosition: number;
   /** A checkpoint is due after so much journal; as in `limits` where absent. */

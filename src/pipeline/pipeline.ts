@@ -167,7 +167,7 @@ export class Pipeline {
     this.#options.metrics.gauge("queue_messages").set(this.#queue.length);
     this.#queue = this.#taken === this.#queue.length ? [] : this.#queue.slice(this.#taken);
     this.#taken = 0;
-    if (this.#expiry.isDue) await this.#expiry.run();
+    if (this.#expiry.isDue) await this.#expire();
     this.#releaseOverdue();
     if (this.#ledger.hasPending) this.#noteMark();
     await this.#ledger.flush();
@@ -178,6 +178,12 @@ export class Pipeline {
     if (this.#queue.length === 0) {
       for (const resolve of this.#idle.splice(0)) this.#commit.whenReleased(resolve);
     }
+  }
+
+  /** Forgets silent streams, and not while a message waits that may be of one, if that can be helped. */
+  async #expire(): Promise<void> {
+    await this.#ledger.flush();
+    if (this.#queue.length === 0 || this.#expiry.isOverdue) this.#expiry.run();
   }
 
   /** How near the bounds are. */

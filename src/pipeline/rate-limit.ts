@@ -16,6 +16,13 @@ export class RateLimit {
     this.#rate = rate;
   }
 
+  /** A stream takes a row: another one may have had it before. */
+  begin(row: number, nowMs: number): void {
+    if (row >= this.#tokens.length) return;
+    this.#tokens[row] = this.#rate.burst;
+    this.#atMs[row] = nowMs;
+  }
+
   /** Whether a stream may bring one more reading now. */
   takes(row: number, nowMs: number): boolean {
     if (row >= this.#tokens.length) this.#grow(row + 1, nowMs);

@@ -242,7 +242,7 @@ const events: JournalEvent[] = [
   { kind: "layout", hash: 7, names: ["a", "b"], units: ["", "g"] },
   { kind: "streamAdded", group: 0, row: 1, key: "press-7" },
   { kind: "stateSet", group: 0, row: 1, transaction: "t", reply: true, state: { h: Float32Array.of(1, 2, 3) } },
-  { kind: "streamRenamed", group: 0, row: 1, transaction: "t", reply: false, key: "press-8" },
+  { kind: "streamRenamed", group: 0, row: 1, transaction: "t", reply: false, from: "press-7", key: "press-8" },
   { kind: "notice", topic: "hiddenstate/a/dead-letter", payload: Uint8Array.of(1, 2, 3) },
   { kind: "confirmed", mark: 2 ** 40 },
   {

@@ -169,6 +169,25 @@ t.test(
   },
 );
 
+t.test("the only checkpoint there is is not touched while another one is written", async (t) => {
+  const disk = new MemoryDisk();
+  const one = (text: string) => async (writer: CheckpointWriter) => {
+    await writer.chunk(new TextEncoder().encode(text));
+    return Number(text);
+  };
+  const files = new CheckpointFiles(disk, directory);
+  await files.write(one("10"));
+  await files.write(one("20"));
+  disk.bytes(`${directory}/checkpoint-a`)[6]! ^= 1;
+  const again = new CheckpointFiles(disk, directory);
+  t.match(await again.load(), { position: 20 });
+  disk.intercept = (call, path) => {
+    if (call === "write" && path.endsWith("-b")) throw new Error("a power cut could spoil it");
+  };
+  await again.write(one("30"));
+  t.match(await new CheckpointFiles(disk, directory).load(), { position: 30 });
+});
+
 t.test("a checkpoint of another format is told from a damaged one", async (t) => {
   const disk = new MemoryDisk();
   const files = new CheckpointFiles(disk, directory);
@@ -576,7 +595,7 @@ t.test("events come back from their bytes as they went in", async (t) => {
       values: fc.float32Array({ minLength: 3, maxLength: 3 }),
       missing: fc.option(fc.constant(Uint8Array.of(0, 1, 0)), { nil: undefined }),
     }),
-    record({ kind: fc.constant("streamRenamed" as const), ...command, key: fc.string() }),
+    record({ kind: fc.constant("streamRenamed" as const), ...command, from: fc.string(), key: fc.string() }),
     record({ kind: fc.constant("notice" as const), topic: fc.string(), payload: fc.uint8Array({ maxLength: 300 }) }),
     record({ kind: fc.constant("confirmed" as const), mark: fc.nat(Number.MAX_SAFE_INTEGER) }),
   );

@@ -304,8 +304,11 @@ t.test("a stream that is silent for too long is forgotten, and what was retained
   one.clock.advance(3_600_000);
   await one.deliver(reading("b", 2));
   t.equal(one.state.fold.streamCount, 2, "nor does one that has just been set");
-  one.clock.advance(3_600_000);
+  one.clock.advance(29 * 24 * 3_600_000);
   await one.deliver(reading("b", 3));
+  t.equal(one.state.fold.streamCount, 2, "since then it has been silent for less than a month, for all that is known");
+  one.clock.advance(2 * 24 * 3_600_000);
+  await one.deliver(reading("b", 4));
   t.strictSame(
     one.control.listStreams().map(({ stream }) => stream),
     ["b"],
@@ -321,6 +324,59 @@ t.test("a stream that is silent for too long is forgotten, and what was retained
   );
   await one.deliver(reading("c", 0));
   t.equal(one.state.fold.find("c")!.row, 0, "its row is used again");
+});
+
+t.test("what a stream holds for its turn has been acked, and keeps the stream from being forgotten", async (t) => {
+  const reorder = { readings: 4, within: "100d" };
+  const one = await box({}, { reorder });
+  await one.deliver(reading("a", 0));
+  await one.deliver(reading("a", 2));
+  for (let day = 0; day < 31; day++) one.clock.advance(24 * 3_600_000);
+  await one.deliver(reading("b", 0));
+  one.clock.advance(2 * 3_600_000);
+  await one.deliver(reading("b", 1));
+  await one.deliver(reading("a", 1));
+  t.match((await one.control.getState("a")).facts, { steps: 3, sequence: 2 });
+});
+
+t.test("a stream that takes the row of another one begins with a full bucket", async (t) => {
+  const one = await box({}, { rate: { perSecond: 0.000_001, burst: 2 } });
+  await one.deliver(reading("a", 0));
+  await one.deliver(reading("a", 1));
+  one.clock.advance(31 * 24 * 3_600_000);
+  await one.deliver(reading("b", 0));
+  t.equal(one.state.fold.find("a"), undefined);
+  await one.deliver(reading("c", 0));
+  await one.deliver(reading("c", 1));
+  await one.deliver(reading("c", 2));
+  t.equal(one.state.fold.find("c")!.row, 0, "the row of a");
+  t.match(one.counters("readings"), { readings_accepted: 5, 'readings_refused{reason="rate"}': 1 });
+});
+
+t.test("a renamed stream leaves nothing behind under its old name", async (t) => {
+  const one = await box({}, { predictions: { latest: true } });
+  const weak: Message = { topic: "s/a/r", payload: '{"feature0":101320,"feature1":1}', packetId: 5 };
+  await one.deliver(weak);
+  await one.control.renameStream("a", "b");
+  one.publishAll();
+  const retained = one.published.filter(({ retain }) => retain).map(({ topic, payload }) => [topic, payload.length > 0]);
+  t.strictSame(retained, [
+    ["hiddenstate/box/prediction/a/latest", true],
+    ["hiddenstate/box/prediction/a/latest", false],
+  ]);
+  await one.deliver({ ...weak, dup: true });
+  t.match(one.counters("readings"), { readings_accepted: 1, 'readings_refused{reason="duplicate"}': 1 }, "it was stepped as a");
+  one.crash(4);
+  await one.start();
+  one.publishAll();
+  const again = one.published.findLast(({ topic }) => topic === "hiddenstate/box/prediction/a/latest");
+  t.match(again, { retain: true, payload: { length: 0 } }, "also after a crash");
+  await one.deliver({ ...weak, dup: true });
+  await one.deliver({ ...weak, packetId: 6 });
+  t.strictSame(
+    one.control.listStreams().map(({ stream }) => stream),
+    ["a", "b"],
+  );
 });
 
 t.test("a payload names parts of its own device only", async (t) => {
