@@ -1,6 +1,7 @@
 // A shift of a feature's level: means over several time scales, and short ones against long ones, beyond all that they have been. What a
-// single reading may do, four or sixty-four in a row may not.
-import { recordSurprise, RECORD_FIELDS } from "./record.ts";
+// single reading may do, four or sixty-four in a row may not. A running mean creeps past its own edge, so a shift that stays is seen by the
+// means of blocks.
+import { BLOCK_READINGS, blockRecordSurprise, recordSurprise, RECORD_FIELDS } from "./record.ts";
 import type { RowLayout } from "./row-layout.ts";
 import { FeaturePart } from "./feature-part.ts";
 
@@ -16,14 +17,17 @@ const DIFFERENCES = [
 
 const COUNT = 0;
 const MEAN = 1;
-const RECORDS = MEAN + SCALES.length;
+/** The sum of the present block, and a record of the means of blocks. */
+const SUM = MEAN + SCALES.length;
+const BLOCK_RECORD = SUM + 1;
+const RECORDS = BLOCK_RECORD + RECORD_FIELDS;
 
 export class LevelPart extends FeaturePart {
   readonly kind = "level";
-  static readonly statistics = MEANS.length + DIFFERENCES.length;
+  static readonly statistics = MEANS.length + DIFFERENCES.length + 1;
 
   constructor(layout: RowLayout, features: number) {
-    super(layout, features, RECORDS + LevelPart.statistics * RECORD_FIELDS);
+    super(layout, features, RECORDS + (LevelPart.statistics - 1) * RECORD_FIELDS);
   }
 
   /** `expected` is the longest mean before the reading. */
@@ -36,7 +40,12 @@ export class LevelPart extends FeaturePart {
     for (let scale = 0; scale < SCALES.length; scale++) {
       row[means + scale]! += (x - row[means + scale]!) / Math.min(count, SCALES[scale]!);
     }
+    row[at + SUM]! += x;
     let most = 0;
+    if (count % BLOCK_READINGS === 0) {
+      most = blockRecordSurprise(row, at + BLOCK_RECORD, row[at + SUM]! / BLOCK_READINGS, count / BLOCK_READINGS);
+      row[at + SUM] = 0;
+    }
     let record = at + RECORDS;
     for (let index = 0; index < MEANS.length; index++, record += RECORD_FIELDS) {
       const mean = row[means + MEANS[index]!]!;

@@ -13,6 +13,8 @@ const SPAN_PART = 0.02;
 const SPAN_PART_OF_FEW = 0.1;
 /** The least span, as a part of the values' size: below it a difference is rounding. */
 const SPAN_MIN = 1e-9;
+/** Readings of a block. */
+export const BLOCK_READINGS = 32;
 /** Fewer values of a block have no span to speak of. */
 const BLOCKS_MIN = 16;
 

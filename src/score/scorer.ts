@@ -49,13 +49,23 @@ const WEEK_MS = 7 * 24 * 3_600_000;
 /** More often than once in so many readings no budget can ask for an alarm. */
 const READINGS_PER_ALARM_MIN = 10;
 
+/**
+ * What streams show is not independent, so what is claimed to happen once a week may come more or less often. Each alarm makes the next one
+ * need an e times lower probability, and each time in which the budget has one without that it came takes it back; no further than this.
+ */
+const SHIFT_MAX = 4;
+/** -ln P that an alarm needs whatever the budget. */
+const SURPRISE_MIN = 2;
+
 const COUNT = 0;
 /** -ln P of the last event, and for how many readings it still goes on. */
 const EVENT = 1;
 const EVENT_HOLD = 2;
 /** Readings that an open alarm still waits for; 0 where none is open. */
 const ALARM_HOLD = 3;
-const FIELDS = 4;
+/** How much less probable than by the budget alone a reading must be, as -ln P, for an alarm. */
+const SHIFT = 4;
+const FIELDS = 5;
 
 export class Scorer {
   /** How many values a stream's row has. */
@@ -145,13 +155,17 @@ export class Scorer {
   #alarm(row: Float64Array, surprise: number, part: ScorePart | undefined, count: number): void {
     this.#opened = undefined;
     this.#closed = false;
-    const opensAt = -log(Math.min((this.#budget * this.#interval.median(row)) / WEEK_MS, 1 / READINGS_PER_ALARM_MIN));
+    const budget = Math.min((this.#budget * this.#interval.median(row)) / WEEK_MS, 1 / READINGS_PER_ALARM_MIN);
+    const shift = row[this.#at + SHIFT]!;
+    const opensAt = Math.max(shift - log(budget), SURPRISE_MIN);
     const hold = row[this.#at + ALARM_HOLD]!;
+    if (count > WARM_UP_READINGS) row[this.#at + SHIFT] = Math.max(shift - budget, -SHIFT_MAX);
     if (surprise >= opensAt && hold === 0 && part !== undefined) {
       const probability = exp(-surprise);
       const extrapolated = count * probability < 1;
       this.#opened = { kind: part.kind, score: this.#score, probability, extrapolated, contributions: contributionsOf(part) };
       row[this.#at + ALARM_HOLD] = HOLD_OFF_READINGS;
+      row[this.#at + SHIFT] = Math.min(shift + 1, SHIFT_MAX);
     } else if (hold > 0) {
       row[this.#at + ALARM_HOLD] = surprise >= opensAt - log(CLOSING_FACTOR) ? HOLD_OFF_READINGS : hold - 1;
       this.#closed = row[this.#at + ALARM_HOLD] === 0;

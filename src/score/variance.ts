@@ -2,12 +2,11 @@
 // either direction. The logarithm makes half as restless as unusual as twice as restless; a running power would creep past its own edge.
 import { log } from "../kernels/log.ts";
 import { boundedSquare, DEVIATION_FIELDS, inDeviations } from "./deviation.ts";
-import { blockRecordSurprise, RECORD_FIELDS } from "./record.ts";
+import { BLOCK_READINGS, blockRecordSurprise, RECORD_FIELDS } from "./record.ts";
 import type { RowLayout } from "./row-layout.ts";
 import { FeaturePart } from "./feature-part.ts";
 
 const MEAN_READINGS = 16;
-const BLOCK_READINGS = 32;
 /** A variance below this part of the usual is as good as none. */
 const POWER_MIN = 0.05;
 
