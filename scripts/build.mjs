@@ -90,6 +90,14 @@ function compileKernels() {
   copyGenerated(folder);
 }
 
+/** The dashboard's page goes to build/ as it is. */
+function copyPage() {
+  const target = join(root, "build", "src", "dashboard", "page");
+  mkdirSync(target, { recursive: true });
+  const page = join(root, "src", "dashboard", "page");
+  for (const file of readdirSync(page)) copyFileSync(join(page, file), join(target, file));
+}
+
 export function build() {
   for (const folder of readdirSync(join(root, "src"))) {
     const path = join(root, "src", folder);
@@ -97,6 +105,7 @@ export function build() {
     for (const file of readdirSync(path)) if (file.endsWith(".proto")) compileProto(join(path, file));
   }
   compileKernels();
+  copyPage();
   run(tool("typescript", "bin", "tsc"), ["-p", "tsconfig.json"]);
   const bin = join(root, "build", "src", "cli", "main.js");
   if (existsSync(bin)) chmodSync(bin, 0o755);

@@ -1,5 +1,5 @@
-// What `npm test` runs: build, make sure of mosquitto, then tap. In CI on Debian, as root, a missing mosquitto is installed; elsewhere the
-// suites that need it are reported as skipped, with the line that installs it.
+// What `npm test` runs: build, make sure of mosquitto, Chromium and promtool, then tap. In CI on Debian, as root, what is missing is
+// installed; elsewhere the suites that need it are reported as skipped, with the line that installs it.
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
@@ -11,14 +11,23 @@ const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const isCi = process.env.CI === "true";
 
 const folders = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin"];
-if (!folders.some((folder) => folder !== "" && existsSync(join(folder, "mosquitto")))) {
-  const line = "apt-get install --yes mosquitto mosquitto-clients";
-  if (isCi && existsSync("/etc/debian_version") && process.getuid?.() === 0) {
-    const quiet = { stdio: ["ignore", "ignore", "inherit"], env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" } };
-    spawnSync("apt-get", ["update"], quiet);
-    execFileSync("apt-get", ["install", "--yes", "--no-install-recommends", "mosquitto", "mosquitto-clients"], quiet);
-  } else {
-    console.log(`mosquitto is missing, so the tests that need a broker are skipped; this installs it: ${line}`);
+const has = (program) => folders.some((folder) => folder !== "" && existsSync(join(folder, program)));
+
+/** What tests look for, the packages that bring it, and what is skipped without it. */
+const wanted = [
+  { program: "mosquitto", packages: ["mosquitto", "mosquitto-clients"], tests: "the tests that need a broker" },
+  { program: "chromium", packages: ["chromium", "fonts-dejavu-core"], tests: "the tests that look at the dashboard's page" },
+  { program: "promtool", packages: ["prometheus"], tests: "two checks of the metrics' format" },
+];
+const missing = wanted.filter(({ program }) => !has(program));
+if (missing.length > 0 && isCi && existsSync("/etc/debian_version") && process.getuid?.() === 0) {
+  const quiet = { stdio: ["ignore", "ignore", "inherit"], env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" } };
+  const packages = missing.flatMap((one) => one.packages);
+  spawnSync("apt-get", ["update"], quiet);
+  execFileSync("apt-get", ["install", "--yes", "--no-install-recommends", ...packages], quiet);
+} else {
+  for (const { program, packages, tests } of missing) {
+    console.log(`${program} is missing, so ${tests} are skipped; this installs it: apt-get install --yes ${packages.join(" ")}`);
   }
 }
 

@@ -103,6 +103,20 @@ export const limits = {
   dashboardBufferBytesMax: 256 * KIB,
   dashboardLagMsMax: 30_000,
   dashboardBodyBytesMax: MIB,
+  dashboardLinesMax: 200,
+  /** Rates and latencies are looked at this often, and kept so many times: fifteen minutes. */
+  dashboardSampleMs: 2000,
+  dashboardSamplesMax: 450,
+  /** Readings of a stream that are kept while somebody watches it, and those sent at once; of each at most so many features and outputs. */
+  dashboardPointsMax: 600,
+  dashboardPointsPerUpdateMax: 100,
+  dashboardUpdateMs: 250,
+  dashboardValuesMax: 32,
+  /** A stream that nobody watches any more is kept so long, for those who come back. */
+  dashboardForgetMs: 600_000,
+  /** Rows of the list of streams in one answer, and streams looked at before the readings have their turn again. */
+  dashboardRowsMax: 200,
+  dashboardScanMax: 20_000,
   /** Wrong tokens in a minute before everyone who tries has to wait. */
   dashboardAttemptsPerMinuteMax: 10,
 

@@ -17,7 +17,8 @@ import { createFleet } from "../../firmware-sim/fleet.ts";
 import type { Fleet } from "../../firmware-sim/fleet.ts";
 import { Publisher } from "../../firmware-sim/publisher.ts";
 import { configSchema } from "../runtime/config-schema.ts";
-import { createRuntime } from "../runtime/runtime.ts";
+import { startWithDashboard } from "../dashboard/start-with-dashboard.ts";
+import type { Dashboard } from "../dashboard/dashboard.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { numberIn } from "./option-values.ts";
 import { LiveTable } from "./live-table.ts";
@@ -58,6 +59,7 @@ class Demo {
   readonly #clock: Clock = systemClock;
   readonly #broker: EmbeddedBroker;
   readonly #runtime: Runtime;
+  readonly #dashboard: Dashboard;
   readonly #watch: PredictionWatch;
   readonly #fleet: Fleet;
   readonly #publisher: Publisher;
@@ -71,6 +73,7 @@ class Demo {
     parts: {
       broker: EmbeddedBroker;
       runtime: Runtime;
+      dashboard: Dashboard;
       watch: PredictionWatch;
       fleet: Fleet;
       publisher: Publisher;
@@ -80,6 +83,7 @@ class Demo {
     this.#options = options;
     this.#broker = parts.broker;
     this.#runtime = parts.runtime;
+    this.#dashboard = parts.dashboard;
     this.#watch = parts.watch;
     this.#fleet = parts.fleet;
     this.#publisher = parts.publisher;
@@ -93,17 +97,25 @@ class Demo {
     const state = resolve(options.state);
     const { spec } = await loadModel(systemDisk, shippedModelPath);
     const broker = await startEmbeddedBroker();
-    const runtime = await createRuntime(
+    const { runtime, dashboard } = await startWithDashboard(
       configSchema.parse({
         node: NODE,
         state,
         log: "warn",
         mqtt: { url: broker.url },
+        dashboard: { commands: true },
         groups: [
-          { name: "machines", topic: TOPIC, codec: "protobuf", model: shippedModelPath, predictions: { format: "protobuf" } },
+          {
+            name: "machines",
+            topic: TOPIC,
+            codec: "protobuf",
+            model: shippedModelPath,
+            predictions: { format: "protobuf" },
+          },
         ],
       }),
       { clock, random, log },
+      { anyPort: true },
     );
     await Promise.race([runtime.connected, runtime.failed]);
     const watch = new PredictionWatch({ url: broker.url, node: NODE, topic: TOPIC, spec, clock, random, log });
@@ -122,7 +134,7 @@ class Demo {
     });
     const { feature } = spec.outputs[0]!;
     const target = spec.features.find(({ name }) => name === feature)!;
-    return new Demo(options, { broker, runtime, watch, fleet, publisher, target });
+    return new Demo(options, { broker, runtime, dashboard: dashboard!, watch, fleet, publisher, target });
   }
 
   /** What the state directory remembered, in words. */
@@ -148,6 +160,7 @@ class Demo {
     // The broker ends with this process, and with it what it has confirmed and not yet handed on.
     await this.#arrived(() => this.#accepted, this.#fleet.counts.readings);
     await this.#publisher.close();
+    await this.#dashboard.close();
     await this.#runtime.stop();
     await this.#arrived(() => this.#watch.predictions, this.#accepted);
     await this.#watch.close();
@@ -185,7 +198,7 @@ class Demo {
   /** Shows what happens until the returned function is called. */
   #show(): () => void {
     if (!process.stdout.isTTY) {
-      process.stdout.write(`${this.#greeting}\n`);
+      process.stdout.write(`${this.#greeting}\nwatch it at ${this.#dashboard.url}\n`);
       return this.#repeat(1000, () => {
         const { metrics, streams } = this.#runtime.status();
         process.stdout.write(
@@ -196,7 +209,10 @@ class Demo {
     const table = new LiveTable(process.stdout);
     return this.#repeat(1000 / FRAMES_PER_SECOND, () => {
       table.draw(this.#watch.rows(this.#before), {
-        header: [`hiddenstate demo: ${this.#options.devices} simulated machines on ${this.#broker.url}`, this.#greeting],
+        header: [
+          `hiddenstate demo: ${this.#options.devices} simulated machines; watch them at ${this.#dashboard.url}`,
+          this.#greeting,
+        ],
         valueName: this.#valueName,
         unit: this.#unit,
         footer: "Ctrl-C stops; the next start goes on from here, also after kill -9",

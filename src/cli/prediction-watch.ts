@@ -103,7 +103,8 @@ export class PredictionWatch {
     const { stream, count, outputs } = decodePrediction("protobuf", payload);
     const watched = this.#watched(stream);
     watched.step += count;
-    watched.prediction = outputs[(count - 1) * this.#options.spec.outputs.length]!;
+    // A scored group's readings have more outputs than the model.
+    watched.prediction = outputs[(count - 1) * (outputs.length / count)]!;
     this.#predictions += count;
   }
 

@@ -43,8 +43,9 @@ export function runCommand(): Command {
     .option("--dashboard", "show a page and /metrics on http://127.0.0.1:8787, or where the config says")
     .action(async (path: string, options: RunOptions) => {
       const stopped = stopSignal();
-      const { runtime } = await startFrom(path, options);
+      const { runtime, dashboard } = await startFrom(path, options);
       await Promise.race([stopped, runtime.failed]);
+      await dashboard?.close();
       await runtime.stop();
       // Sockets of a broker that has gone silent must not hold the process.
       process.exit(0);

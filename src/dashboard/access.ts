@@ -58,7 +58,11 @@ export class Access {
     if (!this.#names.has(host) && !this.#names.has(name) && !IS_ADDRESS.test(name)) {
       return refusal(421, `nobody has said that this dashboard is called "${name}"; name it in dashboard.hosts of the config`);
     }
-    if (request.method === "GET" || request.method === "HEAD") return undefined;
+    if (request.method === "GET" || request.method === "HEAD") {
+      // Another site may link here. It must not use up what few pages may be open.
+      const isForeign = request.headers["sec-fetch-site"] === "cross-site" && request.headers["sec-fetch-mode"] !== "navigate";
+      return isForeign ? refusal(403, "the request comes from another site") : undefined;
+    }
     if (request.method !== "POST") return refusal(405, "only GET, HEAD and POST are answered");
     if (!this.#isFromOurPage(request, host)) return refusal(403, "the request comes from another site");
     if (!/^application\/json\b/.test(request.headers["content-type"] ?? "")) return refusal(415, "the body must be JSON");

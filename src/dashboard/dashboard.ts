@@ -1,9 +1,10 @@
 // The dashboard of one runtime: what it answers under which path. It reads what the runtime says of itself and asks it through its own
 // control, so that nothing here can make a reading wait.
 import type { Clock } from "../base/clock.ts";
+import { systemDisk } from "../base/disk.ts";
 import type { Disk } from "../base/disk.ts";
-import { reasonOf } from "../base/errors.ts";
-import type { Log } from "../base/log.ts";
+import { HiddenstateError, reasonOf } from "../base/errors.ts";
+import { limits } from "../base/limits.ts";
 import type { Metrics } from "../base/metrics.ts";
 import { parseBrokerUrl } from "../mqtt/broker-address.ts";
 import type { Config } from "../runtime/config-schema.ts";
@@ -13,11 +14,16 @@ import type { DashboardConfig } from "../runtime/dashboard-config.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { Access } from "./access.ts";
 import { troublesOf } from "./health.ts";
-import type { Trouble } from "./health.ts";
 import { HttpServer } from "./http-server.ts";
-import type { HttpEvents, HttpReply, HttpRequest } from "./http-server.ts";
+import type { EventClient, HttpEvents, HttpReply, HttpRequest } from "./http-server.ts";
+import { LiveFeed } from "./live-feed.ts";
+import type { LogMemory } from "./log-memory.ts";
+import { readPageFiles } from "./page-files.ts";
+import type { PageFiles } from "./page-files.ts";
 import { processFamilies } from "./process-families.ts";
 import { PROMETHEUS_CONTENT_TYPE, prometheusText } from "./prometheus-text.ts";
+import { listOrders, StreamList } from "./stream-list.ts";
+import { StreamWatch } from "./stream-watch.ts";
 
 export interface DashboardOptions {
   readonly config: Config;
@@ -29,7 +35,25 @@ export interface DashboardOptions {
   readonly version: string;
   readonly clock: Clock;
   readonly disk: Disk;
-  readonly log: Log;
+  readonly log: LogMemory;
+}
+
+/** Ends what the page sent with a number or a list where an object belongs. */
+const NO_FIELDS = {};
+
+function json(status: number, value: unknown): HttpReply {
+  return { status, headers: { "content-type": "application/json; charset=utf-8" }, body: JSON.stringify(value) };
+}
+
+function wholeNumber(text: string | null): number {
+  const number = Number(text ?? 0);
+  return Number.isSafeInteger(number) && number >= 0 ? number : 0;
+}
+
+/** Between 200 and 599, by what went wrong. */
+function statusOfError(thrown: HiddenstateError): number {
+  if (thrown.code === "unknown_stream") return 404;
+  return thrown.code === "unavailable" ? 503 : 400;
 }
 
 const text = (status: number, body: string): HttpReply => ({ status, body: `${body}\n` });
@@ -39,11 +63,17 @@ export class Dashboard {
   readonly #access: Access;
   /** Without user name and password. */
   readonly #brokerUrl: string;
+  readonly #page: PageFiles;
+  readonly #list: StreamList;
+  readonly #watch: StreamWatch;
+  readonly #feed: LiveFeed;
+  #watchers = 0;
   #server: HttpServer | undefined;
 
-  private constructor(options: DashboardOptions) {
-    const { config, dashboard, secrets, clock } = options;
+  private constructor(options: DashboardOptions, page: PageFiles) {
+    const { config, dashboard, secrets, clock, runtime, metrics, log, version } = options;
     this.#options = options;
+    this.#page = page;
     this.#access = new Access({
       host: listenAddressOf(dashboard).host,
       hosts: dashboard.hosts,
@@ -53,14 +83,26 @@ export class Dashboard {
     });
     const { host, port } = parseBrokerUrl(config.mqtt.url);
     this.#brokerUrl = `${host}:${port}`;
+    this.#list = new StreamList(runtime.fold, clock);
+    this.#watch = new StreamWatch(runtime.fold, clock, (stream, alarm) => this.#noteAlarm(stream, alarm));
+    const setting = {
+      version,
+      broker: this.#brokerUrl,
+      durability: config.durability.mode,
+      state: config.state,
+      commands: dashboard.commands,
+    };
+    this.#feed = new LiveFeed({ metrics, clock, log, setting, standing: () => this.#standing() });
   }
 
   /** Throws `unavailable` where the address cannot be listened on. */
   static async open(options: DashboardOptions): Promise<Dashboard> {
-    const dashboard = new Dashboard(options);
+    const dashboard = new Dashboard(options, await readPageFiles(systemDisk));
     const { host, port } = listenAddressOf(options.dashboard);
     const { tls } = options.secrets;
     dashboard.#server = await HttpServer.listen({ host, port, tls, handle: (request) => dashboard.#handle(request) });
+    options.runtime.observe(dashboard.#watch);
+    dashboard.#feed.start();
     options.log.info("the dashboard listens", { url: dashboard.url });
     return dashboard;
   }
@@ -75,12 +117,89 @@ export class Dashboard {
     const refused = this.#access.refusalOf(request);
     if (refused !== undefined) return refused;
     const { method, path } = request;
+    const file = method === "POST" ? undefined : this.#page.get(path);
+    if (file !== undefined) return file;
     if (path === "healthz") return text(200, "alive");
     if (path === "readyz") return this.#readiness();
     if (path === "session" && method === "POST" && this.#access.needsToken) return this.#access.signIn(request);
     if (!this.#access.isKnown(request)) return text(401, "a token is needed");
-    if (path === "metrics" && method !== "POST") return this.#metrics();
-    return text(404, "there is no such page");
+    try {
+      return await (method === "POST" ? this.#change(request) : this.#answer(request));
+    } catch (thrown) {
+      if (!(thrown instanceof HiddenstateError)) throw thrown;
+      return json(statusOfError(thrown), { error: thrown.message });
+    }
+  }
+
+  #answer(request: HttpRequest): Promise<HttpReply | HttpEvents> | HttpReply | HttpEvents {
+    const { path, query } = request;
+    switch (path) {
+      case "metrics":
+        return this.#metrics();
+      case "streams":
+        return this.#streams(query);
+      case "state":
+        return this.#options.runtime.getState(query.get("stream") ?? "").then((state) => json(200, state));
+      case "live":
+        return this.#live(query.get("stream"));
+      default:
+        return text(404, "there is no such page");
+    }
+  }
+
+  async #streams(query: URLSearchParams): Promise<HttpReply> {
+    const order = listOrders.find((name) => name === query.get("order")) ?? "name";
+    const search = (query.get("search") ?? "").slice(0, limits.streamKeyBytesMax);
+    const asked = { search, order, alarmsOnly: query.has("alarms") };
+    const found = await this.#list.window(asked, wholeNumber(query.get("from")), wholeNumber(query.get("count")));
+    return json(200, { at: this.#options.clock.wallMs(), ...found });
+  }
+
+  /** All that happens, or with a stream what happens to it. */
+  #live(stream: string | null): HttpReply | HttpEvents {
+    if (this.#watchers >= limits.dashboardWatchersMax) return text(503, "too many pages are open; close one");
+    this.#watchers++;
+    return {
+      open: (client: EventClient): void => {
+        client.whenClosed(() => this.#watchers--);
+        if (stream === null) void this.#feed.add(client);
+        else if (!this.#watch.add(stream, client)) client.send("full", {});
+      },
+    };
+  }
+
+  /** `{command, stream, transaction, state}`: resets or sets a state, where the config lets the page do so. */
+  async #change(request: HttpRequest): Promise<HttpReply> {
+    const { dashboard, runtime, log } = this.#options;
+    if (request.path !== "command") return text(404, "there is no such page");
+    if (!dashboard.commands)
+      return json(403, { error: "the config does not let the page change states: dashboard.commands is false" });
+    let asked: unknown;
+    try {
+      asked = JSON.parse(await request.body());
+    } catch {
+      return json(400, { error: "the body is not JSON" });
+    }
+    const fields = new Map<string, unknown>(Object.entries(asked ?? NO_FIELDS));
+    const command = fields.get("command");
+    if (command !== "reset" && command !== "set") return json(400, { error: "the page can reset and set states" });
+    const answer = await runtime.control.handle(command, asked);
+    log.note("info", command === "reset" ? "a state was reset from the page" : "a state was set from the page", {
+      stream: String(fields.get("stream")),
+    });
+    return json(200, answer);
+  }
+
+  #noteAlarm(stream: string, bytes: Uint8Array): void {
+    const alarm = JSON.parse(Buffer.from(bytes).toString()) as { open: boolean; kind?: string; score: number };
+    const details = { stream, score: String(alarm.score), ...(alarm.kind === undefined ? {} : { kind: alarm.kind }) };
+    this.#options.log.note(alarm.open ? "alarm" : "info", alarm.open ? "an alarm opened" : "an alarm closed", details);
+  }
+
+  async #standing() {
+    const status = this.#options.runtime.status();
+    const freeBytes = await this.#freeBytes();
+    return { status, freeBytes, troubles: troublesOf(status, this.#brokerUrl, freeBytes), alarms: await this.#list.alarms() };
   }
 
   async #freeBytes(): Promise<number | undefined> {
@@ -93,13 +212,11 @@ export class Dashboard {
     }
   }
 
-  async #troubles(): Promise<Trouble[]> {
-    return troublesOf(this.#options.runtime.status(), this.#brokerUrl, await this.#freeBytes());
-  }
-
   /** Readings can come in and predictions go out; where not, why. */
   async #readiness(): Promise<HttpReply> {
-    const stops = (await this.#troubles()).filter(({ severity }) => severity === "stop");
+    const status = this.#options.runtime.status();
+    const troubles = troublesOf(status, this.#brokerUrl, await this.#freeBytes());
+    const stops = troubles.filter(({ severity }) => severity === "stop");
     return stops.length === 0 ? text(200, "ready") : text(503, stops.map(({ title }) => title).join("\n"));
   }
 
@@ -113,6 +230,9 @@ export class Dashboard {
   }
 
   async close(): Promise<void> {
+    this.#options.runtime.observe(undefined);
+    this.#feed.stop();
+    this.#watch.close();
     await this.#server?.close();
   }
 }

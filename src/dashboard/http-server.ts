@@ -50,15 +50,14 @@ const SECURITY_HEADERS: Readonly<Record<string, string>> = {
 /** One browser that listens. Nothing waits for it. */
 export class EventClient {
   readonly #response: ServerResponse;
-  #onClose: () => void = () => {};
+  readonly #onClose: (() => void)[] = [];
   #isOpen = true;
-  #skipped = 0;
 
   constructor(response: ServerResponse) {
     this.#response = response;
     response.on("close", () => {
       this.#isOpen = false;
-      this.#onClose();
+      for (const run of this.#onClose.splice(0)) run();
     });
   }
 
@@ -66,28 +65,19 @@ export class EventClient {
     return this.#isOpen;
   }
 
-  /** Updates left out in a row because the browser had not taken those before. */
-  get skipped(): number {
-    return this.#skipped;
-  }
-
   /** Returns whether it was sent: not where the browser is too far behind, or gone. */
   send(event: string, value: unknown): boolean {
     if (!this.#isOpen) return false;
-    if (this.#response.writableLength > limits.dashboardBufferBytesMax) {
-      this.#skipped++;
-      return false;
-    }
-    this.#skipped = 0;
+    if (this.#response.writableLength > limits.dashboardBufferBytesMax) return false;
     // JSON has no line breaks of its own.
     this.#response.write(`event: ${event}\ndata: ${JSON.stringify(value)}\n\n`);
     return true;
   }
 
-  /** Called once, when the browser has gone. */
+  /** Called once, when the browser has gone; at once where it has. */
   whenClosed(run: () => void): void {
-    this.#onClose = run;
-    if (!this.#isOpen) run();
+    if (this.#isOpen) this.#onClose.push(run);
+    else run();
   }
 
   close(): void {

@@ -43,6 +43,7 @@ export const counterTexts: Texts = {
   readings_released: "Held readings whose turn came.",
   replay_mismatch: "Replayed readings whose outputs differ from those in the journal.",
   replayed_events: "Events replayed from the journal at the start.",
+  session_in_doubt: "Times nobody knew which session the broker had kept; messages without number may have been stepped twice.",
   session_lost: "Times the broker had lost our session, and with it what was sent while we were away.",
   sink_confirmed: "Predictions confirmed by the broker.",
   sink_connects: "Connections of the sink to the broker.",

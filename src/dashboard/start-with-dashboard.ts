@@ -11,6 +11,7 @@ import { createRuntime } from "../runtime/runtime.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Surroundings } from "../runtime/surroundings.ts";
 import type { Dashboard } from "./dashboard.ts";
+import { LogMemory } from "./log-memory.ts";
 
 export interface Started {
   readonly runtime: Runtime;
@@ -25,21 +26,29 @@ async function ownVersion(disk: Disk): Promise<string> {
 
 /**
  * Starts a runtime, and its dashboard where the config has one. Throws what `createRuntime` throws, and `bad_config` where a file that the
- * dashboard names is absent. Where the dashboard cannot listen, the log says so, and readings go on without it.
+ * dashboard names is absent. Where the dashboard cannot listen, the log says so, and readings go on without it; with `anyPort` it takes another
+ * port instead.
  */
-export async function startWithDashboard(config: Config, surroundings: Partial<Surroundings> = {}): Promise<Started> {
+export async function startWithDashboard(
+  config: Config,
+  surroundings: Partial<Surroundings> = {},
+  { anyPort = false }: { readonly anyPort?: boolean } = {},
+): Promise<Started> {
   const { dashboard } = config;
   if (dashboard === undefined) return { runtime: await createRuntime(config, surroundings), dashboard: undefined };
-  const { clock = systemClock, disk = systemDisk, log = createLog(config.log), metrics = new Metrics() } = surroundings;
+  const { clock = systemClock, disk = systemDisk, metrics = new Metrics() } = surroundings;
+  const log = new LogMemory(surroundings.log ?? createLog(config.log), clock);
   const secrets = await readDashboardSecrets(dashboard, disk, process.env);
   const version = await ownVersion(systemDisk);
   const runtime = await createRuntime(config, { ...surroundings, clock, disk, log, metrics });
+  // Loaded where it is asked for: most boxes have no use for a web server.
+  const { Dashboard: Opened } = await import("./dashboard.ts");
+  const open = (listen: string): Promise<Dashboard> =>
+    Opened.open({ config, dashboard: { ...dashboard, listen }, secrets, runtime, metrics, version, clock, disk, log });
   try {
-    // Loaded where it is asked for: most boxes have no use for a web server.
-    const { Dashboard: Opened } = await import("./dashboard.ts");
-    const options = { config, dashboard, secrets, runtime, metrics, version, clock, disk, log };
-    return { runtime, dashboard: await Opened.open(options) };
+    return { runtime, dashboard: await open(dashboard.listen) };
   } catch (thrown) {
+    if (anyPort) return { runtime, dashboard: await open("127.0.0.1:0") };
     log.error("there is no dashboard", { reason: reasonOf(thrown) });
     return { runtime, dashboard: undefined };
   }

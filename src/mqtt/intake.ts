@@ -60,6 +60,7 @@ export class Intake {
   #heldFromAbove = false;
   #stopped = false;
   #held = false;
+  #nowMs: number | undefined;
 
   constructor(options: IntakeOptions) {
     this.#options = options;
@@ -190,7 +191,7 @@ export class Intake {
     this.#count.messages.add();
     this.#count.bytes.add(length);
     this.#updateWindow();
-    const arrivedAtMs = clock.monotonicMs();
+    const arrivedAtMs = this.#now();
     let settled = false;
     this.#options.receive({
       topic: packet.topic,
@@ -205,10 +206,19 @@ export class Intake {
       settle: () => {
         assert(!settled, "a message is settled once");
         settled = true;
-        this.#count.latency.observe(clock.monotonicMs() - arrivedAtMs);
+        this.#count.latency.observe(this.#now() - arrivedAtMs);
         this.#settle(ticket, length);
       },
     });
+  }
+
+  /** The time, looked at once for messages that come or are settled in one go. */
+  #now(): number {
+    if (this.#nowMs === undefined) {
+      this.#nowMs = this.#options.clock.monotonicMs();
+      queueMicrotask(() => (this.#nowMs = undefined));
+    }
+    return this.#nowMs;
   }
 
   #settle(ticket: AckTicket | undefined, length: number): void {

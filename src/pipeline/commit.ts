@@ -158,6 +158,7 @@ export class Commit {
     for (const { position, message } of group.messages.splice(0)) outbox.add(position, message);
     outbox.release(group.end);
     this.#released.advance(group.end);
+    for (const readings of group.observed.splice(0)) this.#options.ledger.observer?.released(readings);
   }
 
   /** Ends what would happen later by itself. */

@@ -12,6 +12,7 @@ import type {
   SessionEvent,
 } from "../journal/events.ts";
 import { RecentMap } from "./recent-map.ts";
+import type { ReleaseObserver } from "./release-observer.ts";
 import type { EpochSettings } from "./settings.ts";
 import { decodeEpochSettings } from "./settings.ts";
 import type { StreamGroup } from "./stream-group.ts";
@@ -46,6 +47,8 @@ export class Fold {
   sessionInDoubt = false;
   /** Called before a stream changes: a checkpoint under way writes it down first. */
   onTouch: ((group: StreamGroup, row: number) => void) | undefined;
+  /** Looks on as readings are released. */
+  observer: ReleaseObserver | undefined;
 
   constructor(makeGroups: GroupFactory) {
     this.#makeGroups = makeGroups;

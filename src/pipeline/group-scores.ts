@@ -100,6 +100,11 @@ export class GroupScores {
     return this.#rows.subarray(row * rowSize, (row + 1) * rowSize);
   }
 
+  /** Whether an alarm of a row's stream is open. */
+  isAlarming(row: number): boolean {
+    return this.#scorer.isAlarming(this.#row(row));
+  }
+
   /** Notes of the reading staged at `index` whether a gap lies before it. */
   noteStaged(index: number, broken: boolean): void {
     if (index >= this.#broken.length) this.#broken = grown(this.#broken, new Uint8Array(2 * index));

@@ -5,6 +5,8 @@ import { BlockBuffer } from "../journal/segment.ts";
 import { Composer, speaks } from "./compose.ts";
 import type { Fold } from "./fold.ts";
 import type { OutboundMessage } from "./outbox.ts";
+import { copyOfReadings } from "./release-observer.ts";
+import type { ReleasedReadings, ReleaseObserver } from "./release-observer.ts";
 
 export interface PlacedMessage {
   readonly position: number;
@@ -15,6 +17,8 @@ export interface PlacedMessage {
 export interface Group {
   readonly block: BlockBuffer;
   readonly messages: PlacedMessage[];
+  /** What somebody wants to see once it is released. */
+  readonly observed: ReleasedReadings[];
   /** The position after its last event. */
   end: number;
 }
@@ -70,11 +74,22 @@ export class Ledger {
     if (event.kind === "readings") this.#takeOutputs(event, first);
     const group = this.#openGroup();
     group.block.add(event);
+    const { observer } = this.#fold;
+    if (observer !== undefined && event.kind === "readings") this.#showTo(observer, event, group);
     if (speaks(event)) {
       for (const message of this.#composer.messagesOf(event)) group.messages.push({ position: this.#position, message });
     }
     this.#position++;
     group.end = this.#position;
+  }
+
+  get observer(): ReleaseObserver | undefined {
+    return this.#fold.observer;
+  }
+
+  #showTo(observer: ReleaseObserver, event: ReadingsEvent, group: Group): void {
+    const stream = this.#fold.groups[event.group]!.columns.keys[event.row]!;
+    if (observer.wants(stream, event)) group.observed.push({ stream, event: copyOfReadings(event) });
   }
 
   #takeOutputs(event: ReadingsEvent, first: number): void {
@@ -92,7 +107,7 @@ export class Ledger {
     const last = this.#groups.at(-1);
     if (last !== undefined && last.block.bytes < this.#blockBytesWanted) return last;
     const block = this.#spareBlocks.pop() ?? new BlockBuffer();
-    const group: Group = { block, messages: [], end: this.#position };
+    const group: Group = { block, messages: [], observed: [], end: this.#position };
     this.#groups.push(group);
     return group;
   }

@@ -1,6 +1,8 @@
 // The runtime: an assembly on the system's clock, disk and broker connections, and the control socket through which it is asked.
 import type { Log } from "../base/log.ts";
+import type { Fold } from "../pipeline/fold.ts";
 import type { Recovered } from "../pipeline/recover.ts";
+import type { ReleaseObserver } from "../pipeline/release-observer.ts";
 import { HiddenstateError } from "../base/errors.ts";
 import { Assembly } from "./assembly.ts";
 import type { Config } from "./config-schema.ts";
@@ -107,6 +109,16 @@ export class Runtime {
   /** Puts a stream's hidden state back to the model's initial one, durably. Throws `unknown_stream`. */
   resetState(stream: string, options?: CommandOptions): Promise<void> {
     return this.control.resetState(stream, options);
+  }
+
+  /** What its streams are and remember, to be read and never changed. */
+  get fold(): Fold {
+    return this.#assembly.state.fold;
+  }
+
+  /** Shows what is released from now on to one observer, or to none. */
+  observe(observer: ReleaseObserver | undefined): void {
+    this.fold.observer = observer;
   }
 
   /** All that can be asked of the state directory. */

@@ -186,6 +186,11 @@ export class Scorer {
     return this.#event;
   }
 
+  /** Whether an alarm of the stream of `row` is open. */
+  isAlarming(row: Float64Array): boolean {
+    return row[this.#at + ALARM_HOLD]! > 0;
+  }
+
   /** An alarm is open. */
   get alarming(): boolean {
     return this.#alarming;

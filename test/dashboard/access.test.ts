@@ -70,6 +70,10 @@ t.test("a name that nobody configured is refused, and so is a request from anoth
   t.equal(await post({ "content-type": "text/plain" }), 415, "what a form of another site could send");
   t.equal((await world.ask("healthz", { method: "DELETE" })).status, 405);
 
+  const foreign = { "sec-fetch-site": "cross-site" };
+  t.equal((await world.ask("live", { headers: { ...foreign, "sec-fetch-mode": "cors" } })).status, 403);
+  t.equal((await world.ask("", { headers: { ...foreign, "sec-fetch-mode": "navigate" } })).status, 200, "a link leads here");
+
   const { headers } = await world.ask("healthz");
   t.match(headers, {
     "content-security-policy": /^default-src 'none'; script-src 'self'; /,

@@ -40,6 +40,8 @@ export interface WorldOptions {
   readonly dashboard?: Readonly<Record<string, unknown>>;
   readonly surroundings?: Partial<Surroundings>;
   readonly streamsMax?: number;
+  /** Of the presses, as in a config. */
+  readonly score?: Readonly<Record<string, unknown>>;
   readonly range?: Readonly<Record<string, readonly [number, number]>>;
 }
 
@@ -56,9 +58,16 @@ export class DashboardWorld {
     this.client = client;
   }
 
-  static async open({ folder, dashboard = {}, surroundings = {}, streamsMax, range }: WorldOptions): Promise<DashboardWorld> {
+  static async open({
+    folder,
+    dashboard = {},
+    surroundings = {},
+    streamsMax,
+    range,
+    score,
+  }: WorldOptions): Promise<DashboardWorld> {
     const broker = await startEmbeddedBroker();
-    const gaussian = randomModel({ features: 2, hidden: [8], cells: ["gru"], head: "gaussian", seed: 3 });
+    const gaussian = randomModel({ features: 2, hidden: [8], cells: ["gru"], head: "gaussian", residual: true, seed: 3 });
     const plain = randomModel({ features: 2, hidden: [8], seed: 4 });
     writeFileSync(join(folder, "gaussian.onnx"), gaussian.bytes);
     writeFileSync(join(folder, "plain.onnx"), plain.bytes);
@@ -70,7 +79,7 @@ export class DashboardWorld {
       dashboard: { listen: "127.0.0.1:0", ...dashboard },
       streams: streamsMax === undefined ? {} : { max: streamsMax },
       groups: [
-        { ...group, name: "presses", topic: "s/{device}/r", model: join(folder, "gaussian.onnx"), range: range ?? {} },
+        { ...group, name: "presses", topic: "s/{device}/r", model: join(folder, "gaussian.onnx"), range: range ?? {}, score },
         { ...group, name: "pumps", topic: "p/{device}/r", model: join(folder, "plain.onnx") },
       ],
     });

@@ -1,0 +1,100 @@
+// What can be done to a stream's state: reset it, save it, put a saved one back. Each change is confirmed before, and told after.
+import { element, foreignName, setText } from "./element.js";
+import { ask, Refused } from "./live.js";
+
+const OFF = "States can be changed from here only where the config says dashboard.commands: true.";
+
+/** Asks before `run`; resolves when the question is closed. */
+function confirm(title, name, text, button, run) {
+  const answer = element("p", { class: "wrong", role: "alert" });
+  const act = async () => {
+    try {
+      await run();
+      dialog.close();
+    } catch (thrown) {
+      setText(answer, thrown instanceof Refused ? thrown.message : "The runtime does not answer.");
+    }
+  };
+  const dialog = element(
+    "dialog",
+    { class: "card", "aria-label": title, onclose: () => dialog.remove() },
+    element("h2", {}, title),
+    element("p", {}, foreignName(name, { class: "name" })),
+    element("p", {}, text),
+    answer,
+    element(
+      "div",
+      { class: "buttons" },
+      element("button", { type: "button", class: "quiet", autofocus: true, onclick: () => dialog.close() }, "Cancel"),
+      element("button", { type: "button", class: "danger", onclick: () => void act() }, button),
+    ),
+  );
+  document.body.append(dialog);
+  dialog.showModal();
+}
+
+async function save(stream, answer) {
+  try {
+    const state = await ask(`state?stream=${encodeURIComponent(stream)}`);
+    const url = URL.createObjectURL(new Blob([JSON.stringify(state, undefined, 2)], { type: "application/json" }));
+    element("a", { href: url, download: "state.json" }).click();
+    URL.revokeObjectURL(url);
+  } catch (thrown) {
+    setText(answer, thrown instanceof Refused ? thrown.message : "The runtime does not answer.");
+  }
+}
+
+/** Buttons for a stream; `allowed` says whether the config lets states be changed. */
+export function streamCommands(stream, allowed) {
+  const answer = element("p", { class: "answer", role: "status" });
+  const change = (command, more, done) => async () => {
+    await ask("command", {
+      command,
+      stream,
+      transaction: crypto.randomUUID?.() ?? `${Date.now()}-${performance.now()}`,
+      ...more,
+    });
+    setText(answer, done);
+  };
+  const reset = () =>
+    confirm(
+      "Reset this state?",
+      stream,
+      "The network forgets what it has seen of this stream and begins as with a new one: predictions will be worse for a while. This cannot be undone, unless you save the state first.",
+      "Reset the state",
+      change("reset", {}, "The state was reset."),
+    );
+  const take = async () => {
+    const text = await file.files[0]?.text();
+    file.value = "";
+    if (text === undefined) return;
+    try {
+      const { state } = JSON.parse(text);
+      confirm(
+        "Put this state in?",
+        stream,
+        "The stream goes on from the state in the file. It must be of the same model.",
+        "Put it in",
+        change("set", { state }, "The state was put in."),
+      );
+    } catch {
+      setText(answer, "This file is no saved state.");
+    }
+  };
+  const accept = "application/json,.json";
+  const file = element("input", { type: "file", accept, hidden: true, onchange: () => void take() });
+  return element(
+    "div",
+    { class: "commands" },
+    element(
+      "div",
+      { class: "buttons" },
+      element("button", { type: "button", class: "danger", disabled: !allowed, onclick: reset }, "Reset state…"),
+      element("button", { type: "button", class: "quiet", onclick: () => void save(stream, answer) }, "Save state"),
+      element("button", { type: "button", class: "quiet", disabled: !allowed, onclick: () => file.click() }, "Put a state in…"),
+      file,
+    ),
+    answer,
+    allowed ? undefined : element("p", { class: "explanation" }, OFF),
+  );
+}
