@@ -99,6 +99,11 @@ export class Journal {
     return this.#bytes;
   }
 
+  /** No file for the next segment could be made, and there are segments that checkpoints may make free. */
+  get needsCheckpoint(): boolean {
+    return this.#segments.length > 1 && this.#spares.isEmpty;
+  }
+
   /** Files found unreadable or behind a damage, which `makeWritable` renames and nothing ever overwrites. */
   get setAsideCount(): number {
     return this.#setAside.length;
@@ -208,8 +213,7 @@ export class Journal {
     assert(block.bytes <= this.#options.blockBytesMax, "a block is at most blockBytesMax long");
     await this.#guard(async () => {
       if (this.#offset + block.bytes > this.#options.segmentBytes) await this.#rotate();
-      const { generation } = this.#segments.at(-1)!;
-      const place = { generation, offset: this.#offset, position: this.#position };
+      const place = { generation: this.#segments.at(-1)!.generation, offset: this.#offset, position: this.#position };
       const bytes = block.seal(place, this.#crc, this.#synced, this.#options.random.uint32());
       await writeFully(this.#file!, bytes, this.#offset);
       this.#crc = block.crc;

@@ -37,6 +37,11 @@ export class SpareSegments {
     this.#segmentBytes = segmentBytes;
   }
 
+  /** Nothing is there for the next `take`, nor being made. */
+  get isEmpty(): boolean {
+    return this.#paths.length === 0 && this.#preparing === undefined;
+  }
+
   /** A segment file of that number exists. */
   noteNumber(number: number): void {
     this.#nextNumber = Math.max(this.#nextNumber, number + 1);

@@ -49,11 +49,13 @@ export class AcceptedReadings {
   add(index: number, missed: number): boolean {
     const { group, row } = this.#ref;
     const { columns } = group;
-    const { readings, receivedAt, clockSynced, deviceTimes, times } = this.#arrived;
+    const { readings, receivedAt, clockSynced, deviceTimes, times, fromHeld } = this.#arrived;
     const isFirst = this.count === 0;
     if (isFirst) {
       this.#fold.touch(group, row);
-      this.#restarted = group.beginMessage(row, readings.identity, receivedAt);
+      this.#restarted = group.beginMessage(row, readings.identity);
+      // What was held has been heard of when it came.
+      if (!fromHeld) columns.receivedAt[row] = receivedAt;
     }
     const sequence = readings.identity === undefined ? columns.sequence[row]! + 1 : readings.sequences[index]!;
     const time = times[index]!;

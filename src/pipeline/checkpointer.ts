@@ -70,14 +70,16 @@ export class Checkpointer {
   }
 
   get isDue(): boolean {
-    const { commit, clock, metrics, checkpointAfterBytes = limits.checkpointAfterBytes } = this.#options;
+    const { commit, journal, clock, metrics, checkpointAfterBytes = limits.checkpointAfterBytes } = this.#options;
     const msPerEvent = this.#workMs / this.#workEvents;
     const replayMs = (commit.releasedPosition - this.#position) * msPerEvent;
     metrics.gauge("replay_ms_expected").set(replayMs);
     metrics.gauge("replay_ms_per_event").set(msPerEvent);
     const now = clock.monotonicMs();
     if (this.#writing !== undefined || now < this.#notBeforeMs || commit.releasedPosition === this.#position) return false;
-    if (this.#wanted || this.journalBytes > Math.max(checkpointAfterBytes, 4 * this.#sizeBytes)) return true;
+    // Once the last segment is full, the events that a checkpoint waits for would find no room.
+    if (this.#wanted || journal.needsCheckpoint) return true;
+    if (this.journalBytes > Math.max(checkpointAfterBytes, 4 * this.#sizeBytes)) return true;
     return replayMs > limits.replayMsMax || now - this.#writtenAtMs > limits.checkpointAfterMs;
   }
 

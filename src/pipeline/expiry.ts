@@ -15,11 +15,14 @@ export interface ExpiryOptions {
   readonly streamExpiryMs: number;
   /** How often that is looked after; as in `limits` where absent. */
   readonly streamExpiryCheckMs?: number;
+  /** From what difference on the wall clock has been set; as in `limits` where absent. */
+  readonly clockJumpMs?: number;
 }
 
 export class Expiry {
   readonly #options: ExpiryOptions;
   readonly #checkMs: number;
+  readonly #jumpMs: number;
   #lookedAtMs: number;
   #lookedAtWallMs: number;
   /** When the wall clock was last seen to have been set, on itself. */
@@ -28,6 +31,7 @@ export class Expiry {
   constructor(options: ExpiryOptions) {
     this.#options = options;
     this.#checkMs = options.streamExpiryCheckMs ?? limits.streamExpiryCheckMs;
+    this.#jumpMs = options.clockJumpMs ?? limits.clockJumpMs;
     this.#lookedAtMs = options.clock.monotonicMs();
     this.#lookedAtWallMs = options.clock.wallMs();
   }
@@ -66,6 +70,6 @@ export class Expiry {
     const jumpMs = wallMs - this.#lookedAtWallMs - (monotonicMs - this.#lookedAtMs);
     this.#lookedAtWallMs = wallMs;
     this.#lookedAtMs = monotonicMs;
-    if (Math.abs(jumpMs) >= limits.clockJumpMs) this.#setAtWallMs = wallMs;
+    if (Math.abs(jumpMs) >= this.#jumpMs) this.#setAtWallMs = wallMs;
   }
 }

@@ -163,7 +163,8 @@ export class Fold {
   stageReadings(event: ReadingsEvent): number {
     const group = this.#groups[event.group]!;
     this.touch(group, event.row);
-    const restarted = group.beginMessage(event.row, event.identity, event.receivedAt);
+    const restarted = group.beginMessage(event.row, event.identity);
+    if (!event.fromHeld) group.columns.receivedAt[event.row] = event.receivedAt;
     const first = group.stepper.count;
     const timeTrusted = event.deviceTimes || event.clockSynced;
     let sequence = event.firstSequence - 1 - (event.skipped?.[0] ?? 0);

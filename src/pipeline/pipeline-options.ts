@@ -31,6 +31,8 @@ export interface PipelineOptions {
   readonly streamExpiryMs: number;
   /** How often that is looked after; as in `limits` where absent. */
   readonly streamExpiryCheckMs?: number;
+  /** From what difference on the wall clock has been set; as in `limits` where absent. */
+  readonly clockJumpMs?: number;
   /** Of the checkpoint that the recovery began with; 0 without one. */
   readonly checkpointPosition: number;
   /** A checkpoint is due after so much journal; as in `limits` where absent. */

@@ -145,9 +145,8 @@ export class StreamGroup {
   }
 
   /** The start of a message's accepted readings. Returns whether the device has restarted since the last one. */
-  beginMessage(row: number, identity: Identity | undefined, receivedAt: number): boolean {
+  beginMessage(row: number, identity: Identity | undefined): boolean {
     const { columns } = this;
-    columns.receivedAt[row] = receivedAt;
     if (identity === undefined) return false;
     const restarted = columns.boot[row] !== identity.boot || columns.nonce[row] !== identity.nonce;
     columns.boot[row] = identity.boot;

@@ -29,7 +29,7 @@ import type { Surroundings } from "./surroundings.ts";
 export interface Bounds
   extends
     StateBounds,
-    Pick<PipelineOptions, "bootSilenceMs" | "checkpointAfterBytes" | "streamExpiryCheckMs">,
+    Pick<PipelineOptions, "bootSilenceMs" | "checkpointAfterBytes" | "clockJumpMs" | "streamExpiryCheckMs">,
     Pick<IntakeOptions, "unsettledMessagesMax">,
     Pick<SinkOptions, "windowMax"> {
   readonly checkpointBytesPerSecond?: number;

@@ -7,9 +7,9 @@ import { createRandom } from "../../src/base/random.ts";
 import { CheckpointFiles } from "../../src/journal/checkpoint-file.ts";
 import { payloadCodec } from "../../src/message/codecs.ts";
 import { restoreSnapshot } from "../../src/pipeline/snapshot.ts";
-import { text } from "../support/box.ts";
-import type { Box, Message } from "../support/box.ts";
-import { box, offline, outputsOf, reading, turns } from "../support/one-group.ts";
+import { Box, text } from "../support/box.ts";
+import type { Message } from "../support/box.ts";
+import { box, group, models, offline, outputsOf, reading, turns } from "../support/one-group.ts";
 
 t.test("readings that come late within bounds are put in order, behind the journal", async (t) => {
   const one = await box({}, { reorder: { readings: 3, within: "2s" } });
@@ -255,6 +255,23 @@ t.test(
     t.notOk(one.recovered.damaged);
   },
 );
+
+t.test("a disk that the journal itself fills never stops it, though there is no reserve", async (t) => {
+  const one = new Box({ models, groups: [group] });
+  one.disk.intercept = (call, path) => {
+    if (call === "write" && (path.endsWith("/reserve") || /segment-00000[^123]$/.test(path)))
+      throw Object.assign(new Error("no space"), { code: "ENOSPC" });
+  };
+  await one.start();
+  const payload = JSON.stringify(Array.from({ length: 50 }, (_, i) => ({ feature0: 101_320, feature1: i })));
+  for (let i = 0; i < 400; i++) await one.deliver({ topic: `s/d${i % 4}/r`, payload, qos: 0 });
+  t.match(one.metrics.snapshot(), { disk_full: 0, readings_accepted: 20_000 });
+  t.ok(one.state.journal.bytes > 4 * 64 * 1024, "more than the disk holds");
+  one.crash(3);
+  await one.start();
+  t.notOk(one.recovered.damaged);
+  t.equal(one.state.fold.streamCount, 4);
+});
 
 t.test("what is written is counted, journal and checkpoints apart", async (t) => {
   const one = await box();

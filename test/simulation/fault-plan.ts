@@ -34,11 +34,18 @@ export const faultClasses = [
   "configChanges",
   "spoiledCheckpoints",
   "refusals",
+  "rateLimits",
+  "expiry",
+  "renames",
 ] as const;
 export type FaultClass = (typeof faultClasses)[number];
 
 /** After which a lower boot is believed. */
 export const BOOT_SILENCE_MS = 20_000;
+/** The wall clock has been set where it is off by so much. */
+export const CLOCK_JUMP_MS = 1;
+
+const SMALL_OUTBOX_BYTES = 1500;
 
 export interface GroupPlan {
   readonly gap: GapPolicy;
@@ -48,6 +55,8 @@ export interface GroupPlan {
   readonly format: "json" | "protobuf";
   readonly latest: boolean;
   readonly reorder: { readonly readings: number; readonly withinMs: number } | undefined;
+  /** In force where the seed has rate limits. */
+  readonly rate: { readonly perSecond: number; readonly burst: number };
 }
 
 export interface Plan {
@@ -64,6 +73,9 @@ export interface Plan {
   readonly unsettledMessagesMax: number;
   readonly publishWindowMax: number;
   readonly streamsMax: number;
+  /** In force where the seed has expiry. */
+  readonly expiryMs: number;
+  readonly expiryCheckMs: number;
   readonly bytesPerSecond: number;
   readonly devices: number;
   readonly messages: number;
@@ -100,8 +112,18 @@ export function groupPlan(random: Random, bigOutbox: boolean): GroupPlan {
     codec: pick(random, ["json", "protobuf"]),
     format: pick(random, ["json", "protobuf"]),
     latest: random.next() < 0.2,
+    rate: { perSecond: around(random, 3, 9), burst: 1 + (random.uint32() % 12) },
     reorder: reorder ? { readings: 1 + (random.uint32() % 5), withinMs: Math.round(around(random, 7, 12)) } : undefined,
   };
+}
+
+/** Rates and silences are those of whoever takes messages: where an outbox may hold them up, they follow from what it does. */
+export function hasRateLimits({ faults, outboxBytesMax }: Plan): boolean {
+  return faults.has("rateLimits") && outboxBytesMax > SMALL_OUTBOX_BYTES;
+}
+
+export function hasExpiry({ faults, outboxBytesMax }: Plan): boolean {
+  return faults.has("expiry") && outboxBytesMax > SMALL_OUTBOX_BYTES;
 }
 
 /** `without`: classes that are left off although the seed has them; nothing else changes. */
@@ -121,10 +143,12 @@ export function planOf(seed: number, without: ReadonlySet<FaultClass> = new Set(
     segmentBytes: 4096 + blockBytesMax * (1 + (random.uint32() % 3)),
     blockBytesMax,
     reserveBytes: 16_384,
-    outboxBytesMax: smallOutbox ? 1500 : 1024 * 1024,
+    outboxBytesMax: smallOutbox ? SMALL_OUTBOX_BYTES : 1024 * 1024,
     unsettledMessagesMax: Math.round(around(random, 1, 6)),
     publishWindowMax: Math.round(around(random, 0, 6)),
     streamsMax: random.next() < 0.1 ? 2 : 100,
+    expiryMs: Math.round(around(random, 9, 12)),
+    expiryCheckMs: Math.round(around(random, 7, 10)),
     bytesPerSecond: random.next() < 0.3 ? Math.round(around(random, 12, 16)) : Infinity,
     devices: 1 + (random.uint32() % 5),
     messages: Math.round(around(random, 4, 7.6)),

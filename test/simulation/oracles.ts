@@ -13,7 +13,9 @@ import type { SessionMoment } from "./reference-session.ts";
 import type { ReferenceStream } from "./reference-stream.ts";
 import { NODE } from "./sim-process.ts";
 
-const PREDICTION_TOPIC = new RegExp(`^hiddenstate/${NODE}/prediction/[^/]+(/latest)?$`);
+/** The wall clock is read in whole milliseconds. */
+const EXPIRY_SLACK_MS = 2;
+const PREDICTION_TOPIC = new RegExp(`^hiddenstate/${NODE}/prediction/([^/]+)(/latest)?$`);
 
 function sameNumbers(a: ArrayLike<number>, b: ArrayLike<number>): boolean {
   for (let i = 0; i < a.length; i++) if (!Object.is(a[i], b[i])) return false;
@@ -60,8 +62,8 @@ export class Oracles {
   readonly #fail: (what: string) => void;
   /** By id: the bytes of a prediction that has left. */
   readonly #bytes = new Map<string, Uint8Array>();
-  /** By topic and id: the connection on which a prediction has left last. */
-  readonly #sentOn = new Map<string, string>();
+  /** By topic, connection and id: predictions that have left. */
+  readonly #sentOn = new Set<string>();
   readonly #responses = new Set<string>();
   /** By stream: how many outputs, in order, have left at least once. */
   readonly #sentUpTo = new Map<string, number>();
@@ -74,7 +76,7 @@ export class Oracles {
   constructor(plan: Plan, fail: (what: string) => void) {
     this.#plan = plan;
     this.#fail = fail;
-    this.reference = new Reference(plan.groups, plan.streamsMax);
+    this.reference = new Reference(plan);
   }
 
   notePowerCut(): void {
@@ -112,7 +114,12 @@ export class Oracles {
     };
     const isSession = ({ inDoubt, isEmpty }: SessionMoment): boolean =>
       fold.sessionInDoubt === inDoubt && (fold.weakDeliveries.size === 0) === isEmpty;
-    const last = reference.find(matches, (transaction) => fold.answers.get(transaction) !== undefined, isSession);
+    const last = reference.find(
+      matches,
+      (transaction) => fold.answers.get(transaction) !== undefined,
+      isSession,
+      recovered.position,
+    );
     if (last === undefined) return this.#fail(`the recovered state is no beginning of what should be: ${this.#describe(fold)}`);
     if (last < reference.told && this.#keepsAllTold()) {
       return this.#fail(`recovered up to operation ${last}, but the world has been told of ${reference.told}`);
@@ -124,7 +131,7 @@ export class Oracles {
 
   /** Outputs of readings that are lost may come a second time with other bytes. */
   #forgetAfter(last: number): void {
-    for (const owed of this.reference.owed.values()) {
+    for (const owed of this.reference.outputs()) {
       if (owed.operation <= last || !owed.isSent) continue;
       this.#sentUpTo.set(owed.stream, Math.min(this.#sentUpTo.get(owed.stream) ?? 0, owed.place));
     }
@@ -138,10 +145,23 @@ export class Oracles {
     }).join("; ");
   }
 
+  /** The runtime forgets a stream: it must have been silent for long, by a clock that nobody has set meanwhile. */
+  forgotten(key: string, position: number, nowMs: number, wallAtStartMs: number): void {
+    const stream = this.reference.streams.get(key);
+    if (stream === undefined) return this.#fail(`the stream ${key} is forgotten, which is not there`);
+    const isOfBefore = stream.heardMs < this.reference.startedAtMs;
+    const byWallMs = isOfBefore ? wallAtStartMs + nowMs - stream.receivedAt : 0;
+    const silentMs = Math.max(nowMs - stream.heardMs, byWallMs);
+    if (silentMs < this.#plan.expiryMs - EXPIRY_SLACK_MS) this.#fail(`the stream ${key} is forgotten after ${silentMs} ms`);
+    if (stream.held.length > 0) this.#fail(`the stream ${key} is forgotten, with readings held`);
+    this.reference.forget(key, position);
+  }
+
   /** A message leaves; returns what is called when the broker has it. */
   sent(groups: readonly GroupPlan[], message: OutboundMessage, connection: string): () => void {
     const prediction = PREDICTION_TOPIC.exec(message.topic);
-    if (prediction !== null) return this.#prediction(groups, message, prediction[1] !== undefined, connection);
+    if (prediction !== null && message.payload.length === 0) return this.#farewell(message, prediction[1]!);
+    if (prediction !== null) return this.#prediction(groups, message, prediction[2] !== undefined, connection);
     const response = message.topic.startsWith(`hiddenstate/${NODE}/response/`);
     if (response) {
       const transaction = message.topic.slice(message.topic.lastIndexOf("/") + 1);
@@ -152,6 +172,12 @@ export class Oracles {
       return () => this.#responses.add(transaction);
     }
     if (!message.topic.endsWith("/dead-letter")) this.#fail(`a message on ${message.topic}`);
+    return () => {};
+  }
+
+  /** What was retained of a stream is cleared, where it has left its name. */
+  #farewell({ topic, retain }: OutboundMessage, key: string): () => void {
+    if (!retain || !this.reference.leftNames.has(key)) this.#fail(`nothing is said on ${topic}`);
     return () => {};
   }
 
@@ -167,19 +193,24 @@ export class Oracles {
     const prediction = decodePrediction(format, payload);
     const { stream, boot, nonce, count, sequences, times, outputs } = prediction;
     const id = `${stream}/${boot}/${nonce}/${prediction.firstSequence}`;
-    const known = this.#bytes.get(id);
-    if (known !== undefined && !sameNumbers(known, payload)) this.#fail(`${id} is repeated with other bytes`);
-    this.#bytes.set(id, payload);
-    if (this.#sentOn.get(`${topic} ${id}`) === connection) this.#fail(`${id} is published twice on one connection`);
-    this.#sentOn.set(`${topic} ${id}`, connection);
+    const where = `${topic} ${connection}`;
+    const O = outputs.length / count;
     const all = Array.from(sequences, (sequence, i) => {
-      const owed = this.reference.owed.get(owedKey(stream, boot, nonce, sequence));
-      const O = outputs.length / count;
+      const named = this.reference.owed.get(owedKey(stream, boot, nonce, sequence)) ?? [];
+      const output = outputs.subarray(i * O, (i + 1) * O);
+      const alike = named.filter(({ time, outputs: should }) => time === times[i] && sameNumbers(output, should));
+      // Of two that nobody can tell apart it is the one that may come now.
+      const due = alike.filter(({ place, operation }) => {
+        const isInTurn = isLatest || place <= (this.#sentUpTo.get(stream) ?? 0) + i;
+        return isInTurn && !this.#sentOn.has(`${where} ${id} of ${operation}`);
+      });
+      const owed = due.find(({ isPublished }) => !isPublished) ?? due[0] ?? alike[0] ?? named.at(-1);
       if (owed === undefined) this.#fail(`a prediction for ${id}, reading ${sequence}, which was not accepted`);
       else if (owed.time !== times[i]) this.#fail(`${id}, reading ${sequence}: its time is ${times[i]}, not ${owed.time}`);
-      else if (!sameNumbers(outputs.subarray(i * O, (i + 1) * O), owed.outputs)) this.#fail(`${id}: wrong outputs`);
+      else if (!sameNumbers(output, owed.outputs)) this.#fail(`${id}: wrong outputs`);
       return owed;
     });
+    this.#repetition(`${id} of ${all[0]?.operation}`, payload, where);
     for (const owed of all) {
       if (owed === undefined || isLatest) continue;
       this.reference.tell(owed.operation);
@@ -193,9 +224,19 @@ export class Oracles {
     };
   }
 
+  /** Sent again it has the same bytes, and on each connection it is sent once. */
+  #repetition(id: string, payload: Uint8Array, where: string): void {
+    const known = this.#bytes.get(id);
+    if (known !== undefined && !sameNumbers(known, payload)) this.#fail(`${id} is repeated with other bytes`);
+    this.#bytes.set(id, payload);
+    const sent = `${where} ${id}`;
+    if (this.#sentOn.has(sent)) this.#fail(`${id} is published twice on one connection`);
+    this.#sentOn.add(sent);
+  }
+
   /** Nothing is left to be published. */
   get isAllPublished(): boolean {
-    for (const owed of this.reference.owed.values()) if (!owed.isPublished) return false;
+    for (const owed of this.reference.outputs()) if (!owed.isPublished) return false;
     return true;
   }
 

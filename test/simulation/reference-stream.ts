@@ -44,6 +44,10 @@ export class ReferenceStream {
   receivedAt = 0;
   /** In virtual time; the start of the process where nothing has come since. */
   seenMs = 0;
+  /** In virtual time, over the lives of processes. */
+  heardMs = 0;
+  /** Of its rate bucket, on the clock of the process; undefined where it is full. */
+  #bucket: { readonly tokens: number; readonly atMs: number } | undefined;
   intervals: readonly number[] = [];
   state: StateTensors;
   last: Float32Array;
@@ -65,6 +69,14 @@ export class ReferenceStream {
     copy.state = Object.fromEntries(Object.entries(this.state).map(([name, values]) => [name, values.slice()]));
     copy.last = this.last.slice();
     return copy;
+  }
+
+  /** Whether it may bring one more reading. */
+  takes(nowMs: number, { perSecond, burst }: GroupPlan["rate"]): boolean {
+    const { tokens, atMs } = this.#bucket ?? { tokens: burst, atMs: nowMs };
+    const now = Math.min(burst, tokens + ((nowMs - atMs) / 1000) * perSecond);
+    this.#bucket = { tokens: now < 1 ? now : now - 1, atMs: nowMs };
+    return now >= 1;
   }
 
   /** The sequence rule, without what is held. */
@@ -90,7 +102,7 @@ export class ReferenceStream {
   }
 
   /** Steps a reading that is accepted. Not `counted`: its sequence number is the runtime's. */
-  accept(arrived: ArrivedReading, counted: boolean, plan: GroupPlan): Stepped {
+  accept(arrived: ArrivedReading, counted: boolean, plan: GroupPlan, isReleased: boolean): Stepped {
     const { boot, nonce, reading, time, deviceTime, clockSynced, receivedAt } = arrived;
     const sequence = counted ? reading.sequence : this.sequence + 1;
     const restarted = counted && (boot !== this.boot || nonce !== this.nonce);
@@ -100,7 +112,8 @@ export class ReferenceStream {
     if (broken && plan.gap.policy === "decay") this.#decay(Math.exp(-elapsed / plan.gap.tauMs));
     const outputs = this.#model.step(this.state, this.#filled(reading, plan));
     if (counted) [this.boot, this.nonce] = [boot, nonce];
-    [this.sequence, this.time, this.receivedAt] = [sequence, time, receivedAt];
+    [this.sequence, this.time] = [sequence, time];
+    if (!isReleased) this.receivedAt = receivedAt;
     this.steps++;
     return { boot: this.boot, nonce: this.nonce, sequence, time, outputs };
   }

@@ -2,7 +2,8 @@
 // each of them, and the outputs they owe. After a crash the runtime has a beginning of that log; which one is found out here, and
 // that it is long enough.
 import type { Delivery } from "../../src/message/delivery.ts";
-import type { GroupPlan } from "./fault-plan.ts";
+import { hasRateLimits } from "./fault-plan.ts";
+import type { GroupPlan, Plan } from "./fault-plan.ts";
 import { ReferenceSession } from "./reference-session.ts";
 import type { SessionMoment } from "./reference-session.ts";
 import { ReferenceStream } from "./reference-stream.ts";
@@ -34,7 +35,9 @@ export function owedKey(stream: string, boot: number, nonce: number, sequence: n
 
 export class Reference {
   #groups: readonly GroupPlan[];
-  readonly #streamsMax: number;
+  readonly #plan: Plan;
+  /** Of the process, in virtual time. */
+  startedAtMs = 0;
   #operations = 0;
   /** Since the last event ended. */
   #isChanged = false;
@@ -43,16 +46,20 @@ export class Reference {
   /** Of commands that had an effect. */
   readonly transactions = new Map<string, number>();
   readonly #session = new ReferenceSession();
-  readonly owed = new Map<string, Owed>();
+  /** By `owedKey`: more than one where a name was given to another stream, which may begin anew. */
+  readonly owed = new Map<string, Owed[]>();
+  readonly #forgotten: { readonly operation: number; readonly position: number }[] = [];
+  /** Names that a stream no longer has. */
+  readonly leftNames = new Set<string>();
   readonly #places = new Map<string, number>();
   /** Every operation up to it may be relied upon: something has been told of it. */
   #told = -1;
   accepted = 0;
   readonly refused = new Map<string, number>();
 
-  constructor(groups: readonly GroupPlan[], streamsMax: number) {
-    this.#groups = groups;
-    this.#streamsMax = streamsMax;
+  constructor(plan: Plan) {
+    this.#plan = plan;
+    this.#groups = plan.groups;
   }
 
   get operations(): number {
@@ -60,8 +67,9 @@ export class Reference {
   }
 
   /** A process begins, with its config and counters. */
-  begin(groups: readonly GroupPlan[]): void {
+  begin(groups: readonly GroupPlan[], startedAtMs: number): void {
     this.#groups = groups;
+    this.startedAtMs = startedAtMs;
     this.accepted = 0;
     this.refused.clear();
   }
@@ -95,12 +103,30 @@ export class Reference {
     return this.#operations++;
   }
 
-  #command({ command, stream: key, transaction, state }: SimCommand): void {
+  #command({ command, stream: key, transaction, state, to }: SimCommand): void {
     const stream = this.streams.get(key);
     if (stream === undefined || this.transactions.has(transaction)) return;
+    if (to !== undefined && this.streams.has(to)) return;
     this.transactions.set(transaction, this.#operations);
-    stream.become(command === "set" ? state : undefined);
+    if (to === undefined) {
+      stream.become(command === "set" ? state : undefined);
+    } else {
+      this.#leave(key);
+      this.streams.set(to, stream);
+    }
+    this.#remember(to ?? key);
+  }
+
+  #leave(key: string): void {
+    this.streams.delete(key);
+    this.leftNames.add(key);
     this.#remember(key);
+  }
+
+  /** The runtime has forgotten a stream, by an event of this journal position or a later one. */
+  forget(key: string, position: number): void {
+    this.#leave(key);
+    this.#forgotten.push({ operation: this.#operations++, position });
   }
 
   #refuse(reason: string, count = 1): void {
@@ -109,9 +135,9 @@ export class Reference {
 
   #readings(id: number, message: SimReadings, delivery: Delivery, nowMs: number): void {
     const { readings, stream: key, identity } = message;
-    const isNew = !this.streams.has(key);
-    if (isNew && this.streams.size >= this.#streamsMax) return this.#refuse("cardinality", readings.length);
     if (identity === undefined && this.#session.has(id)) return this.#refuse("duplicate", readings.length);
+    const isNew = !this.streams.has(key);
+    if (isNew && this.streams.size >= this.#plan.streamsMax) return this.#refuse("cardinality", readings.length);
     const { receivedAt, clockSynced } = delivery;
     const weakId = identity === undefined && delivery.qos === 1 ? id : undefined;
     const deviceTime = readings.every(({ time }) => time >= YEAR_2020_MS && time <= receivedAt + DAY_MS);
@@ -137,7 +163,9 @@ export class Reference {
     if ((known ?? new ReferenceStream(group, simModels[group]!)).cannotFill(arrived.reading, plan))
       return this.#refuse("missing");
     const stream = known ?? this.#add(key, group);
+    if (hasRateLimits(this.#plan) && !stream.takes(nowMs - this.startedAtMs, plan.rate)) return this.#refuse("rate");
     stream.seenMs = nowMs;
+    stream.heardMs = nowMs;
     if (verdict === "gap" && plan.reorder !== undefined) {
       this.#endEvent(key);
       stream.hold(arrived, nowMs);
@@ -170,14 +198,20 @@ export class Reference {
     this.#operations++;
   }
 
-  #accept(key: string, stream: ReferenceStream, arrived: ArrivedReading, counted: boolean): void {
-    const stepped = stream.accept(arrived, counted, this.#groups[stream.group]!);
+  #accept(key: string, stream: ReferenceStream, arrived: ArrivedReading, counted: boolean, isReleased = false): void {
+    const stepped = stream.accept(arrived, counted, this.#groups[stream.group]!, isReleased);
     this.accepted++;
     this.#isChanged = true;
     const place = this.#places.get(key) ?? 0;
     this.#places.set(key, place + 1);
     const owed = { ...stepped, stream: key, operation: this.#operations, place, isSent: false, isPublished: false };
-    this.owed.set(owedKey(key, stepped.boot, stepped.nonce, stepped.sequence), owed);
+    const id = owedKey(key, stepped.boot, stepped.nonce, stepped.sequence);
+    this.owed.set(id, [...(this.owed.get(id) ?? []), owed]);
+  }
+
+  /** All outputs. */
+  *outputs(): Generator<Owed> {
+    for (const alike of this.owed.values()) yield* alike;
   }
 
   /** Releases held readings whose turn has come, or that are too many. */
@@ -200,7 +234,7 @@ export class Reference {
     const deviceTime = run.every((held) => held.deviceTime);
     const clockSynced = run.every((held) => held.clockSynced);
     const { receivedAt } = run.at(-1)!;
-    for (const held of run) this.#accept(key, stream, { ...held, deviceTime, clockSynced, receivedAt }, true);
+    for (const held of run) this.#accept(key, stream, { ...held, deviceTime, clockSynced, receivedAt }, true, true);
     this.#endEvent(key);
   }
 
@@ -220,18 +254,19 @@ export class Reference {
   #remember(key: string): void {
     const moments = this.#moments.get(key) ?? [];
     this.#moments.set(key, moments);
-    moments.push({ operation: this.#operations, stream: this.streams.get(key)!.copy() });
+    moments.push({ operation: this.#operations, stream: this.streams.get(key)?.copy() });
   }
 
   /**
    * The last operation of the beginning of the log that `matches` says was recovered: the latest there is; undefined where it is none.
    * `matches`: whether a stream was recovered as it was then; `isDone`: whether a command was, which need not show; `isSession`: whether
-   * the packet ids were.
+   * the packet ids were. `position`: where the journal ends.
    */
   find(
     matches: (key: string, stream: ReferenceStream | undefined) => boolean,
     isDone: (transaction: string) => boolean,
     isSession: (moment: SessionMoment) => boolean,
+    position: number,
   ): number | undefined {
     const known = new Map<Moment, boolean>();
     const absent = new Map<string, boolean>();
@@ -243,7 +278,9 @@ export class Reference {
       else known.set(moment, is);
       return is;
     };
-    for (let last = this.#operations - 1; last >= -1; last--) {
+    // Without a stream that came and went things look as they did before it came.
+    const later = this.#forgotten.find((event) => event.position >= position);
+    for (let last = Math.min(this.#operations, later?.operation ?? Infinity) - 1; last >= -1; last--) {
       const all = Array.from(this.#moments).every(([key, moments]) =>
         fits(
           key,
@@ -282,10 +319,13 @@ export class Reference {
     }
     for (const [transaction, operation] of this.transactions) if (operation > last) this.transactions.delete(transaction);
     this.#session.rollBack(last);
+    while (this.#forgotten.length > 0 && this.#forgotten.at(-1)!.operation > last) this.#forgotten.pop();
     this.#places.clear();
-    for (const [key, owed] of this.owed) {
-      if (owed.operation > last) this.owed.delete(key);
-      else this.#places.set(owed.stream, Math.max(this.#places.get(owed.stream) ?? 0, owed.place + 1));
+    for (const [key, alike] of this.owed) {
+      const left = alike.filter(({ operation }) => operation <= last);
+      if (left.length === 0) this.owed.delete(key);
+      else this.owed.set(key, left);
+      for (const { stream, place } of left) this.#places.set(stream, Math.max(this.#places.get(stream) ?? 0, place + 1));
     }
   }
 }

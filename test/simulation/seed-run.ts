@@ -123,9 +123,11 @@ class SeedRun {
     const index = random.uint32() % this.#plan.devices;
     const states = createStateTensors(simModels[index % this.#plan.groups.length]!.model.spec.states);
     for (const values of Object.values(states)) for (let i = 0; i < values.length; i++) values[i] = random.next() - 0.5;
+    const isRename = this.#plan.faults.has("renames") && random.next() < 0.5;
     const command: SimCommand = {
       kind: "command",
-      command: random.next() < 0.5 ? "reset" : "set",
+      command: isRename ? "rename" : random.next() < 0.5 ? "reset" : "set",
+      to: isRename ? `${transaction}x` : undefined,
       stream: `d${index}`,
       transaction,
       state: states,

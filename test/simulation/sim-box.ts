@@ -73,6 +73,7 @@ export class SimBox {
     if (this.crashes > 0 && this.#plan.faults.has("configChanges") && this.#random.next() < 0.5) this.#changeConfig();
     const groups = this.#groups;
     const startedAtMs = this.time.nowMs;
+    let wallAtStartMs = this.#wall.offsetMs;
     SimProcess.start({
       life,
       random: this.#random,
@@ -83,14 +84,17 @@ export class SimBox {
       recovered: (state, recovered) => {
         this.#trace.note(this.time.nowMs, "recovered", recovered.position);
         this.oracles.recovered(state.fold, recovered, state.checkpoints.damagedCount, startedAtMs);
-        this.oracles.reference.begin(groups);
+        this.oracles.reference.begin(groups, startedAtMs);
         this.#heldAtStart = this.#held();
       },
       receive: (delivery) => this.#receive(delivery),
+      forgotten: (key, position) => this.oracles.forgotten(key, position, this.time.nowMs, wallAtStartMs),
       fatal: (thrown) => this.#fatal(life, thrown),
     }).then(
       (process) => {
         this.#process = process;
+        // Before that it looks at no clock.
+        wallAtStartMs = this.#wall.offsetMs;
         process.run();
         this.oracles.reference.ready(this.time.nowMs);
         for (const key of this.oracles.reference.streams.keys()) this.#watchHeld(key);
@@ -205,11 +209,13 @@ export class SimBox {
     if (intake.unsettled > this.#plan.unsettledMessagesMax) this.#fail("more messages are taken than the bound allows");
     const operation = reference.deliver(message, delivery, this.time.nowMs);
     this.#watchHeld(message.meaning.stream);
+    if (message.meaning.kind === "command") this.#watchHeld(message.meaning.to);
     return () => reference.tell(operation);
   }
 
   /** Sees to it that the reference lets go of what a stream holds when the runtime has to. */
-  #watchHeld(key: string): void {
+  #watchHeld(key: string | undefined): void {
+    if (key === undefined) return;
     const life = this.#life;
     const atMs = this.oracles.reference.overdueAtMs(key);
     if (atMs === Infinity) return;
@@ -226,17 +232,17 @@ export class SimBox {
     if (process === undefined || process.pipeline.isStopped) return;
     const { reference } = this.oracles;
     const operation = reference.command(command);
-    const { stream, transaction, state } = command;
-    const request = { command: command.command, stream, transaction, state: numbersOf(state) };
-    process.pipeline.ask(request).then(
+    this.#watchHeld(command.to);
+    const { stream, transaction } = command;
+    process.pipeline.ask({ command: command.command, stream, transaction, ...argumentsOf(command) }).then(
       () => reference.tell(operation),
       () => {},
     );
   }
 
   publishCommand(command: SimCommand, id: number): void {
-    const { stream, transaction, state } = command;
-    const fields = { transaction, expires: 8e15, stream, state: numbersOf(state) };
+    const { stream, transaction } = command;
+    const fields = { transaction, expires: 8e15, stream, ...argumentsOf(command) };
     this.#asked.set(id, transaction);
     this.publish({
       id,
@@ -290,6 +296,8 @@ export class SimBox {
   }
 }
 
-function numbersOf(state: SimCommand["state"]): Record<string, number[]> {
-  return Object.fromEntries(Object.entries(state ?? {}).map(([name, values]) => [name, Array.from(values)]));
+/** What a command has beside the stream and the transaction. */
+function argumentsOf({ command, state, to }: SimCommand): { state?: Record<string, number[]>; to?: string } {
+  if (command === "rename") return { to: to! };
+  return { state: Object.fromEntries(Object.entries(state ?? {}).map(([name, values]) => [name, Array.from(values)])) };
 }

@@ -83,6 +83,7 @@ export class SimDevice {
   #act(): void {
     if (this.#chance("reboots", 0.04)) this.#reboot(this.#boot + 1);
     if (this.#chance("lostCounters", 0.02)) return this.#loseCounter();
+    if (this.#chance("expiry", 0.02)) this.#pauseMs = 1.5 * this.#plan.expiryMs;
     this.#measure();
   }
 

@@ -24,9 +24,11 @@ export interface SimReadings {
 
 export interface SimCommand {
   readonly kind: "command";
-  readonly command: "reset" | "set";
+  readonly command: "rename" | "reset" | "set";
   readonly stream: string;
   readonly transaction: string;
+  /** Of `rename`. */
+  readonly to: string | undefined;
   /** Of `set`. */
   readonly state: Readonly<Record<string, Float32Array>> | undefined;
 }

@@ -16,7 +16,7 @@ import type { Config } from "../../src/runtime/config-schema.ts";
 import type { Ports } from "../../src/runtime/connections.ts";
 import { configureGroup } from "../../src/runtime/groups.ts";
 import { StateDirectory } from "../../src/runtime/state-directory.ts";
-import { BOOT_SILENCE_MS } from "./fault-plan.ts";
+import { BOOT_SILENCE_MS, CLOCK_JUMP_MS, hasExpiry, hasRateLimits } from "./fault-plan.ts";
 import type { GroupPlan, Plan } from "./fault-plan.ts";
 import { simModels } from "./sim-models.ts";
 import type { Life } from "./virtual-clock.ts";
@@ -34,6 +34,8 @@ export interface ProcessOptions {
   readonly recovered: (state: StateDirectory, recovered: Recovered) => void;
   /** Just before the pipeline gets a delivery; returns what is called when it is settled. */
   readonly receive: (delivery: Delivery) => () => void;
+  /** A stream is forgotten, where the journal is at least so long. */
+  readonly forgotten: (key: string, position: number) => void;
   readonly fatal: (thrown: unknown) => void;
 }
 
@@ -44,8 +46,8 @@ function configOf(plan: Plan, groups: readonly GroupPlan[]): Config {
     mqtt: { url: "mqtt://127.0.0.1" },
     durability: { mode: plan.mode, linger: `${plan.lingerMs}ms` },
     commands: { mqtt: true },
-    streams: { max: plan.streamsMax, expireAfter: `${2 ** 50}ms` },
-    groups: groups.map(({ gap, missing, holdReadingsMax, codec, format, latest, reorder }, index) => ({
+    streams: { max: plan.streamsMax, expireAfter: `${hasExpiry(plan) ? plan.expiryMs : 2 ** 50}ms` },
+    groups: groups.map(({ gap, missing, holdReadingsMax, codec, format, latest, reorder, rate }, index) => ({
       name: `g${index}`,
       topic: `s${index}/{device}/r`,
       codec,
@@ -56,6 +58,7 @@ function configOf(plan: Plan, groups: readonly GroupPlan[]): Config {
       missing,
       holdReadings: holdReadingsMax,
       predictions: { format, latest },
+      ...(hasRateLimits(plan) && { rate }),
       ...(reorder && { reorder: { readings: reorder.readings, within: `${reorder.withinMs}ms` } }),
     })),
   });
@@ -73,6 +76,8 @@ function boundsOf(plan: Plan): Bounds {
     unsettledMessagesMax,
     windowMax: plan.publishWindowMax,
     bootSilenceMs: BOOT_SILENCE_MS,
+    streamExpiryCheckMs: plan.expiryCheckMs,
+    clockJumpMs: CLOCK_JUMP_MS,
   };
 }
 
@@ -109,6 +114,12 @@ export class SimProcess {
     recovered(opened.state, opened.recovered);
     const assembly = await Assembly.begin(parts, opened);
     assembly.failed.catch(fatal);
+    const { fold, journal } = assembly.state;
+    const remove = fold.removeStream.bind(fold);
+    fold.removeStream = (group, row) => {
+      options.forgotten(group.columns.keys[row]!, journal.position);
+      remove(group, row);
+    };
     return new SimProcess(assembly, metrics);
   }
 
