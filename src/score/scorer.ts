@@ -42,8 +42,6 @@ export interface Alarm {
  * the windows of 64 readings need to forget.
  */
 const HOLD_OFF_READINGS = 100;
-/** Readings at least as unlikely as the budget's probability times this keep an alarm open. */
-const CLOSING_FACTOR = 10;
 const SCORE_DIGITS = 10;
 const WEEK_MS = 7 * 24 * 3_600_000;
 /** More often than once in so many readings no budget can ask for an alarm. */
@@ -167,7 +165,7 @@ export class Scorer {
       row[this.#at + ALARM_HOLD] = HOLD_OFF_READINGS;
       row[this.#at + SHIFT] = Math.min(shift + 1, SHIFT_MAX);
     } else if (hold > 0) {
-      row[this.#at + ALARM_HOLD] = surprise >= opensAt - log(CLOSING_FACTOR) ? HOLD_OFF_READINGS : hold - 1;
+      row[this.#at + ALARM_HOLD] = surprise >= opensAt && part !== undefined ? HOLD_OFF_READINGS : hold - 1;
       this.#closed = row[this.#at + ALARM_HOLD] === 0;
     }
     this.#alarming = row[this.#at + ALARM_HOLD]! > 0;

@@ -1,42 +1,56 @@
 // What is put through the benchmark: the scorer behind an online forecaster, as `hiddenstate run` has them, the same scorer alone, and
-// two that everybody is held against. Each gives a score for each row, having seen nothing but the rows up to it.
+// two that everybody is held against. Each judges a row having seen nothing but the rows up to it.
 import { createRandom } from "../../src/base/random.ts";
 import { OnlineForecaster } from "../../src/learn/online-forecaster.ts";
 import { Scorer } from "../../src/score/scorer.ts";
 import type { NabSeries } from "./nab-corpus.ts";
 
-export type Detector = (series: NabSeries) => Float64Array;
+export interface Detection {
+  /** Of each row. */
+  readonly scores: Float64Array;
+  /** 1 for a row that opens an alarm, 0 for others; all 0 where a detector has none. */
+  readonly alarms: Float64Array;
+}
+
+export type Detector = (series: NabSeries) => Detection;
+
+function scoresAlone(values: Float64Array, score: (value: number) => number): Detection {
+  return { scores: Float64Array.from(values, score), alarms: new Float64Array(values.length) };
+}
 
 const features = ["value"];
 const settings = { falseAlarmsPerWeek: 1 };
 
-function scoreEvents(series: NabSeries, forecaster: OnlineForecaster | undefined): Float64Array {
+function judgeRows(series: NabSeries, forecaster: OnlineForecaster | undefined): Detection {
   const scorer = new Scorer({ features, forecasts: forecaster?.forecasts ?? [] }, settings);
   const row = new Float64Array(scorer.rowSize);
   scorer.begin(row);
   const slot = forecaster?.allocate() ?? 0;
   const x = new Float32Array(1);
   const y = new Float32Array(forecaster?.outputs ?? 0);
-  return Float64Array.from(series.values, (value, index) => {
+  const detection = scoresAlone(series.values, () => 0);
+  series.values.forEach((value, index) => {
     x[0] = value;
     const time = series.times[index]!;
     forecaster?.step(slot, x, 0, time, y, 0);
     scorer.judge(row, { x, xFrom: 0, missing: undefined, missingFrom: 0, y, yFrom: 0, time, broken: false });
-    return scorer.event;
+    detection.scores[index] = scorer.event;
+    if (scorer.opened !== undefined) detection.alarms[index] = 1;
   });
+  return detection;
 }
 
 /** The same network for every series, from the same seed. */
 export function withNetwork(seed = 1): Detector {
-  return (series) => scoreEvents(series, new OnlineForecaster({ name: "nab", features, seed }));
+  return (series) => judgeRows(series, new OnlineForecaster({ name: "nab", features, seed }));
 }
 
-export const withoutNetwork: Detector = (series) => scoreEvents(series, undefined);
+export const withoutNetwork: Detector = (series) => judgeRows(series, undefined);
 
 /** A uniform draw for each row. */
 export function randomDetector(seed: number): Detector {
   const random = createRandom(seed);
-  return ({ values }) => Float64Array.from(values, () => random.next());
+  return ({ values }) => scoresAlone(values, () => random.next());
 }
 
 /** The complementary error function within 1.2e-7 of its value, for x >= 0 (a Chebyshev fit). */
@@ -65,7 +79,7 @@ export const windowedGaussian: Detector = ({ values }) => {
     deviation = Math.sqrt(window.reduce((sum, value) => sum + (value - mean) ** 2, 0) / window.length) || 1e-6;
   };
   let [sum, squares] = [0, 0];
-  return Float64Array.from(values, (value) => {
+  return scoresAlone(values, (value) => {
     const score = window.length === 0 ? 0 : 1 - 0.5 * erfc(Math.abs(value - mean) / deviation / Math.SQRT2);
     if (window.length < GAUSSIAN_WINDOW) {
       window.push(value);
