@@ -52,9 +52,9 @@ export class Covariance {
 
   /** Takes `values` in, times `factor`. */
   add(row: Float64Array, values: Float64Array, factor: number): void {
-    const count = Math.min(row[this.#at]! + 1, READINGS_KEPT);
+    const count = row[this.#at]! + 1;
     row[this.#at] = count;
-    const weight = 1 / (count + 2 * this.#size + 1);
+    const weight = 1 / (Math.min(count, READINGS_KEPT) + 2 * this.#size + 1);
     if (!this.#full) {
       for (let i = 0; i < this.#size; i++) {
         const value = values[i]! * factor;

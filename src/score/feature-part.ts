@@ -13,11 +13,14 @@ export abstract class FeaturePart implements ScorePart {
   readonly #at: number;
   readonly #fields: number;
   readonly #features: number;
+  /** ln of how many features the most unusual is chosen from. */
+  readonly #choice: number;
 
   protected constructor(layout: RowLayout, features: number, fields: number) {
     this.#at = layout.take(fields * features);
     this.#fields = fields;
     this.#features = features;
+    this.#choice = log(features);
     this.weights = new Float64Array(features);
     this.expected = new Float64Array(features);
     this.seen = new Float64Array(features);
@@ -39,6 +42,6 @@ export abstract class FeaturePart implements ScorePart {
       this.weights[d] = surprise;
       if (surprise > most) most = surprise;
     }
-    return Math.max(most - log(this.#features), 0);
+    return Math.max(most - this.#choice, 0);
   }
 }

@@ -44,7 +44,10 @@ export class ResidualPart implements ScorePart {
   readonly expected: Float64Array;
   readonly seen: Float64Array;
   readonly #forecasts: readonly JudgedForecast[];
+  /** 0 where nothing is forecast. */
   readonly #features: number;
+  /** The most unusual of so many features is what counts: ln of it. */
+  readonly #choice: number;
   readonly #featureFields: number;
   readonly #forecastFields: number;
   /** For each forecast its turn, `horizon` means and, with a deviation, as many of those. */
@@ -61,12 +64,13 @@ export class ResidualPart implements ScorePart {
 
   constructor(layout: RowLayout, features: number, forecasts: readonly JudgedForecast[]) {
     this.#forecasts = forecasts;
-    this.#features = features;
-    this.#featureFields = layout.take(FEATURE_FIELDS * features);
+    this.#features = forecasts.length === 0 ? 0 : features;
+    this.#choice = log(features);
+    this.#featureFields = layout.take(FEATURE_FIELDS * this.#features);
     this.#forecastFields = layout.take(FORECAST_FIELDS * forecasts.length);
     this.#rings = forecasts.map(({ horizon, deviation }) => layout.take(1 + horizon * (deviation === undefined ? 1 : 2)));
     this.#ringEnd = layout.size;
-    this.#covariance = new Covariance(layout, features);
+    this.#covariance = new Covariance(layout, this.#features);
     this.#tail = new Tail(layout);
     this.#values = new Float64Array(features);
     this.#parts = new Float64Array(features);
@@ -110,7 +114,7 @@ export class ResidualPart implements ScorePart {
       this.weights[d] = surprise;
       if (surprise > most) most = surprise;
     }
-    most = Math.max(most - log(this.#features), 0);
+    most = Math.max(most - this.#choice, 0);
     const joint = known > 1 ? this.#judgeVector(row, known) : 0;
     if (joint <= most) return most;
     this.weights.set(this.#parts);

@@ -19,10 +19,13 @@ abstract class RunPart implements ScorePart {
   readonly seen: Float64Array;
   readonly #at: number;
   readonly #features: number;
+  /** ln of how many features the most unusual is chosen from. */
+  readonly #choice: number;
 
   constructor(layout: RowLayout, features: number) {
     this.#at = layout.take(FIELDS * features);
     this.#features = features;
+    this.#choice = log(features);
     this.weights = new Float64Array(features);
     this.expected = new Float64Array(features);
     this.seen = new Float64Array(features);
@@ -45,7 +48,7 @@ abstract class RunPart implements ScorePart {
       this.weights[d] = surprise;
       if (surprise > most) most = surprise;
     }
-    return Math.max(most - log(this.#features), 0);
+    return Math.max(most - this.#choice, 0);
   }
 
   #judgeFeature(row: Float64Array, at: number, reading: ScoredReading, d: number): number {

@@ -8,7 +8,9 @@ import type { RowLayout } from "./row-layout.ts";
 const TAIL_RATE = 0.02;
 /** The memory in values, and in excesses, of what is not exact counting. */
 const VALUES_KEPT = 10_000;
-const EXCESSES_KEPT = 200;
+const EXCESSES_KEPT = 400;
+/** One value without equal must not widen the tail to its own measure at once: in means of the excesses. */
+const EXCESS_MAX = 10;
 /** Shapes beyond these come of chance in few excesses: below, the tail would end; above, variance would be infinite. */
 const SHAPE_MIN = -0.1;
 const SHAPE_MAX = 0.45;
@@ -21,8 +23,7 @@ const RATE = 2;
 const EXCESSES = 3;
 const MEAN = 4;
 const SQUARES = 5;
-const LARGEST = 6;
-const FIELDS = 7;
+const FIELDS = 6;
 
 export class Tail {
   readonly #at: number;
@@ -65,7 +66,6 @@ export class Tail {
     const at = this.#at;
     const count = Math.min(row[at + COUNT]! + 1, VALUES_KEPT);
     row[at + COUNT] = count;
-    if (value > row[at + LARGEST]!) row[at + LARGEST] = value;
     const threshold = row[at + THRESHOLD]!;
     const above = value > threshold;
     row[at + RATE]! += ((above ? 1 : 0) - row[at + RATE]!) / (count + 200);
@@ -74,8 +74,7 @@ export class Tail {
     if (above) {
       const excesses = Math.min(row[at + EXCESSES]! + 1, EXCESSES_KEPT);
       row[at + EXCESSES] = excesses;
-      // One value without equal must not widen the tail to its own measure at once.
-      const excess = Math.min(value - threshold, 4 * mean);
+      const excess = Math.min(value - threshold, EXCESS_MAX * mean);
       const weight = 1 / (excesses + EXCESSES_ASSUMED);
       row[at + MEAN]! += (excess - mean) * weight;
       row[at + SQUARES]! += (excess * excess - row[at + SQUARES]!) * weight;
