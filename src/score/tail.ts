@@ -14,6 +14,7 @@ const EXCESS_MAX = 10;
 /** Shapes beyond these come of chance in few excesses: below, the tail would end; above, variance would be infinite. */
 const SHAPE_MIN = -0.1;
 const SHAPE_MAX = 0.45;
+const INSIDE_MIN = 0.1;
 /** What is assumed before there are excesses, worth as many of them: exponential, with the mean that a half-normal value has there. */
 const EXCESSES_ASSUMED = 4;
 
@@ -55,9 +56,10 @@ export class Tail {
     const scale = mean * (1 - shape);
     const excess = (value - threshold) / scale;
     if (Math.abs(shape) < 1e-6) return atThreshold + excess;
-    // Where a tail that ends has ended, the rest goes on as it would with a shape of 0.
     const inside = 1 + shape * excess;
-    return inside > 0.1 ? atThreshold + log(inside) / shape : atThreshold + excess;
+    if (inside >= INSIDE_MIN) return atThreshold + log(inside) / shape;
+    // Near the end of a tail that ends, the rest goes on as it would with a shape of 0.
+    return atThreshold + log(INSIDE_MIN) / shape + (excess - (INSIDE_MIN - 1) / shape);
   }
 
   /** Takes a value in. */
