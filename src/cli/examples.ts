@@ -8,6 +8,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     "hiddenstate demo --devices 200 --rate 20 --state demo-state",
     "hiddenstate demo --seconds 15 --json",
   ],
+  check: ["hiddenstate check config.yaml", "hiddenstate check config.yaml --json"],
   run: ["hiddenstate run config.yaml", "hiddenstate run config.yaml --dashboard"],
   status: ["hiddenstate status --state ./state", "hiddenstate status --state ./state --json"],
   simulate: [

