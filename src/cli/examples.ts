@@ -9,6 +9,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     "hiddenstate demo --seconds 15 --json",
   ],
   check: ["hiddenstate check config.yaml", "hiddenstate check config.yaml --json"],
+  doctor: ["hiddenstate doctor config.yaml --rate 200", "hiddenstate doctor config.yaml --json"],
   run: ["hiddenstate run config.yaml", "hiddenstate run config.yaml --dashboard"],
   status: ["hiddenstate status --state ./state", "hiddenstate status --state ./state --json"],
   simulate: [

@@ -12,6 +12,7 @@ const { version } = JSON.parse(readFileSync(new URL("../../../package.json", imp
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
   demo: async () => (await import("./demo.ts")).demoCommand(),
   check: async () => (await import("./check.ts")).checkCommand(),
+  doctor: async () => (await import("./doctor.ts")).doctorCommand(),
   run: async () => (await import("./run.ts")).runCommand(),
   status: async () => (await import("./status.ts")).statusCommand(),
   state: async () => (await import("./state.ts")).stateCommand(),
