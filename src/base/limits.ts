@@ -123,6 +123,13 @@ export const limits = {
   // Control socket
   controlLineCharactersMax: 64 * MIB,
 
+  // Bridge
+  /** How often what there is is held against what was said of it, and how often the runtime says how it is doing. */
+  bridgeLookMs: 1000,
+  bridgeHealthMs: 60_000,
+  /** Streams that are listed by name. */
+  bridgeStreamsMax: 1000,
+
   // Life cycle
   stopMsMax: 5000,
   /** A second signal to stop within this time is the first one's echo. */

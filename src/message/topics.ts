@@ -7,9 +7,8 @@ export const TOPIC_ROOT = "hiddenstate";
 
 /** Everything that a node publishes or listens to by itself, as MQTT filters. */
 export function ownTopicFilters(node: string): readonly string[] {
-  return ["prediction/+", "prediction/+/latest", "alarm/+", "dead-letter", "command/+", "response/+"].map(
-    (rest) => `${TOPIC_ROOT}/${node}/${rest}`,
-  );
+  const topics = ["prediction/+", "prediction/+/latest", "alarm/+", "dead-letter", "command/+", "response/+"];
+  return [...topics, "state", "health", "streams"].map((rest) => `${TOPIC_ROOT}/${node}/${rest}`);
 }
 
 const NODE_NAME = /^[A-Za-z0-9._-]{1,64}$/;
@@ -41,6 +40,21 @@ export function alarmTopic(node: string, stream: string): string {
 
 export function deadLetterTopic(node: string): string {
   return `${TOPIC_ROOT}/${checkNodeName(node)}/dead-letter`;
+}
+
+/** Where it is retained whether the node is there: `online` or `offline`. */
+export function stateTopic(node: string): string {
+  return `${TOPIC_ROOT}/${checkNodeName(node)}/state`;
+}
+
+/** Where it is retained how the node is doing. */
+export function healthTopic(node: string): string {
+  return `${TOPIC_ROOT}/${checkNodeName(node)}/health`;
+}
+
+/** Where it is retained which streams the node has. */
+export function streamsTopic(node: string): string {
+  return `${TOPIC_ROOT}/${checkNodeName(node)}/streams`;
 }
 
 export function commandTopic(node: string, command: string): string {

@@ -17,6 +17,8 @@ export interface SinkOptions {
   readonly clock: Clock;
   readonly metrics: Metrics;
   readonly log: Log;
+  /** Called when a connection stands, before anything is published on it. */
+  readonly connected?: () => void;
   /** The broker refuses us for good; the reason says what to check. */
   refused(reason: string): void;
 }
@@ -107,6 +109,7 @@ export class Sink {
     this.#confirmedHere = false;
     this.#count.connects.add();
     this.#count.up.set(1);
+    this.#options.connected?.();
     this.#pump();
   }
 

@@ -1,6 +1,7 @@
 // The messages that an event sends out. Live and in a replay they are made by the same lines from the same event, so a repeated
 // message is bit-identical to the first.
 import type { CommandEvent, JournalEvent, NoticeEvent, ReadingsEvent, StreamRemovedEvent } from "../journal/events.ts";
+import { discoveryTopic } from "../message/home-assistant.ts";
 import { encodePrediction } from "../message/prediction.ts";
 import { alarmTopic, latestTopic, predictionTopic, responseTopic } from "../message/topics.ts";
 import { shortVersion } from "../model/model.ts";
@@ -69,11 +70,12 @@ export class Composer {
   /** What was retained for a stream goes with its name: an empty payload clears it [MQTT-3.3.1-6]. */
   #farewell(group: number, key: string): OutboundMessage[] {
     this.#topics.delete(key);
-    const { node } = this.#fold.settings;
+    const { node, homeAssistant } = this.#fold.settings;
     const { predictions, score } = this.#fold.groups[group]!.settings;
     const topics = [
       ...(predictions.latest ? [latestTopic(node, key)] : []),
       ...(score === undefined ? [] : [alarmTopic(node, key)]),
+      ...(homeAssistant === undefined ? [] : [discoveryTopic(homeAssistant, node, key)]),
     ];
     return topics.map((topic) => ({ topic, payload: new Uint8Array(0), retain: true }));
   }

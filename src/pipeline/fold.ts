@@ -45,6 +45,7 @@ export class Fold {
   readonly weakDeliveries = new RecentMap<string, true>(2 * limits.unsettledMessagesMax);
   /** A connection was being made, and what became of the broker's session by it is not known. */
   sessionInDoubt = false;
+  #streamChanges = 0;
   /** Called before a stream changes: a checkpoint under way writes it down first. */
   onTouch: ((group: StreamGroup, row: number) => void) | undefined;
   /** Looks on as readings are released. */
@@ -67,6 +68,11 @@ export class Fold {
     return this.#streams.size;
   }
 
+  /** Rises whenever a stream comes, goes, or is given another name, and with every epoch. */
+  get streamChanges(): number {
+    return this.#streamChanges;
+  }
+
   find(key: string): StreamRef | undefined {
     return this.#streams.get(key);
   }
@@ -82,6 +88,7 @@ export class Fold {
   async enterEpoch(settings: EpochSettings): Promise<void> {
     this.#groups = await this.#makeGroups(settings, this.#groups);
     this.#settings = settings;
+    this.#streamChanges++;
   }
 
   addLayout(event: LayoutEvent): void {
@@ -97,12 +104,14 @@ export class Fold {
   /** Makes a row that a checkpoint brought findable by its key. */
   register(group: StreamGroup, row: number): StreamRef {
     const ref = { group, row };
+    this.#streamChanges++;
     this.#streams.set(group.columns.keys[row]!, ref);
     return ref;
   }
 
   removeStream(group: StreamGroup, row: number): void {
     this.touch(group, row);
+    this.#streamChanges++;
     this.#streams.delete(group.columns.keys[row]!);
     group.remove(row);
   }
@@ -118,6 +127,7 @@ export class Fold {
   }
 
   #rename(group: StreamGroup, row: number, key: string): void {
+    this.#streamChanges++;
     this.#streams.delete(group.columns.keys[row]!);
     group.columns.keys[row] = key;
     this.#streams.set(key, { group, row });

@@ -5,6 +5,7 @@ import { HiddenstateError } from "../base/errors.ts";
 import { grown } from "../base/grown.ts";
 import type { ReadingsEvent } from "../journal/events.ts";
 import { encodeAlarm } from "../message/alarm.ts";
+import { alarmOutput, scoreOutput } from "../message/score-outputs.ts";
 import { targetsOf } from "../kernels/network-weights.ts";
 import type { ModelSpec } from "../model/spec.ts";
 import { Scorer } from "../score/scorer.ts";
@@ -12,7 +13,7 @@ import type { ScorerShape, ScoreSettings } from "../score/scorer.ts";
 import type { ScoredReading } from "../score/score-part.ts";
 
 /** What a scored group adds to each reading's outputs: the score, and 1 while an alarm is open. */
-export const SCORE_OUTPUTS = ["score", "alarm"] as const;
+export const SCORE_OUTPUTS = [scoreOutput, alarmOutput] as const;
 
 /** What of a model's outputs can be held against a later reading; classes cannot, nor can what names no feature of the model. */
 function shapeOf({ features, outputs, head }: ModelSpec): ScorerShape {

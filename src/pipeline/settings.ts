@@ -37,6 +37,8 @@ export interface GroupSettings {
 export interface EpochSettings {
   readonly format: 1;
   readonly node: string;
+  /** Where streams are announced to Home Assistant: those that go are taken back there. Absent: nowhere. */
+  readonly homeAssistant?: string;
   /** A group's index in the journal is its place here; a group no longer configured keeps its place. */
   readonly groups: readonly GroupSettings[];
 }

@@ -14,6 +14,9 @@ import type { PipelineOptions } from "../pipeline/pipeline-options.ts";
 import type { Recovered } from "../pipeline/recover.ts";
 import { Routes } from "../pipeline/routes.ts";
 import { encodeEpochSettings } from "../pipeline/settings.ts";
+import { Announcements } from "./announcements.ts";
+import { Bridge, healthOf } from "./bridge.ts";
+import { homeAssistantPrefix } from "./config-schema.ts";
 import type { Config } from "./config-schema.ts";
 import { subscriptionsOf } from "./connections.ts";
 import { Control } from "./control.ts";
@@ -48,6 +51,8 @@ export interface AssemblyOptions {
 interface AssemblyParts extends Opened {
   readonly outbox: Outbox;
   readonly choices: EngineChoices;
+  /** Where streams were announced to Home Assistant before this start. */
+  readonly formerHomeAssistant: string | undefined;
   /** The state lies on a flash card. */
   readonly onCard: boolean;
 }
@@ -66,6 +71,7 @@ export class Assembly {
   readonly trials: EngineTrials;
   readonly intake: Intake;
   readonly sink: Sink;
+  readonly #bridge: Bridge | undefined;
   #fail: (thrown: unknown) => void = () => {};
   #connect: () => void = () => {};
   /** Resolves when the broker has granted our subscriptions for the first time. */
@@ -107,7 +113,10 @@ export class Assembly {
     this.control = new Control(state.fold, this.pipeline, random);
     const refused = (reason: string): void =>
       this.#end(new HiddenstateError("broker_refused", `cannot use the broker: ${reason}`));
-    this.sink = new Sink({ ...bounds, port: ports.sink, source: outbox, clock, metrics, log, refused });
+    const announcements = new Announcements(outbox);
+    this.#bridge = config.bridge ? this.#openBridge(parts, announcements) : undefined;
+    const connected = (): void => this.#bridge?.connected();
+    this.sink = new Sink({ ...bounds, port: ports.sink, source: announcements, clock, metrics, log, connected, refused });
     this.intake = new Intake({
       ...bounds,
       port: ports.intake,
@@ -116,7 +125,10 @@ export class Assembly {
       clock,
       metrics,
       log,
-      receive: (delivery) => this.pipeline.receive(onDelivery(delivery)),
+      receive: (delivery) => {
+        if (this.#bridge?.hears(delivery) === true) delivery.settle();
+        else this.pipeline.receive(onDelivery(delivery));
+      },
       connecting: () => this.pipeline.connecting(),
       session: (outcome) => this.pipeline.sessionAnswered(outcome),
       subscribed: () => {
@@ -124,6 +136,27 @@ export class Assembly {
         this.#connect();
       },
       refused,
+    });
+  }
+
+  #openBridge({ state, outbox, formerHomeAssistant }: AssemblyParts, announcements: Announcements): Bridge {
+    const { config, around } = this.#options;
+    const { clock, metrics } = around;
+    const homeAssistant = homeAssistantPrefix(config);
+    const startedAtMs = clock.monotonicMs();
+    return new Bridge({
+      node: config.node,
+      announcements,
+      fold: state.fold,
+      clock,
+      homeAssistant,
+      formerHomeAssistant: formerHomeAssistant === homeAssistant ? undefined : formerHomeAssistant,
+      takesCommands: config.commands.mqtt,
+      settled: () => this.pipeline.drain(),
+      health: () => {
+        const upSeconds = Math.round((clock.monotonicMs() - startedAtMs) / 1000);
+        return healthOf(metrics, { upSeconds, intakeUp: this.intake.isReady, unconfirmed: outbox.count });
+      },
     });
   }
 
@@ -170,7 +203,12 @@ export class Assembly {
     const { state, recovered } = opened;
     try {
       const choices = await EngineChoices.load(around.disk, config.state);
-      const planned = await planEpoch(config.node, groups, state.fold.groups, choices);
+      const homeAssistant = homeAssistantPrefix(config);
+      const formerHomeAssistant = recovered.position === 0 ? undefined : state.fold.settings.homeAssistant;
+      const planned = {
+        ...(await planEpoch(config.node, groups, state.fold.groups, choices)),
+        ...(homeAssistant === undefined ? {} : { homeAssistant }),
+      };
       await state.models.keep(planned.groups.map(({ version }) => version));
       const outbox = await state.begin();
       const onCard = await around.disk.isFlashCard(config.state);
@@ -178,7 +216,7 @@ export class Assembly {
       const isNew = recovered.position === 0 || encodeEpochSettings(state.fold.settings) !== settings;
       // The pipeline's routes need the groups, and the journal the event that names them.
       if (isNew) await state.beginEpoch(settings);
-      return new Assembly(options, { state, recovered, outbox, choices, onCard });
+      return new Assembly(options, { state, recovered, outbox, choices, onCard, formerHomeAssistant });
     } catch (thrown) {
       await state.close();
       throw thrown;
@@ -190,6 +228,7 @@ export class Assembly {
     this.sink.start();
     this.intake.start();
     this.trials.start();
+    this.#bridge?.start();
   }
 
   #end(thrown: unknown): void {
@@ -206,6 +245,7 @@ export class Assembly {
     const written = await within(clock, STOP_CHECKPOINT_MS, this.pipeline.checkpoint());
     if (!written) log.warn("no checkpoint at the stop: it would take too long; the next start replays the journal");
     this.pipeline.stop();
+    this.#bridge?.stop();
     await this.sink.drain(STOP_SINK_MS);
     await this.intake.close();
     await this.sink.close();

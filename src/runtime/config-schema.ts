@@ -142,6 +142,12 @@ export const configSchema = z.strictObject({
       onDamage: z.enum(["continue", "stop"]).default("continue"),
     })
     .prefault({}),
+  /** Announce streams to Home Assistant, and where it looks for them. */
+  homeAssistant: z
+    .union([z.boolean(), z.strictObject({ prefix: z.string().regex(/^[^+#/]+(\/[^+#/]+)*$/, "expected plain topic levels") })])
+    .default(false),
+  /** Retain below hiddenstate/<node> that this runtime is there, how it is doing, and which streams it has. */
+  bridge: z.boolean().default(true),
   commands: z.strictObject({ mqtt: z.boolean().default(false) }).prefault({}),
   streams: z
     .strictObject({
@@ -153,6 +159,12 @@ export const configSchema = z.strictObject({
   dashboard: dashboardSchema.optional(),
   groups: z.array(group).min(1).max(limits.groupsMax),
 });
+
+/** Where Home Assistant looks for devices; undefined where streams are not announced. */
+export function homeAssistantPrefix({ homeAssistant }: Config): string | undefined {
+  if (typeof homeAssistant === "object") return homeAssistant.prefix;
+  return homeAssistant ? "homeassistant" : undefined;
+}
 
 export type Config = z.output<typeof configSchema>;
 export type GroupConfig = Config["groups"][number];

@@ -10,7 +10,7 @@ import { filtersOverlap, parseTopicPattern } from "../message/topic-pattern.ts";
 import { brokerFaults } from "./broker-faults.ts";
 import { ConfigError } from "./config-fault.ts";
 import type { Fault } from "./config-fault.ts";
-import { configSchema } from "./config-schema.ts";
+import { configSchema, homeAssistantPrefix } from "./config-schema.ts";
 import type { Config, GroupConfig } from "./config-schema.ts";
 import { dashboardFaults } from "./dashboard-config.ts";
 import { topicsOf } from "./group-messages.ts";
@@ -107,6 +107,17 @@ function topicFaults(group: GroupConfig, node: string, path: Fault["path"], clai
   });
 }
 
+/** What Home Assistant needs of the rest. */
+function homeAssistantFaults(config: Config): Fault[] {
+  if (homeAssistantPrefix(config) === undefined) return [];
+  const faults = config.groups.flatMap(({ predictions }, index): Fault[] => {
+    const path = ["groups", index, "predictions", "format"];
+    return predictions.format === "json" ? [] : [{ path, message: "Home Assistant reads predictions as json only" }];
+  });
+  if (!config.bridge) faults.push({ path: ["bridge"], message: "without it Home Assistant takes every device for unavailable" });
+  return faults;
+}
+
 /** What the schema alone cannot see. */
 function faultsBetween(config: Config, dev: boolean): Fault[] {
   const faults = [...brokerFaults(config, dev), ...dashboardFaults(config.dashboard)];
@@ -123,6 +134,7 @@ function faultsBetween(config: Config, dev: boolean): Fault[] {
       faults.push({ path: ["groups", index, "range", feature], message: "the first number must be less than the second" });
     }
   }
+  faults.push(...homeAssistantFaults(config));
   try {
     createTimeZone(config.timezone);
   } catch (thrown) {

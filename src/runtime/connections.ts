@@ -4,11 +4,14 @@ import type { Disk } from "../base/disk.ts";
 import { limits } from "../base/limits.ts";
 import type { Log } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
-import { commandFilter } from "../message/topics.ts";
+import { BRIDGE_OFFLINE } from "../message/bridge.ts";
+import { homeAssistantStatusTopic } from "../message/home-assistant.ts";
+import { commandFilter, stateTopic } from "../message/topics.ts";
 import { createMqttPort } from "../mqtt/mqttjs-port.ts";
 import type { MqttPort } from "../mqtt/mqttjs-port.ts";
 import type { PacketPort, Subscription } from "../mqtt/packet-port.ts";
 import type { Entry } from "../pipeline/routes.ts";
+import { homeAssistantPrefix } from "./config-schema.ts";
 import type { Config } from "./config-schema.ts";
 import { readCredentials } from "./credentials.ts";
 
@@ -47,11 +50,12 @@ export async function brokerPorts(
     clientId: `${clientId}-sink`,
     sessionExpirySeconds: 0,
     reached: () => intake.hurry(),
+    ...(config.bridge ? { will: { topic: stateTopic(node), payload: BRIDGE_OFFLINE, retain: true } } : {}),
   });
   return { intake, sink };
 }
 
-/** Readings as they come, layouts with what the broker has retained, and commands where they are switched on. */
+/** Readings as they come, layouts with what the broker has retained, commands where they are switched on, and what Home Assistant says of itself. */
 export function subscriptionsOf(config: Config, entries: readonly Entry[]): Subscription[] {
   const byFilter = new Map<string, Subscription>();
   const add = (filter: string, retained: boolean): void => {
@@ -61,5 +65,7 @@ export function subscriptionsOf(config: Config, entries: readonly Entry[]): Subs
   for (const { pattern, codec } of entries) if (codec.name === "protobuf") add(pattern.layoutFilter, true);
   for (const { pattern } of entries) add(pattern.filter, false);
   if (config.commands.mqtt) add(commandFilter(config.node), false);
+  const prefix = homeAssistantPrefix(config);
+  if (prefix !== undefined) add(homeAssistantStatusTopic(prefix), false);
   return [...byFilter.values()];
 }

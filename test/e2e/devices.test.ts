@@ -18,6 +18,8 @@ const CONFIG = `node: e2e
 state: state
 mqtt: { url: "URL" }
 timezone: Europe/Berlin
+homeAssistant: true
+commands: { mqtt: true }
 groups:
   - { name: kilns, preset: tasmota, model: model.onnx, features: { feature0: BME280.Pressure, feature1: BME280.Humidity } }
   - { name: wells, preset: esphome, topic: "well-house/+/{feature}/state", model: model.onnx, features: { feature0: water_level, feature1: pump_running } }
@@ -111,3 +113,64 @@ t.test("run: devices with presets give the predictions of their values, and no d
   run.child.kill("SIGTERM");
   t.equal((await run.ended).code, 0);
 });
+
+t.test(
+  "run: Home Assistant finds a device for each stream, anew when it starts, and learns when the runtime is gone",
+  { skip },
+  async (t) => {
+    const broker = await startMosquitto();
+    t.teardown(() => broker.close());
+    const folder = t.testdir({ "config.yaml": CONFIG.replace("URL", broker.url) });
+    writeFileSync(join(folder, "model.onnx"), model.bytes);
+    const client = await mqtt.connectAsync(broker.url);
+    t.teardown(() => client.endAsync(true));
+    /** The last message of each topic, and how many there were. */
+    const said = new Map<string, string>();
+    const counts = new Map<string, number>();
+    client.on("message", (topic, payload) => {
+      said.set(topic, payload.toString());
+      counts.set(topic, (counts.get(topic) ?? 0) + 1);
+    });
+    const own = ["state", "health", "streams"].map((name) => `hiddenstate/e2e/${name}`);
+    await client.subscribeAsync([...own, "homeassistant/device/+/config", "hiddenstate/e2e/response/+"], { qos: 1 });
+    const [state, , streams] = own as [string, string, string];
+    const device = "homeassistant/device/hiddenstate_e2e_kiln-room/config";
+
+    const first = startCli(["run", join(folder, "config.yaml")]);
+    await first.printed("taking readings");
+    const [kiln] = examples("tasmota");
+    await client.publishAsync(kiln!.topic, payloadOf(kiln!), { qos: 1 });
+    await until("the device is announced", () => said.has(device));
+    t.equal(said.get(state), "online");
+    t.match(JSON.parse(said.get(streams)!), { count: 1, streams: [{ stream: "kiln-room", group: "kilns" }] });
+    const announced = JSON.parse(said.get(device)!) as {
+      device: { name: string };
+      components: { reset: { command_topic: string; command_template: string } };
+      state_topic: string;
+    };
+    t.equal(announced.device.name, "kiln-room");
+    t.equal(announced.state_topic, "hiddenstate/e2e/prediction/kiln-room");
+
+    // The button, as Home Assistant renders its template.
+    const { command_topic: topic, command_template: template } = announced.components.reset;
+    const soon = new Date(Date.now() + 60_000).toISOString().replace("Z", "123+00:00");
+    const command = template
+      .replace("{{ now().timestamp() }}", "1741066200.123456")
+      .replace("{{ (now() + timedelta(minutes=1)).isoformat() }}", soon);
+    await client.publishAsync(topic, command, { qos: 1 });
+    const response = "hiddenstate/e2e/response/home-assistant-1741066200.123456";
+    await until("the button is answered", () => said.has(response));
+    t.match(JSON.parse(said.get(response)!), { ok: true, command: "reset", stream: "kiln-room" });
+
+    await client.publishAsync("homeassistant/status", "online", { qos: 1 });
+    await until("the device is announced again", () => counts.get(device) === 2);
+    first.child.kill("SIGKILL");
+    await until("the last will", () => said.get(state) === "offline");
+    await first.ended;
+    const second = startCli(["run", join(folder, "config.yaml")]);
+    await until("it is there again", () => said.get(state) === "online" && counts.get(device) === 3);
+    second.child.kill("SIGTERM");
+    t.equal((await second.ended).code, 0);
+    await until("it has taken leave", () => said.get(state) === "offline");
+  },
+);

@@ -63,7 +63,9 @@ async function listener(
   // mosquitto 2.0.11 without a bound on queued messages cuts off whoever publishes what is denied: a device comes back.
   const client = await connect(broker, { username, password: SECRET, reconnectPeriod: 20 });
   const topics: string[] = [];
-  client.on("message", (topic) => topics.push(topic));
+  // What the runtime says of itself comes when it likes.
+  const isOfItself = (topic: string): boolean => /\/(state|health|streams)$/.test(topic);
+  client.on("message", (topic) => isOfItself(topic) || topics.push(topic));
   for (const filter of filters) await client.subscribeAsync(filter, { qos: 1 }).catch(() => {});
   return { client, topics };
 }
@@ -116,6 +118,7 @@ t.test("behind the shipped broker config a device can only bring its own reading
   const { code, stdout, stderr } = await runtime.ended;
   t.equal(code, 0);
   t.notOk((stdout + stderr).includes(SECRET), "the password is in no log line");
+  t.notOk(stderr.includes("a message was not published"), "the broker takes all that the runtime says");
   for (const { client } of [operator, device, other]) await client.endAsync(true);
 });
 

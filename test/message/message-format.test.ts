@@ -22,6 +22,7 @@ import {
   latestTopic,
   predictionTopic,
   responseTopic,
+  stateTopic,
 } from "../../src/message/topics.ts";
 import { mosquittoMissing, startMosquitto } from "../support/mosquitto.ts";
 import { until } from "../support/until.ts";
@@ -246,6 +247,7 @@ t.test("the topics are those of the code", async (t) => {
       latestTopic("box-1", "l1/d7"),
       alarmTopic("box-1", "l1/d7"),
       deadLetterTopic("box-1"),
+      stateTopic("box-1"),
       commandTopic("box-1", "x"),
       responseTopic("box-1", "t1"),
     ],

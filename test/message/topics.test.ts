@@ -14,11 +14,14 @@ import {
   commandOf,
   commandTopic,
   deadLetterTopic,
+  healthTopic,
   latestTopic,
   layoutTopic,
   ownTopicFilters,
   predictionTopic,
   responseTopic,
+  stateTopic,
+  streamsTopic,
 } from "../../src/message/topics.ts";
 
 /** The stream keys of topics under a pattern. */
@@ -215,6 +218,9 @@ t.test("our own topics lie below hiddenstate/<node>, each caught by its filter",
     deadLetterTopic("box-1"),
     commandTopic("box-1", "state-reset"),
     responseTopic("box-1", "a b"),
+    stateTopic("box-1"),
+    healthTopic("box-1"),
+    streamsTopic("box-1"),
   ];
   t.same(topics, [
     "hiddenstate/box-1/prediction/l1%2Fd7",
@@ -223,6 +229,9 @@ t.test("our own topics lie below hiddenstate/<node>, each caught by its filter",
     "hiddenstate/box-1/dead-letter",
     "hiddenstate/box-1/command/state-reset",
     "hiddenstate/box-1/response/a%20b",
+    "hiddenstate/box-1/state",
+    "hiddenstate/box-1/health",
+    "hiddenstate/box-1/streams",
   ]);
   topics.forEach((topic, i) => t.ok(filterMatches(ownTopicFilters("box-1")[i]!.split("/"), topic.split("/")), topic));
   t.equal(commandFilter("box-1"), "hiddenstate/box-1/command/+");

@@ -44,6 +44,7 @@ function configOf(plan: Plan, groups: readonly GroupPlan[]): Config {
     node: NODE,
     state: "/state",
     mqtt: { url: "mqtt://127.0.0.1" },
+    bridge: false,
     durability: { mode: plan.mode, linger: `${plan.lingerMs}ms` },
     commands: { mqtt: true },
     streams: { max: plan.streamsMax, expireAfter: `${hasExpiry(plan) ? plan.expiryMs : 2 ** 50}ms` },

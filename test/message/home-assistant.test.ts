@@ -1,0 +1,87 @@
+import t from "tap";
+import { discoveryTopic, encodeDiscovery } from "../../src/message/home-assistant.ts";
+import type { AnnouncedStream } from "../../src/message/home-assistant.ts";
+
+const announced: AnnouncedStream = {
+  node: "box-1",
+  stream: "press-4",
+  group: "presses",
+  version: "9f86d081884c7d65",
+  outputs: [
+    { name: "temperature", unit: "°C" },
+    { name: 'say "hi"', unit: "" },
+  ],
+  isScored: true,
+  predictionTopic: "hiddenstate/box-1/prediction/press-4",
+  takesCommands: true,
+};
+
+function components(of: AnnouncedStream): Record<string, Record<string, string>> {
+  return (JSON.parse(Buffer.from(encodeDiscovery(of)).toString()) as { components: Record<string, Record<string, string>> })
+    .components;
+}
+
+t.test("a stream is one device, with a sensor for each output, score, alarm and reset button", async (t) => {
+  t.strictSame(JSON.parse(Buffer.from(encodeDiscovery(announced)).toString()), {
+    device: {
+      identifiers: ["hiddenstate_box-1_press-4"],
+      name: "press-4",
+      manufacturer: "hiddenstate",
+      model: "presses",
+      sw_version: "9f86d081884c7d65",
+    },
+    origin: { name: "hiddenstate" },
+    components: {
+      output_0: {
+        p: "sensor",
+        name: "temperature",
+        unique_id: "hiddenstate_box-1_press-4_output_0",
+        value_template: '{{ value_json.outputs["temperature"][-1] }}',
+        state_class: "measurement",
+        unit_of_measurement: "°C",
+      },
+      output_1: {
+        p: "sensor",
+        name: 'say "hi"',
+        unique_id: "hiddenstate_box-1_press-4_output_1",
+        value_template: '{{ value_json.outputs["say \\"hi\\""][-1] }}',
+        state_class: "measurement",
+      },
+      score: {
+        p: "sensor",
+        name: "Anomaly score",
+        unique_id: "hiddenstate_box-1_press-4_score",
+        value_template: '{{ value_json.outputs["score"][-1] }}',
+        state_class: "measurement",
+      },
+      alarm: {
+        p: "binary_sensor",
+        name: "Anomaly",
+        unique_id: "hiddenstate_box-1_press-4_alarm",
+        device_class: "problem",
+        value_template: `{{ 'ON' if value_json.outputs["alarm"][-1] == 1 else 'OFF' }}`,
+      },
+      reset: {
+        p: "button",
+        name: "Reset state",
+        unique_id: "hiddenstate_box-1_press-4_reset",
+        command_topic: "hiddenstate/box-1/command/reset",
+        command_template:
+          '{"stream":"press-4","transaction":"home-assistant-{{ now().timestamp() }}","expires":"{{ (now() + timedelta(minutes=1)).isoformat() }}"}',
+        entity_category: "config",
+      },
+    },
+    state_topic: "hiddenstate/box-1/prediction/press-4",
+    availability_topic: "hiddenstate/box-1/state",
+    qos: 1,
+  });
+  t.strictSame(Object.keys(components({ ...announced, isScored: false, takesCommands: false })), ["output_0", "output_1"]);
+});
+
+t.test("streams whose keys have other characters have topics that are allowed, and each its own", async (t) => {
+  t.equal(discoveryTopic("homeassistant", "box-1", "press-4"), "homeassistant/device/hiddenstate_box-1_press-4/config");
+  const keys = ["l1/d7", "l1.d7", "l1 d7", "l1_d7", "büro", "b_ro"];
+  const topics = keys.map((key) => discoveryTopic("ha/x", "box.1", key));
+  for (const topic of topics) t.match(topic, /^ha\/x\/device\/[A-Za-z0-9_-]+\/config$/);
+  t.equal(new Set(topics).size, keys.length);
+});
