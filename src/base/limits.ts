@@ -47,6 +47,9 @@ export const limits = {
   transactionsMax: 1024,
   transactionBytesMax: 128,
 
+  /** A compiled schema of devices' own protobuf messages. */
+  protoSchemaBytesMax: MIB,
+
   // Models
   modelBytesMax: 64 * MIB,
   /** A model file without its tensors' numbers: nodes, names, spec. Decoding multiplies these bytes by about a hundred. */

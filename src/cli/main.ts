@@ -18,6 +18,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   state: async () => (await import("./state.ts")).stateCommand(),
   train: async () => (await import("./train.ts")).trainCommand(),
   verify: async () => (await import("./verify.ts")).verifyCommand(),
+  proto: async () => (await import("./proto.ts")).protoCommand(),
   simulate: async () => (await import("./simulate.ts")).simulateCommand(),
 };
 

@@ -1,4 +1,4 @@
-// 64-bit integers as protobufjs hands them out, a number or a Long, turned into numbers without ever rounding.
+// 64-bit integers as protobufjs hands them out, a number or a Long, turned into numbers: identities and times without ever rounding.
 
 interface LongBits {
   readonly low: number;
@@ -13,4 +13,10 @@ export function exactNumber(value: number | LongBits): number | undefined {
   // Beyond 21 bits of high word the product is rounded, but then the sum is out of range, too.
   const exact = high * 2 ** 32 + (value.low >>> 0);
   return Number.isSafeInteger(exact) ? exact : undefined;
+}
+
+/** The nearest number. `signed`: in two's complement. */
+export function roundedNumber(value: number | LongBits, signed = false): number {
+  if (typeof value === "number") return value;
+  return (signed ? value.high | 0 : value.high >>> 0) * 2 ** 32 + (value.low >>> 0);
 }

@@ -7,12 +7,14 @@ import { createMappedDecoder } from "./mapped-decoder.ts";
 import type { FieldMapping } from "./field-mapping.ts";
 import { decodeMessagePack } from "./message-pack.ts";
 import type { PayloadDecoder } from "./payload-codec.ts";
+import { ProtoMessages } from "./proto-message.ts";
+import type { ProtoSchema } from "./proto-schema.ts";
 import { protobufCodec } from "./protobuf-codec.ts";
 import { documentsOfSamples } from "./samples.ts";
 import { senmlDocuments } from "./senml.ts";
 import { SparkplugNodes } from "./sparkplug.ts";
 
-export const formatNames = ["protobuf", "json", "text", "csv", "cbor", "msgpack", "senml", "sparkplug"] as const;
+export const formatNames = ["protobuf", "json", "text", "csv", "cbor", "msgpack", "proto", "senml", "sparkplug"] as const;
 export type FormatName = (typeof formatNames)[number];
 
 /** Formats whose messages have named fields, and may carry our own. */
@@ -24,11 +26,13 @@ export const sampleFormats: ReadonlySet<FormatName> = new Set(["senml", "sparkpl
 /** What decodes the messages of one group, on all its topics; it may remember what they said. */
 export class MessageFormats {
   readonly #columns: readonly string[];
+  readonly #messages: ProtoMessages | undefined;
   readonly #sparkplug = new SparkplugNodes();
 
-  /** `columns`: of CSV. */
-  constructor(columns: readonly string[]) {
+  /** `columns`: of CSV. `schema`: of `proto`. */
+  constructor(columns: readonly string[], schema?: ProtoSchema) {
     this.#columns = columns;
+    this.#messages = schema && new ProtoMessages(schema);
   }
 
   /** Without a mapping: our own JSON or protobuf, features by name. */
@@ -52,6 +56,8 @@ export class MessageFormats {
         return (payload) => documentsOf(decodeCbor(payload));
       case "msgpack":
         return (payload) => documentsOf(decodeMessagePack(payload));
+      case "proto":
+        return (payload) => ({ list: [this.#messages!.decode(payload)] });
       case "senml":
         return senmlDocuments;
       case "sparkplug":

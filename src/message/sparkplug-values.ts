@@ -1,8 +1,6 @@
 // Values of Sparkplug B metrics by their data types (specification 3.0, 6.4.16).
+import { roundedNumber } from "./exact-number.ts";
 import type { sparkplug } from "./generated/sparkplug.js";
-
-/** A 64-bit integer as protobufjs hands it out. */
-type Integer = number | { readonly low: number; readonly high: number; readonly unsigned: boolean };
 
 const SIGNED_BITS: ReadonlyMap<number, number> = new Map([
   [1, 8],
@@ -10,13 +8,6 @@ const SIGNED_BITS: ReadonlyMap<number, number> = new Map([
   [3, 32],
 ]);
 const INT64 = 4;
-
-/** Rounded where it is further from 0 than 2^53. `signed`: in two's complement. */
-export function numberOf(value: Integer | null | undefined, signed = false): number | undefined {
-  if (value === null || value === undefined) return undefined;
-  if (typeof value === "number") return value;
-  return (signed ? value.high | 0 : value.high >>> 0) * 2 ** 32 + (value.low >>> 0);
-}
 
 /** A number, boolean or text; null where it is none of these or said to be null. */
 export function metricValue(metric: sparkplug.Metric, datatype: number): number | boolean | string | null {
@@ -30,5 +21,5 @@ export function metricValue(metric: sparkplug.Metric, datatype: number): number 
     // Some encoders write a small negative number in its own width, some in 32 bits.
     return bits === undefined ? metric.intValue : (metric.intValue << (32 - bits)) >> (32 - bits);
   }
-  return (Object.hasOwn(metric, "longValue") ? numberOf(metric.longValue, datatype === INT64) : undefined) ?? null;
+  return (Object.hasOwn(metric, "longValue") ? roundedNumber(metric.longValue, datatype === INT64) : undefined) ?? null;
 }

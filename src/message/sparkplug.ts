@@ -3,12 +3,13 @@
 // journalled, and after a restart the specification's own way, a rebirth request, brings the births again.
 import { reasonOf } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
+import { roundedNumber } from "./exact-number.ts";
 import { sparkplug } from "./generated/sparkplug.js";
 import { checkPayloadSize, refuseShape } from "./payload-codec.ts";
 import type { MessageOrigin, Request } from "./payload-codec.ts";
 import { PayloadError } from "./payload-error.ts";
 import type { Sample } from "./samples.ts";
-import { metricValue, numberOf } from "./sparkplug-values.ts";
+import { metricValue } from "./sparkplug-values.ts";
 
 /** What a birth says of a metric. */
 interface Declared {
@@ -120,7 +121,7 @@ export class SparkplugNodes {
   #bear(node: EdgeNode, message: Message): void {
     node.isBorn = true;
     node.bdSeq = bdSeqOf(message);
-    node.seq = numberOf(message.seq) ?? 0;
+    node.seq = roundedNumber(message.seq);
     node.byAlias.clear();
     node.byName.clear();
   }
@@ -132,7 +133,7 @@ export class SparkplugNodes {
 
   /** Whether nothing is missing between the node's last message and this one. */
   #follows(node: EdgeNode, message: Message): boolean {
-    const seq = numberOf(message.seq) ?? 0;
+    const seq = roundedNumber(message.seq);
     const isNext = node.isBorn && seq === (node.seq + 1) % 256;
     node.seq = seq;
     return isNext;
@@ -143,7 +144,7 @@ export class SparkplugNodes {
       const { name, datatype } = metric;
       if (name === "") continue;
       const declared = { name, datatype, unit: unitOf(metric) };
-      const alias = Object.hasOwn(metric, "alias") ? numberOf(metric.alias) : undefined;
+      const alias = Object.hasOwn(metric, "alias") ? roundedNumber(metric.alias) : undefined;
       if (alias !== undefined) node.byAlias.set(alias, declared);
       node.byName.set(`${device}\n${name}`, declared);
     }
@@ -156,13 +157,13 @@ export class SparkplugNodes {
 
   /** Those whose name is known. */
   #samples(node: EdgeNode, { device = "" }: Address, message: Message, receivedAt: number): Sample[] {
-    const sentAt = (Object.hasOwn(message, "timestamp") ? numberOf(message.timestamp) : undefined) ?? receivedAt;
+    const sentAt = (Object.hasOwn(message, "timestamp") ? roundedNumber(message.timestamp) : undefined) ?? receivedAt;
     return message.metrics.flatMap((metric): Sample[] => {
-      const alias = Object.hasOwn(metric, "alias") ? numberOf(metric.alias) : undefined;
+      const alias = Object.hasOwn(metric, "alias") ? roundedNumber(metric.alias) : undefined;
       const declared = metric.name === "" ? node.byAlias.get(alias ?? -1) : node.byName.get(`${device}\n${metric.name}`);
       const name = declared?.name ?? metric.name;
       if (name === "") return [];
-      const time = (Object.hasOwn(metric, "timestamp") ? numberOf(metric.timestamp) : undefined) ?? sentAt;
+      const time = (Object.hasOwn(metric, "timestamp") ? roundedNumber(metric.timestamp) : undefined) ?? sentAt;
       const value = metricValue(metric, declared?.datatype ?? metric.datatype);
       return [{ name, value, time, unit: declared?.unit }];
     });

@@ -67,6 +67,8 @@ const group = z.strictObject({
   /** Whose messages they are: it says topic, codec, and where time and features stand. */
   preset: z.enum(presetNames).optional(),
   codec: z.enum(formatNames).optional(),
+  /** What `hiddenstate proto compile` wrote, relative to the config; for `codec: proto`. */
+  schema: z.string().min(1).optional(),
   /** The model file, relative to the config. */
   model: z.string().min(1),
   engine: z.enum(["auto", "native", "onnx"]).default("auto"),

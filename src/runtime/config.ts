@@ -82,12 +82,14 @@ type Claimed = { readonly name: string; readonly filters: readonly string[] }[];
 
 /** What is wrong with a group's topics, which claim what they catch. */
 function topicFaults(group: GroupConfig, node: string, path: Fault["path"], claimed: Claimed): Fault[] {
-  const { name, topic, preset, codec } = group;
+  const { name, topic, preset, codec, schema } = group;
   if (preset !== undefined && codec !== undefined)
     return [{ path: [...path, "codec"], message: `the preset ${preset} says the codec; leave one of the two out` }];
   if (preset === undefined && codec === undefined) {
     return [{ path, message: `codec is absent, and must be one of ${formatNames.join(", ")}, where no preset says it` }];
   }
+  if ((codec === "proto") !== (schema !== undefined))
+    return [{ path, message: "codec: proto and schema go together: give both or neither" }];
   if (preset === undefined && topic === undefined) return [{ path, message: "topic is absent, and no preset says it" }];
   return topicsOf(group).flatMap(({ pattern, rules, format }, index) => {
     const at = topic === undefined ? [...path, "preset"] : [...path, "topic", ...(typeof topic === "string" ? [] : [index])];
@@ -240,6 +242,6 @@ function withPathsFrom(folder: string, config: Config): Config {
       tokenFile: from(dashboard.tokenFile),
       tls: dashboard.tls && { cert: resolve(folder, dashboard.tls.cert), key: resolve(folder, dashboard.tls.key) },
     },
-    groups: config.groups.map((group) => ({ ...group, model: resolve(folder, group.model) })),
+    groups: config.groups.map((group) => ({ ...group, model: resolve(folder, group.model), schema: from(group.schema) })),
   };
 }

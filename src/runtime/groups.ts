@@ -4,6 +4,7 @@ import { HiddenstateError } from "../base/errors.ts";
 import type { Disk } from "../base/disk.ts";
 import { defaultEngine, openEngine } from "../engine/open-engine.ts";
 import { MessageFormats } from "../message/message-formats.ts";
+import type { ProtoSchema } from "../message/proto-schema.ts";
 import { parseTopicPattern } from "../message/topic-pattern.ts";
 import { shortVersion } from "../model/model.ts";
 import type { Model } from "../model/model.ts";
@@ -18,16 +19,25 @@ import type { Config, GroupConfig } from "./config-schema.ts";
 import type { EngineChoices } from "./engine-choices.ts";
 import { messagesOf } from "./group-messages.ts";
 import type { GroupMessages } from "./group-messages.ts";
+import { loadProtoSchema } from "./proto-schema-file.ts";
 
 /** A group of the config with its model. */
 export interface ConfiguredGroup {
   readonly config: GroupConfig;
   readonly model: Model;
   readonly messages: GroupMessages;
+  /** Of `codec: proto`. */
+  readonly schema: ProtoSchema | undefined;
 }
 
 /** Puts a group together with its model. Throws `bad_config` where features, ranges or policies do not fit the model. */
-export function configureGroup(config: GroupConfig, model: Model, zone: string, path: readonly PropertyKey[]): ConfiguredGroup {
+export function configureGroup(
+  config: GroupConfig,
+  model: Model,
+  zone: string,
+  path: readonly PropertyKey[],
+  schema?: ProtoSchema,
+): ConfiguredGroup {
   const fail = (key: string, reason: string, name?: string): never => {
     const message = `cannot use group "${config.name}": ${reason}`;
     throw new ConfigError("bad_config", { path: [...path, key], message, ...(name === undefined ? {} : { key: name }) });
@@ -44,7 +54,17 @@ export function configureGroup(config: GroupConfig, model: Model, zone: string, 
   if (reserved !== undefined) {
     fail("score", `its model has an output "${reserved}" of its own; leave the score out, or export the model with another name`);
   }
-  return { config, model, messages };
+  return { config, model, messages, schema };
+}
+
+/** What a place in the config names; its errors are that place's. */
+async function namedBy<T>(path: readonly PropertyKey[], load: () => Promise<T>): Promise<T> {
+  try {
+    return await load();
+  } catch (thrown) {
+    if (!(thrown instanceof HiddenstateError)) throw thrown;
+    throw new ConfigError(thrown.code, { path, message: thrown.message }, thrown);
+  }
 }
 
 /** Throws `bad_model`, or `bad_config` where features, ranges or policies do not fit the model; both as `ConfigError`. */
@@ -52,13 +72,10 @@ export async function loadGroups(config: Config, disk: Disk): Promise<Configured
   const groups: ConfiguredGroup[] = [];
   for (const [index, group] of config.groups.entries()) {
     const path = ["groups", index];
-    try {
-      const model = await loadModel(disk, group.model);
-      groups.push(configureGroup(group, model, config.timezone, path));
-    } catch (thrown) {
-      if (!(thrown instanceof HiddenstateError) || thrown instanceof ConfigError) throw thrown;
-      throw new ConfigError(thrown.code, { path: [...path, "model"], message: thrown.message }, thrown);
-    }
+    const model = await namedBy([...path, "model"], () => loadModel(disk, group.model));
+    const { schema: file } = group;
+    const schema = file === undefined ? undefined : await namedBy([...path, "schema"], () => loadProtoSchema(disk, file));
+    groups.push(configureGroup(group, model, config.timezone, path, schema));
   }
   return groups;
 }
@@ -145,7 +162,7 @@ export async function planEpoch(
 
 /** How each configured group's messages are read. */
 export function entriesOf(groups: readonly ConfiguredGroup[], settings: EpochSettings): Entry[] {
-  return groups.flatMap(({ config, messages: { features, topics, columns } }) => {
+  return groups.flatMap(({ config, schema, messages: { features, topics, columns } }) => {
     const common = {
       group: settings.groups.findIndex(({ name }) => name === config.name),
       features,
@@ -155,7 +172,7 @@ export function entriesOf(groups: readonly ConfiguredGroup[], settings: EpochSet
       rate: config.rate && new RateLimit(config.rate),
       stepOn: config.stepOn && features.map((name) => config.stepOn!.includes(name)),
     };
-    const formats = new MessageFormats(columns);
+    const formats = new MessageFormats(columns, schema);
     return topics.map(({ pattern, rules, format, mapping }): Entry => {
       return {
         ...common,

@@ -18,8 +18,9 @@ t.test("every command has examples below its help, and their commands and option
     for (const line of lines) {
       const words = line.split(" ");
       t.strictSame(words.slice(0, 2), ["hiddenstate", name]);
-      const below = name === "state" ? await runCli([name, words[2]!, "--help"]) : help;
-      t.ok(below.stdout.startsWith(`Usage: hiddenstate ${words.slice(1, name === "state" ? 3 : 2).join(" ")} `), line);
+      const hasOthersBelow = name === "state" || name === "proto";
+      const below = hasOthersBelow ? await runCli([name, words[2]!, "--help"]) : help;
+      t.ok(below.stdout.startsWith(`Usage: hiddenstate ${words.slice(1, hasOthersBelow ? 3 : 2).join(" ")} `), line);
       for (const option of words.filter((word) => word.startsWith("--"))) t.ok(below.stdout.includes(`${option} `), line);
     }
   }

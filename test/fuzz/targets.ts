@@ -16,6 +16,7 @@ import { MessageFormats } from "../../src/message/message-formats.ts";
 import type { FormatName } from "../../src/message/message-formats.ts";
 import { decodePrediction, encodePrediction } from "../../src/message/prediction.ts";
 import { examplePrediction as prediction } from "../support/example-prediction.ts";
+import type { ProtoSchema } from "../../src/message/proto-schema.ts";
 import type { Readings } from "../../src/message/reading.ts";
 import { decodeStreamKey, encodeStreamKey, validatePart, validateStreamKey } from "../../src/message/stream-key.ts";
 import { createTimeZone } from "../../src/message/time-zone.ts";
@@ -95,6 +96,20 @@ function readingsTarget(name: "protobuf" | "json"): Target {
   };
 }
 
+/** One that holds itself. */
+const PROTO_SCHEMA: ProtoSchema = {
+  format: 1,
+  message: "a.Reading",
+  messages: {
+    "a.Reading": {
+      1: { name: "temperature", type: "float", implicit: true },
+      2: { name: "vibration", type: "float" },
+      3: { name: "__proto__", type: "float" },
+      5: { name: "list", type: "sint64", repeated: true },
+      4: { name: "inner", type: "a.Reading" },
+    },
+  },
+};
 const SPARKPLUG_METRICS = [
   {
     name: "temperature",
@@ -137,11 +152,11 @@ function mappedTarget(name: FormatName, samples: readonly (string | Uint8Array)[
     isLabelled: name === "json",
     passesOver: name === "senml" || name === "sparkplug",
   };
-  const decoder = new MessageFormats(["time", ...FEATURES]).createDecoder(name, mapping);
+  const decoder = new MessageFormats(["time", ...FEATURES], PROTO_SCHEMA).createDecoder(name, mapping);
   const origin = { topic: "spBv1.0/g/NBIRTH/e", key: "a", feature: name === "text" ? "vibration" : undefined };
   return {
     name: `mapped-${name}`,
-    form: name === "sparkplug" ? "protobuf" : name === "cbor" || name === "msgpack" ? "bytes" : "text",
+    form: name === "sparkplug" || name === "proto" ? "protobuf" : name === "cbor" || name === "msgpack" ? "bytes" : "text",
     samples: samples.map((sample) => (typeof sample === "string" ? utf8.encode(sample) : sample)),
     share: 60,
     bytesMax: 4096,
@@ -346,6 +361,10 @@ export const byteTargets: readonly Target[] = [
     Buffer.from("92de0001a9766962726174696f6ecbbff199999999999a81a95f5f70726f746f5f5fc0", "hex"),
   ]),
   mappedTarget("sparkplug", [SPARKPLUG_BIRTH, SPARKPLUG_DATA]),
+  mappedTarget("proto", [
+    Buffer.from("0d0000ac4115000080402a03010203", "hex"),
+    Buffer.from("0d0000c8411d000080402209220722050d0000803f", "hex"),
+  ]),
   mappedTarget("senml", [
     '[{"bn":"vib","bt":1741067000,"n":"ration","v":66.2},{"n":"ration","t":-10,"u":"Cel","vb":true},{"vs":"x"}]',
   ]),

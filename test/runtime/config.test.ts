@@ -51,11 +51,11 @@ t.test("a fault is told with file, line and column, and what is allowed", async 
   const cases: [string, string | RegExp][] = [
     [
       good.replace("codec: json", "codec: xml"),
-      '/etc/h/config.yaml:8:12: groups[0].codec: expected one of "protobuf", "json", "text", "csv", "cbor", "msgpack", "senml", "sparkplug"',
+      '/etc/h/config.yaml:8:12: groups[0].codec: expected one of "protobuf", "json", "text", "csv", "cbor", "msgpack", "proto", "senml", "sparkplug"',
     ],
     [
       `${good}    colour: red\n`,
-      /^\/etc\/h\/config\.yaml:11:5: unknown key "colour"; allowed here: name, topic, preset, codec, model, engine, /,
+      /^\/etc\/h\/config\.yaml:11:5: unknown key "colour"; allowed here: name, topic, preset, codec, schema, model, engine, /,
     ],
     [
       good.replace("10m", "10 minutes"),
@@ -120,6 +120,10 @@ t.test("a fault is told with file, line and column, and what is allowed", async 
     [
       `${good}    time: { path: a, unit: hours }\n`,
       /config\.yaml:11:28: groups\[0\]\.time\.unit: expected one of "auto", "seconds"/,
+    ],
+    [
+      good.replace("codec: json", "codec: proto"),
+      /config\.yaml:6:5: groups\[0\]: codec: proto and schema go together: give both or neither/,
     ],
     ["- a", /config\.yaml:1:1: expected object, received array/],
     ["a: [", /config\.yaml:1:5: /],
