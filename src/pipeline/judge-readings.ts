@@ -233,8 +233,9 @@ export class JudgeReadings {
 
   /** Whether a reading without identity is only kept: it lacks what nothing stands in for, or brings nothing that is stepped on. */
   #isKept({ entry, readings }: Batch, i: number, lacks: boolean): boolean {
+    if (readings.missing === undefined || readings.identity !== undefined) return false;
     const { holdMs, missing: policies } = this.#fold.groups[entry.group]!.settings;
-    if (holdMs === undefined || readings.identity !== undefined || readings.missing === undefined) return false;
+    if (holdMs === undefined) return false;
     const D = entry.features.length;
     let brings = false;
     let steps = entry.stepOn === undefined;
