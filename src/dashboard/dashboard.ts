@@ -22,6 +22,8 @@ import { readPageFiles } from "./page-files.ts";
 import type { PageFiles } from "./page-files.ts";
 import { processFamilies } from "./process-families.ts";
 import { PROMETHEUS_CONTENT_TYPE, prometheusText } from "./prometheus-text.ts";
+import { alarmDetails } from "./seen-alarm.ts";
+import type { SeenAlarm } from "./seen-alarm.ts";
 import { listOrders, StreamList } from "./stream-list.ts";
 import { StreamWatch } from "./stream-watch.ts";
 
@@ -84,7 +86,7 @@ export class Dashboard {
     const { host, port } = parseBrokerUrl(config.mqtt.url);
     this.#brokerUrl = `${host}:${port}`;
     this.#list = new StreamList(runtime.fold, clock);
-    this.#watch = new StreamWatch(runtime.fold, clock, (stream, alarm) => this.#noteAlarm(stream, alarm));
+    this.#watch = new StreamWatch(runtime.fold, clock, (alarm) => this.#noteAlarm(alarm));
     const setting = {
       version,
       broker: this.#brokerUrl,
@@ -190,10 +192,12 @@ export class Dashboard {
     return json(200, answer);
   }
 
-  #noteAlarm(stream: string, bytes: Uint8Array): void {
-    const alarm = JSON.parse(Buffer.from(bytes).toString()) as { open: boolean; kind?: string; score: number };
-    const details = { stream, score: String(alarm.score), ...(alarm.kind === undefined ? {} : { kind: alarm.kind }) };
-    this.#options.log.note(alarm.open ? "alarm" : "info", alarm.open ? "an alarm opened" : "an alarm closed", details);
+  #noteAlarm(alarm: SeenAlarm): void {
+    this.#options.log.note(
+      alarm.open ? "alarm" : "info",
+      alarm.open ? "an alarm opened" : "an alarm closed",
+      alarmDetails(alarm),
+    );
   }
 
   async #standing() {

@@ -5,6 +5,9 @@ import { limits } from "../base/limits.ts";
 import type { ReadingsEvent } from "../journal/events.ts";
 import type { Fold } from "../pipeline/fold.ts";
 import type { ReleasedReadings, ReleaseObserver } from "../pipeline/release-observer.ts";
+import type { StreamGroup } from "../pipeline/stream-group.ts";
+import { parseAlarm } from "./seen-alarm.ts";
+import type { SeenAlarm } from "./seen-alarm.ts";
 import type { EventClient } from "./http-server.ts";
 import { aboutOf, nowOf, shownOf } from "./stream-about.ts";
 import type { Shown } from "./stream-about.ts";
@@ -26,9 +29,11 @@ export interface Point {
 interface Watch {
   readonly stream: string;
   readonly clients: Set<EventClient>;
-  /** Which group its readings were of, by its place; another one begins anew. */
-  group: number;
+  /** Whose its readings were. Another group, or one on another model, begins anew. */
+  group: StreamGroup;
   shown: Shown;
+  /** The last that opened or closed while it was watched. */
+  alarm: SeenAlarm | undefined;
   points: Point[];
   /** Of `points`, those at the end that no browser has got yet. */
   fresh: number;
@@ -80,12 +85,12 @@ export function thin(points: readonly Point[], max: number): readonly Point[] {
 export class StreamWatch implements ReleaseObserver {
   readonly #fold: Fold;
   readonly #clock: Clock;
-  readonly #onAlarm: (stream: string, alarm: Uint8Array) => void;
+  readonly #onAlarm: (alarm: SeenAlarm) => void;
   readonly #watches = new Map<string, Watch>();
   #timer: Timer | undefined;
   #turn = 0;
 
-  constructor(fold: Fold, clock: Clock, onAlarm: (stream: string, alarm: Uint8Array) => void) {
+  constructor(fold: Fold, clock: Clock, onAlarm: (alarm: SeenAlarm) => void) {
     this.#fold = fold;
     this.#clock = clock;
     this.#onAlarm = onAlarm;
@@ -96,11 +101,11 @@ export class StreamWatch implements ReleaseObserver {
   }
 
   released({ stream, event }: ReleasedReadings): void {
-    for (const alarm of event.alarms) this.#onAlarm(stream, alarm);
+    for (const alarm of event.alarms) this.#noteAlarm(stream, alarm);
     const watch = this.#watches.get(stream);
     const group = this.#fold.groups[event.group];
     if (watch === undefined || group === undefined) return;
-    if (watch.group !== event.group) this.#begin(watch, event.group);
+    if (watch.group !== group) this.#begin(watch, group);
     const points = pointsOf(event, watch.shown, group.model.spec.outputs.length);
     watch.points.push(...points);
     watch.fresh += points.length;
@@ -112,11 +117,21 @@ export class StreamWatch implements ReleaseObserver {
     }
   }
 
-  #begin(watch: Watch, group: number): void {
+  #begin(watch: Watch, group: StreamGroup): void {
     watch.group = group;
-    watch.shown = shownOf(this.#fold.groups[group]!);
+    watch.shown = shownOf(group);
     watch.points = [];
     watch.fresh = 0;
+    for (const client of watch.clients) client.send("about", aboutOf(watch.stream, group));
+  }
+
+  #noteAlarm(stream: string, bytes: Uint8Array): void {
+    const alarm = parseAlarm(bytes);
+    this.#onAlarm(alarm);
+    const watch = this.#watches.get(stream);
+    if (watch === undefined) return;
+    watch.alarm = alarm;
+    for (const client of watch.clients) client.send("alarm", alarm);
   }
 
   /** Sends a browser what there is of a stream and what comes. Returns false where too many streams are open. */
@@ -127,7 +142,8 @@ export class StreamWatch implements ReleaseObserver {
     if (watch === undefined) {
       if (!this.#makeRoom()) return false;
       const shown = shownOf(ref.group);
-      watch = { stream, clients: new Set(), group: ref.group.index, shown, points: [], fresh: 0, thinned: 0, leftAtMs: 0 };
+      const none = { alarm: undefined, points: [], fresh: 0, thinned: 0, leftAtMs: 0 };
+      watch = { stream, clients: new Set(), group: ref.group, shown, ...none };
       this.#watches.set(stream, watch);
     }
     const opened = watch;
@@ -142,6 +158,7 @@ export class StreamWatch implements ReleaseObserver {
       points: thin(opened.points.slice(-limits.dashboardPointsMax), limits.dashboardPointsMax),
       leftOut: 0,
     });
+    if (opened.alarm !== undefined) client.send("alarm", opened.alarm);
     this.#sendNow(opened, [client]);
     this.#run();
     return true;

@@ -12,7 +12,10 @@ import { LiveFeed } from "../../src/dashboard/live-feed.ts";
 import { LogMemory } from "../../src/dashboard/log-memory.ts";
 import { Sampler } from "../../src/dashboard/sampler.ts";
 import { StreamList } from "../../src/dashboard/stream-list.ts";
-import { thin } from "../../src/dashboard/stream-watch.ts";
+import { alarmDetails } from "../../src/dashboard/seen-alarm.ts";
+import { StreamWatch, thin } from "../../src/dashboard/stream-watch.ts";
+import type { ReadingsEvent } from "../../src/journal/events.ts";
+import { encodeAlarm } from "../../src/message/alarm.ts";
 import type { Point } from "../../src/dashboard/stream-watch.ts";
 import { silentLog } from "../../src/base/log.ts";
 import type { Status } from "../../src/runtime/status.ts";
@@ -95,6 +98,56 @@ t.test("a stream's readings are told with outputs, gaps and facts, and only whil
   await until("it begins", () => again.told.length >= 3);
   t.equal(pointsIn(again.told).length, 3, "who comes back finds what was shown");
   again.close();
+});
+
+t.test("alarms are told to those who watch the stream, and to the log, with what was unusual", async (t) => {
+  const one = await box();
+  await one.deliver(reading("a", 0));
+  const noted: unknown[] = [];
+  const watch = new StreamWatch(one.state.fold, one.clock, (alarm) => noted.push(alarmDetails(alarm)));
+  const told: Told[] = [];
+  const client = { send: (event: string, data: unknown) => told.push({ event, data }), whenClosed() {} };
+  watch.add("a", client as unknown as EventClient);
+  const contributions = [
+    { feature: "feature1", expected: 1.25, seen: 9.5, share: 0.8 },
+    { feature: "feature0", expected: 101_320, seen: 101_321, share: 0.2 },
+  ];
+  const label = { stream: "a", boot: 1, nonce: 9, sequence: 1, time: Date.UTC(2026, 0, 1), score: 0.7 };
+  const opened = encodeAlarm({ ...label, open: true, kind: "residual", probability: 1e-7, extrapolated: false, contributions });
+  const event = {
+    kind: "readings",
+    group: 0,
+    row: 0,
+    firstSequence: 1,
+    count: 1,
+    times: Float64Array.of(1),
+    features: 2,
+    values: Float32Array.of(1, 2),
+    outputs: Float32Array.of(3),
+    alarms: [opened],
+  } as const;
+  t.ok(watch.wants("b", event as unknown as ReadingsEvent), "alarms are seen whoever watches");
+  t.notOk(watch.wants("b", { ...event, alarms: [] } as unknown as ReadingsEvent));
+  watch.released({ stream: "a", event: event as unknown as ReadingsEvent });
+  const closed = encodeAlarm({ ...label, open: false });
+  watch.released({ stream: "b", event: { ...event, alarms: [closed] } as unknown as ReadingsEvent });
+  t.strictSame(noted, [
+    { stream: "a", score: "0.7", kind: "residual", because: "feature1 80 %, feature0 20 %" },
+    { stream: "a", score: "0.7" },
+  ]);
+  const alarms = told.filter(({ event: name }) => name === "alarm");
+  t.match(alarms, [{ data: { open: true, kind: "residual", contributions } }]);
+  t.equal(alarms.length, 1);
+  const { alarmWords } = (await import(new URL("../../src/dashboard/page/alarm-words.js", import.meta.url).href)) as {
+    readonly alarmWords: (alarm: unknown, units: ReadonlyMap<string, string>) => string;
+  };
+  t.match(
+    alarmWords(alarms[0]!.data, new Map([["feature1", "mm/s"]])),
+    /^An alarm opened at .*: readings differ from what was predicted\. feature1 9\.5 mm\/s where 1\.25 mm\/s was expected \(80 % of it\); feature0 101321 where 101320 was expected \(20 % of it\)\.$/,
+  );
+  t.match(alarmWords({ ...label, open: false }, new Map()), /^The last alarm closed at /);
+  watch.close();
+  one.pipeline.stop();
 });
 
 t.test("a browser that takes nothing keeps no reading waiting, and holds a bounded part of memory", async (t) => {

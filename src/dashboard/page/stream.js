@@ -1,4 +1,5 @@
 // One stream, live: what it measures against what was predicted, how unusual it is, and what the network remembers of it.
+import { alarmWords } from "./alarm-words.js";
 import { element, foreignName, section, setText, tile } from "./element.js";
 import { listen } from "./live.js";
 import { StreamCharts } from "./stream-charts.js";
@@ -29,6 +30,7 @@ class StreamView {
   #badge = element("span", { class: "badge", role: "status" });
   #subtitle = element("p", { class: "explanation" });
   #note = element("p", { class: "explanation" });
+  #alarm = element("p", { class: "alarm-words", role: "status" });
   #commands = element("div");
   #tiles = {
     last: tile("Last reading"),
@@ -53,6 +55,7 @@ class StreamView {
         { class: "tiles" },
         Object.values(this.#tiles).map((one) => one.root),
       ),
+      this.#alarm,
       this.#place,
       this.#note,
       section(
@@ -69,6 +72,7 @@ class StreamView {
         about: (about) => this.#begin(about),
         points: ({ points, leftOut }) => this.#add(points, leftOut),
         now: (now) => this.#showNow(now),
+        alarm: (alarm) => this.#showAlarm(alarm),
         gone: () => this.#gone("There is no stream of this name. It may have been renamed, or forgotten after a long silence."),
         full: () => this.#gone("Too many streams are open at the same time. Close another one and load this page again."),
       },
@@ -94,6 +98,12 @@ class StreamView {
       element("h1", { class: "stream-name" }, foreignName(this.#stream)),
       element("p", { class: "empty" }, text),
     );
+  }
+
+  #showAlarm(alarm) {
+    const units = new Map(this.#about.features.map(({ name, unit }) => [name, unit]));
+    setText(this.#alarm, alarmWords(alarm, units));
+    this.#alarm.dataset.open = String(alarm.open);
   }
 
   /** Also after a cut: the readings kept by the runtime come again. */
