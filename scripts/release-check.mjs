@@ -12,6 +12,7 @@ const runs = [
   ["sim", "--seeds", "100000"],
   ["sim:mutants", "--seeds", "10000"],
   ["test:kill", "--rounds", "200", "--stop-seconds", "30"],
+  ["test:switch-kill", "--rounds", "200"],
   ["corrupt", "--count", "100000"],
   ["fuzz", "--count", "10000000"],
   ["soak", "--minutes", "10"],

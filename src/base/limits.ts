@@ -26,6 +26,9 @@ export const limits = {
   featureMagnitudeMax: 1e12,
   /** Intervals a missing value is held for. */
   holdReadingsMax: 10,
+  /** What a stream remembers of its last readings, to build another model's state from. */
+  recentReadingsMax: 64,
+  recentBytesMax: 4 * KIB,
   /** Readings of a stream that wait for others. */
   heldReadingsMax: 256,
   /** A lower boot with a new nonce is believed after the old boot has been silent this long. */
@@ -52,6 +55,11 @@ export const limits = {
 
   // Models
   modelBytesMax: 64 * MIB,
+  /** Versions that were in force before, a group: so many rollbacks lead back. */
+  modelsBeforeMax: 4,
+  /** So many crashes so soon after a model came into force, and the next start goes back to the one before. */
+  switchCrashesMax: 3,
+  switchCrashesWithinMs: 10 * 60_000,
   /** A model file without its tensors' numbers: nodes, names, spec. Decoding multiplies these bytes by about a hundred. */
   modelStructureBytesMax: MIB,
 
@@ -61,6 +69,8 @@ export const limits = {
   engineTrialCheckMs: 60_000,
   engineTrialBatchesMax: 3,
   engineTrialMsMax: 60_000,
+  /** Both engines are held against each other before a model is put in force. */
+  verifyMsMax: 300_000,
 
   // Intake and sink
   /** Messages received and not yet acked; at the bound the TCP stream is held back. */

@@ -17,6 +17,12 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     "hiddenstate simulate --devices 5 --codec json --topic 'plant/a/{device}/readings' --quirks repeat,restart",
     "hiddenstate simulate --replay readings.csv --time timestamp --speed 1000x",
   ],
+  models: [
+    "hiddenstate models list --state ./state",
+    "hiddenstate models promote press-2.onnx --group presses --state ./state",
+    "hiddenstate models rollback --group presses --state ./state",
+    "hiddenstate models export 5f0c93e1 press.onnx --state ./state",
+  ],
   train: [
     "hiddenstate train readings.csv --time timestamp --features temperature,pressure --target temperature --out models/press.onnx",
     "hiddenstate train readings.csv --time timestamp --stream press --target temperature --hidden 32 --period 24 --out press.onnx",

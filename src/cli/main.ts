@@ -16,6 +16,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   run: async () => (await import("./run.ts")).runCommand(),
   status: async () => (await import("./status.ts")).statusCommand(),
   state: async () => (await import("./state.ts")).stateCommand(),
+  models: async () => (await import("./models.ts")).modelsCommand(),
   train: async () => (await import("./train.ts")).trainCommand(),
   verify: async () => (await import("./verify.ts")).verifyCommand(),
   proto: async () => (await import("./proto.ts")).protoCommand(),

@@ -1,4 +1,4 @@
-// A checkpoint's file, format 2: a page of header, then chunks with a CRC each. Two files alternate; the header is written last, after
+// A checkpoint's file, format 3: a page of header, then chunks with a CRC each. Two files alternate; the header is written last, after
 // the chunks are durable, so a file half written is no checkpoint and the other one still is.
 //
 // header: "HSCK", u32 format, u32 generation, f64 position, u32 chunks, u32 CRC-32C of the bytes before it, u8 1
@@ -10,7 +10,7 @@ import type { Disk, DiskFile } from "../base/disk.ts";
 import { HiddenstateError, isDiskFull, reasonOf } from "../base/errors.ts";
 
 const MAGIC = 0x4b435348; // "HSCK", little-endian
-const FORMAT = 2;
+const FORMAT = 3;
 const HEADER_BYTES = 4096;
 const HEADER_FIELD_BYTES = 24;
 /** The header's last byte: where it is 0 the header was never written to its end. */
@@ -169,12 +169,11 @@ export class CheckpointFiles {
     const generations = this.#held.map((held) => held?.generation ?? 0);
     const index = generations[0]! <= generations[1]! ? 0 : 1;
     const generation = Math.max(...generations) + 1;
-    const isGivenUp = this.#held[index] !== undefined;
-    this.#held[index] = undefined;
     try {
       await this.#disk.makeDirectory(this.#directory);
-      // Where nothing is given up the only one there is must not be touched: a power cut could spoil what is written over.
-      if (isGivenUp) await this.#settle(1 - index);
+      // Where that file holds none, the other was made sure of before it lost it, and must not be touched: it is the only one.
+      if (this.#held[index] !== undefined) await this.#settle(1 - index);
+      this.#held[index] = undefined;
       const file = await this.#disk.open(`${this.#directory}/${NAMES[index]}`, "create");
       const writer = new CheckpointWriter(file, generation);
       try {

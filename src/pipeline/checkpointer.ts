@@ -29,6 +29,7 @@ export interface CheckpointerOptions {
   readonly checkpointAfterBytes?: number;
   /** How fast it is written; Infinity for as fast as the disk takes it. */
   readonly bytesPerSecond: number;
+  readonly onCheckpoint?: (safePosition: number) => void;
 }
 
 /** After a checkpoint that found no room. */
@@ -62,6 +63,11 @@ export class Checkpointer {
     if (events === 0) return;
     this.#workMs = STEP_TIME_MEMORY * this.#workMs + ms;
     this.#workEvents = STEP_TIME_MEMORY * this.#workEvents + events;
+  }
+
+  /** Resolves when none is being written. */
+  async settled(): Promise<void> {
+    await this.#writing?.catch(() => {});
   }
 
   /** Of the journal since the last checkpoint. */
@@ -137,6 +143,7 @@ export class Checkpointer {
     metrics.counter("checkpoints_written").add();
     metrics.counter("checkpoint_bytes_written").add(this.#sizeBytes);
     await journal.recycle(checkpoints.safePosition);
+    this.#options.onCheckpoint?.(checkpoints.safePosition);
     // Without a reserve everything works; it is tried again at the next checkpoint.
     await reserve.take().catch(() => {});
   }

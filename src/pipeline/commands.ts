@@ -84,7 +84,10 @@ export class Commands {
       const known = this.#fold.answers.get(request.transaction);
       if (known !== undefined) return JSON.parse(known) as Answer;
       const ref = this.#find(request);
-      if (request.command === "get") return this.#get(request, ref);
+      if (request.command === "get") {
+        await ref.group.rebuild(ref.row, ref.row + 1);
+        return this.#get(request, ref);
+      }
       const event = this.#eventOf(request, ref, reply);
       this.#fold.applyCommand(event);
       this.#ledger.push(event);

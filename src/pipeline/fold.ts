@@ -30,8 +30,11 @@ export interface Layout {
 /** The events that change the durable state by themselves: all but readings, which are staged, and notices and marks. */
 export type StateEvent = Exclude<JournalEvent, { kind: "readings" | "confirmed" | "notice" | "held" | "kept" }>;
 
-/** Makes the groups that an epoch names: the ones there are stay, with the new settings. */
-export type GroupFactory = (settings: EpochSettings, groups: readonly StreamGroup[]) => Promise<StreamGroup[]>;
+/**
+ * Makes the groups that an epoch names: the ones there are stay, with the new settings. First comes what may fail, and has then changed
+ * nothing; what it returns brings the groups into being.
+ */
+export type GroupFactory = (settings: EpochSettings, groups: readonly StreamGroup[]) => Promise<() => Promise<StreamGroup[]>>;
 
 export class Fold {
   readonly #makeGroups: GroupFactory;
@@ -85,10 +88,33 @@ export class Fold {
     this.onTouch?.(group, row);
   }
 
+  /**
+   * Gets ready for other settings, and returns what brings them into force. Throws where they cannot come into force, and has then changed
+   * nothing. Nothing may be staged.
+   */
+  async prepareEpoch(settings: EpochSettings): Promise<() => Promise<void>> {
+    const make = await this.#makeGroups(settings, this.#groups);
+    return async () => {
+      for (const [index, { version, switch: policy }] of settings.groups.entries()) {
+        const present = this.#groups[index]?.settings;
+        if (present !== undefined && (present.version !== version || present.switch !== policy))
+          this.#touchAll(this.#groups[index]!);
+      }
+      this.#groups = await make();
+      this.#settings = settings;
+      this.#streamChanges++;
+    };
+  }
+
   async enterEpoch(settings: EpochSettings): Promise<void> {
-    this.#groups = await this.#makeGroups(settings, this.#groups);
-    this.#settings = settings;
-    this.#streamChanges++;
+    const enter = await this.prepareEpoch(settings);
+    await enter();
+  }
+
+  /** Every state of a group is about to change. */
+  #touchAll(group: StreamGroup): void {
+    if (this.onTouch === undefined) return;
+    for (const [row, key] of group.columns.keys.entries()) if (key !== undefined) this.touch(group, row);
   }
 
   addLayout(event: LayoutEvent): void {
@@ -120,7 +146,7 @@ export class Fold {
   applyCommand(event: CommandEvent): void {
     const group = this.#groups[event.group]!;
     this.touch(group, event.row);
-    if (event.kind === "stateSet") group.writeState(event.row, event.state);
+    if (event.kind === "stateSet") group.setState(event.row, event.state);
     else if (event.kind === "stateReset") group.resetState(event.row);
     else this.#rename(group, event.row, event.key);
     this.answers.set(event.transaction, this.answerOf(event));
@@ -166,7 +192,7 @@ export class Fold {
   applyKept(event: KeptEvent): void {
     const group = this.#groups[event.group]!;
     this.touch(group, event.row);
-    group.keep(event);
+    group.columns.keep(event);
   }
 
   /** Stages the readings of a journalled event; returns the index of the first in its group's stepper. */
@@ -175,20 +201,21 @@ export class Fold {
     this.touch(group, event.row);
     const restarted = group.beginMessage(event.row, event.identity);
     if (!event.fromHeld) group.columns.receivedAt[event.row] = event.receivedAt;
-    const first = group.stepper.count;
+    let first = -1;
     const timeTrusted = event.deviceTimes || event.clockSynced;
     let sequence = event.firstSequence - 1 - (event.skipped?.[0] ?? 0);
     for (let i = 0; i < event.count; i++) {
       const skipped = event.skipped?.[i] ?? 0;
       sequence += skipped + 1;
       const broken = skipped > 0 || (i === 0 && restarted);
-      group.accept(
+      const index = group.accept(
         event.row,
         { broken, sequence, time: event.times[i]!, timeTrusted },
         event.values,
         event.missing,
         i * event.features,
       );
+      if (i === 0) first = index;
     }
     if (event.fromHeld) group.held.drop(event.row, sequence);
     if (event.weakDelivery) this.rememberWeakDelivery(event.weakDelivery.packetId, event.weakDelivery.contentHash);

@@ -56,6 +56,13 @@ export class Ledger {
     return this.#pending.length > 0;
   }
 
+  /** Readings that the next flush steps, with those from which streams are rebuilt. */
+  get stagedReadings(): number {
+    let staged = 0;
+    for (const { stepper } of this.#fold.groups) staged += stepper.count;
+    return staged;
+  }
+
   /** Adds an event that has been applied, or readings that have been staged from index `first` of their group's stepper on. */
   push(event: JournalEvent, first = -1): void {
     this.#pending.push({ event, first });

@@ -11,12 +11,12 @@ import { Commands } from "./commands.ts";
 import type { Answer, CommandRequest } from "./commands.ts";
 import { Checkpointer } from "./checkpointer.ts";
 import { Commit } from "./commit.ts";
+import { enterEpoch } from "./enter-epoch.ts";
 import { Expiry } from "./expiry.ts";
 import { Ledger } from "./ledger.ts";
 import { MqttCommands } from "./mqtt-commands.ts";
 import type { PipelineOptions } from "./pipeline-options.ts";
 import { Refusals } from "./refusals.ts";
-import { encodeEpochSettings } from "./settings.ts";
 import type { EpochSettings } from "./settings.ts";
 import type { Announced, Item } from "./queue-item.ts";
 
@@ -97,11 +97,14 @@ export class Pipeline {
     });
   }
 
-  /** Journals settings and works by them from its turn on, with a checkpoint right behind; resolves once that is durable. */
-  beginEpoch(settings: EpochSettings): Promise<void> {
+  /**
+   * Works by other settings, made from those in force in its turn; resolves once that is durable, and a checkpoint is due. Rejects with what
+   * `change` throws, or where they cannot come into force: then everything goes on as it was.
+   */
+  changeEpoch(change: (present: EpochSettings) => EpochSettings): Promise<void> {
     return new Promise((begun, refused) => {
       if (this.#failed) return refused(gone());
-      this.#queue.push({ settings, begun, refused });
+      this.#queue.push({ change, begun, refused });
       this.#wake();
     });
   }
@@ -163,7 +166,10 @@ export class Pipeline {
     const startedAtMs = this.#clock.monotonicMs();
     const { position } = this.#ledger;
     let readings = 0;
-    while (this.#hasWork && readings < limits.readingsPerPassMax) readings += await this.#take(this.#queue[this.#taken++]!);
+    // Those staged count too: among them are the ones from which streams are rebuilt.
+    while (this.#hasWork && Math.max(readings, this.#ledger.stagedReadings) < limits.readingsPerPassMax) {
+      readings += await this.#take(this.#queue[this.#taken++]!);
+    }
     this.#options.metrics.gauge("queue_messages").set(this.#queue.length);
     this.#queue = this.#taken === this.#queue.length ? [] : this.#queue.slice(this.#taken);
     this.#taken = 0;
@@ -220,10 +226,7 @@ export class Pipeline {
 
   /** Handles one delivery, command or change of settings; returns how many readings it brought. */
   async #take(item: Item): Promise<number> {
-    if ("settings" in item) {
-      await this.#enterEpoch(item);
-      return 1;
-    }
+    if ("change" in item) return this.#enterEpoch(item).then(() => 1);
     if ("noted" in item) {
       // What it fails of is told by the commit itself.
       if (this.#session.asked()) this.#commit.synced().then(item.noted, () => {});
@@ -245,16 +248,9 @@ export class Pipeline {
     return readings;
   }
 
-  /** What cannot come into force, an engine that does not open, is refused, and everything goes on as it was. */
-  async #enterEpoch({ settings, begun, refused }: Announced): Promise<void> {
-    await this.#ledger.flush();
-    const event = { kind: "epoch", settings: encodeEpochSettings(settings) } as const;
-    try {
-      await this.#options.fold.apply(event);
-    } catch (thrown) {
-      return refused(thrown);
-    }
-    this.#ledger.push(event);
+  async #enterEpoch({ change, begun, refused }: Announced): Promise<void> {
+    const refusal = await enterEpoch(this.#options.fold, this.#ledger, change);
+    if (refusal !== undefined) return refused(refusal.thrown);
     this.#checkpointer.wantOne();
     this.#commit.whenReleased(begun);
   }
@@ -285,6 +281,11 @@ export class Pipeline {
   checkpoint(): Promise<void> {
     if (!this.#running) return this.#checkpointer.write();
     return new Promise((resolve) => this.#afterPass.push(() => resolve(this.#checkpointer.write())));
+  }
+
+  /** Resolves when no checkpoint is being written: what changes every stream is best done then. */
+  checkpointSettled(): Promise<void> {
+    return this.#checkpointer.settled();
   }
 
   /** Ends what would happen later by itself. */

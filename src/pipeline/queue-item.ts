@@ -4,9 +4,9 @@ import type { SessionOutcome } from "./broker-session.ts";
 import type { Answer, CommandRequest } from "./commands.ts";
 import type { EpochSettings } from "./settings.ts";
 
-/** Settings that come into force in their turn. */
+/** Settings that come into force in their turn, made from those of that moment. */
 export interface Announced {
-  readonly settings: EpochSettings;
+  readonly change: (present: EpochSettings) => EpochSettings;
   readonly begun: () => void;
   readonly refused: (thrown: unknown) => void;
 }

@@ -37,7 +37,6 @@ class Replay {
   readonly #fold: Fold;
   readonly #composer: Composer;
   #staged: Staged[] = [];
-  #stagedReadings = 0;
   #messages: PlacedMessage[];
   #mark = 0;
   #mismatches = 0;
@@ -60,8 +59,8 @@ class Replay {
     switch (event.kind) {
       case "readings":
         this.#staged.push({ event, position, first: this.#fold.stageReadings(event) });
-        this.#stagedReadings += event.count;
-        if (this.#stagedReadings >= STAGED_MAX) await this.flush();
+        // With those from which a stream is rebuilt.
+        if (this.#fold.groups[event.group]!.stepper.count >= STAGED_MAX) await this.flush();
         return;
       case "held":
         this.#fold.applyHeld(event, 0);
@@ -96,7 +95,6 @@ class Replay {
     }
     for (const group of this.#fold.groups) group.stepper.clear();
     this.#staged = [];
-    this.#stagedReadings = 0;
     this.#messages = this.#messages.filter(({ position }) => position >= this.#mark);
   }
 

@@ -13,10 +13,22 @@ export type GapPolicy =
 /** What stands in for a missing value: the stream's last one, the training mean, or nothing: the reading is refused. */
 export type MissingPolicy = "hold" | "mean" | "refuse";
 
+/**
+ * What happens to the states of a group whose model changes: rebuilt from each stream's last readings, carried over as they are, or back to
+ * the initial one.
+ */
+export type SwitchPolicy = "replay" | "carry" | "reset";
+
 export interface GroupSettings {
   readonly name: string;
   /** The model file's SHA-256. */
   readonly version: string;
+  /** What the config named when it last named another: for as long as it goes on naming that, what has been put in force since stays. */
+  readonly configured: string;
+  /** The versions in force before, oldest first: a rollback goes to the last. */
+  readonly before: readonly string[];
+  /** When `version` came into force, milliseconds since 1970; 0 for a group's first version, and for one that a rollback went back to. */
+  readonly since: number;
   readonly engine: "native" | "onnx";
   readonly kernel: string;
   readonly gap: GapPolicy;
@@ -31,11 +43,13 @@ export interface GroupSettings {
   readonly holdMs?: number;
   /** Absent where readings are not scored. */
   readonly score?: ScoreSettings;
+  /** Also whether streams remember their last readings: only `replay` has a use for them. */
+  readonly switch: SwitchPolicy;
   readonly predictions: { readonly format: PredictionFormat; readonly latest: boolean };
 }
 
 export interface EpochSettings {
-  readonly format: 1;
+  readonly format: 2;
   readonly node: string;
   /** Where streams are announced to Home Assistant: those that go are taken back there. Absent: nowhere. */
   readonly homeAssistant?: string;
@@ -49,10 +63,10 @@ export function encodeEpochSettings(settings: EpochSettings): string {
 
 export function decodeEpochSettings(text: string): EpochSettings {
   const settings = JSON.parse(text) as EpochSettings;
-  if (settings.format !== 1) {
+  if (settings.format !== 2) {
     throw new HiddenstateError(
       "foreign_state",
-      `cannot read the journal: its settings are of format ${String(settings.format)}; it was written by a newer version of hiddenstate`,
+      `cannot read the journal: its settings are of format ${String(settings.format)}; it was written by another version of hiddenstate`,
     );
   }
   return settings;

@@ -3,6 +3,7 @@
 import { strict as assert } from "node:assert";
 import { grown } from "../base/grown.ts";
 import type { ByteReader, ByteWriter } from "../base/bytes.ts";
+import type { KeptEvent } from "../journal/events.ts";
 
 /** Intervals between readings that a stream remembers for its median. */
 export const INTERVALS = 16;
@@ -121,6 +122,26 @@ export class StreamColumns {
     if (count === 0) return 0;
     const sorted = this.#intervals.slice(row * INTERVALS, row * INTERVALS + count).toSorted();
     return count % 2 === 1 ? sorted[(count - 1) / 2]! : (sorted[count / 2 - 1]! + sorted[count / 2]!) / 2;
+  }
+
+  /** Notes when a reading's values came, where they are held by time. */
+  noteTimes(row: number, time: number, missing: Uint8Array | undefined, from: number): void {
+    if (this.heldAt === undefined) return;
+    const D = this.#features;
+    for (let d = 0; d < D; d++) {
+      if (missing === undefined || missing[from + d] === 0) this.heldAt[row * D + d] = time;
+    }
+  }
+
+  /** Keeps the values of a reading that is not stepped, for later ones that lack them. */
+  keep({ row, receivedAt, time, values, missing }: KeptEvent): void {
+    this.receivedAt[row] = receivedAt;
+    for (let d = 0; d < this.#features; d++) {
+      if (missing[d] === 1) continue;
+      this.held[row * this.#features + d] = values[d]!;
+      this.heldFor[row * this.#features + d] = 0;
+    }
+    this.noteTimes(row, time, missing, 0);
   }
 
   encodeRow(into: ByteWriter, row: number): void {

@@ -6,16 +6,18 @@ import type { ByteReader, ByteWriter } from "../base/bytes.ts";
 import { HiddenstateError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import { decodeStateTensors, encodeStateTensors } from "../journal/event-codec.ts";
-import type { KeptEvent } from "../journal/events.ts";
 import type { Identity } from "../message/reading.ts";
 import type { Model } from "../model/model.ts";
 import { GroupScores, SCORE_OUTPUTS } from "./group-scores.ts";
 import { HeldReadings } from "./held-readings.ts";
-import type { GroupSettings } from "./settings.ts";
+import { RecentReadings } from "./recent-readings.ts";
+import type { GroupSettings, SwitchPolicy } from "./settings.ts";
 import { StreamColumns } from "./stream-columns.ts";
 import { Stepper } from "./stepper.ts";
 
 const NEVER_HELD = 255;
+/** Streams that are rebuilt together where nobody waits. */
+const REBUILT_TOGETHER = 64;
 
 /** What a reading brings apart from its values. */
 export interface Arrival {
@@ -30,24 +32,27 @@ export interface Arrival {
 export class StreamGroup {
   /** Its place in the epoch's settings and in journal events. */
   readonly index: number;
-  readonly model: Model;
+  #model: Model;
   #engine: Engine;
   #stepper: Stepper;
   readonly columns: StreamColumns;
   readonly held: HeldReadings;
+  readonly recent: RecentReadings;
   #scores: GroupScores | undefined;
-  readonly #scratch: StateTensors;
+  #scratch: StateTensors;
   #settings: GroupSettings;
 
   constructor(index: number, settings: GroupSettings, model: Model, engine: Engine) {
+    const features = model.spec.features.length;
     this.index = index;
     this.#settings = settings;
-    this.model = model;
+    this.#model = model;
     this.#engine = engine;
     this.#stepper = new Stepper(engine);
-    this.columns = new StreamColumns(model.spec.features.length);
+    this.columns = new StreamColumns(features);
     this.columns.holdByTime(settings.holdMs !== undefined);
-    this.held = new HeldReadings(model.spec.features.length);
+    this.held = new HeldReadings(features);
+    this.recent = new RecentReadings(features);
     this.#scores = settings.score && new GroupScores(model.spec, settings.score);
     this.#scratch = createStateTensors(engine.spec.states);
   }
@@ -64,7 +69,7 @@ export class StreamGroup {
     if (score === undefined) this.#scores = undefined;
     else if (this.#scores !== undefined) this.#scores.follow(score);
     else {
-      this.#scores = new GroupScores(this.model.spec, score);
+      this.#scores = new GroupScores(this.#model.spec, score);
       for (let row = 0; row < this.columns.rows; row++) if (this.columns.keys[row] !== undefined) this.#scores.begin(row);
     }
   }
@@ -76,8 +81,12 @@ export class StreamGroup {
 
   /** The model's outputs, and those of the score. */
   get outputNames(): readonly string[] {
-    const names = this.model.spec.outputs.map((output) => output.name);
+    const names = this.#model.spec.outputs.map((output) => output.name);
     return this.#scores === undefined ? names : [...names, ...SCORE_OUTPUTS];
+  }
+
+  get model(): Model {
+    return this.#model;
   }
 
   get engine(): Engine {
@@ -88,28 +97,57 @@ export class StreamGroup {
     return this.#stepper;
   }
 
-  /** Moves every state into another engine of the same model version and closes the old one. Nothing may be staged. */
-  async moveTo(engine: Engine): Promise<void> {
-    const { columns } = this;
+  /**
+   * Goes on with another engine and closes the old one; of another model version only where its features and outputs are the same. States
+   * are dealt with as `states` says, `carry` only where they have the same shapes. Nothing may be staged.
+   */
+  async moveTo(model: Model, engine: Engine, states: SwitchPolicy): Promise<void> {
+    const { columns, recent } = this;
     const stepper = new Stepper(engine);
     for (let row = 0; row < columns.rows; row++) {
       if (columns.keys[row] === undefined) continue;
-      const state = this.readState(row);
-      columns.slot[row] = engine.allocate();
-      engine.write(columns.slot[row]!, state);
+      const slot = engine.allocate();
+      if (states === "replay") recent.markStale(row);
+      else if (states === "reset") recent.forget(row);
+      else if (!recent.isStale(row)) engine.write(slot, this.readState(row));
+      columns.slot[row] = slot;
     }
     const before = this.#engine;
+    this.#model = model;
     this.#engine = engine;
     this.#stepper = stepper;
+    this.#scratch = createStateTensors(engine.spec.states);
     await before.close();
   }
 
+  /** Builds the states of streams that have yet to be rebuilt, all or one's. Nothing may be staged. */
+  async rebuild(from = 0, to = this.columns.rows): Promise<void> {
+    const { recent, columns, stepper } = this;
+    if (recent.staleCount === 0) return;
+    for (let row = from, streams = 0; row < to; row++) {
+      if (recent.isStale(row)) {
+        recent.stage(row, stepper, columns.slot[row]!);
+        streams++;
+      }
+      if (streams < REBUILT_TOGETHER && row < to - 1) continue;
+      await stepper.run();
+      stepper.clear();
+      streams = 0;
+    }
+  }
+
+  /** Remembers no last readings any longer; what was to be built from them is built. Nothing may be staged. */
+  async forgetRecent(): Promise<void> {
+    await this.rebuild();
+    this.recent.clear();
+  }
+
   get features(): number {
-    return this.model.spec.features.length;
+    return this.#model.spec.features.length;
   }
 
   get outputs(): number {
-    return this.model.spec.outputs.length;
+    return this.#model.spec.outputs.length;
   }
 
   add(row: number, key: string): void {
@@ -121,6 +159,7 @@ export class StreamGroup {
     this.engine.release(this.columns.slot[row]!);
     this.columns.remove(row);
     this.held.drop(row, Infinity);
+    this.recent.forget(row);
   }
 
   /**
@@ -156,15 +195,21 @@ export class StreamGroup {
 
   /** Stages one reading, `values` and `missing` from `from` on, and remembers it. Returns its index in the stepper. */
   accept(row: number, arrival: Arrival, values: Float32Array, missing: Uint8Array | undefined, from: number): number {
-    const { columns, stepper } = this;
+    const { columns, stepper, recent } = this;
     const elapsedMs = this.#elapsed(row, arrival);
     const { gap } = this.settings;
     const acts = arrival.broken && columns.steps[row]! > 0 && gap.policy !== "carry";
     const factor = acts && gap.policy === "decay" ? Math.exp(-elapsedMs / gap.tauMs) : 0;
+    // What is reset has no use for its past; what is stepped needs the state that it has yet to get.
+    if (acts && gap.policy === "reset") recent.forget(row);
+    else if (recent.isStale(row)) recent.stage(row, stepper, columns.slot[row]!);
     const index = stepper.stage(columns.slot[row]!, acts ? gap.policy : "none", factor);
     this.#fill(row, values, missing, from, index);
-    if (columns.heldAt !== undefined) this.#noteTimes(row, arrival.time, missing, from);
+    columns.noteTimes(row, arrival.time, missing, from);
     this.#scores?.noteStaged(index, arrival.broken);
+    if (this.settings.switch === "replay") {
+      recent.add(row, acts && gap.policy === "decay" ? factor : 1, stepper.x, index * this.features);
+    }
     columns.sequence[row] = arrival.sequence;
     columns.time[row] = arrival.time;
     columns.steps[row]!++;
@@ -193,40 +238,25 @@ export class StreamGroup {
         continue;
       }
       if (heldFor[cell]! < NEVER_HELD - 1) heldFor[cell]!++;
-      this.stepper.x[index * D + d] = this.settings.missing[d] === "hold" ? held[cell]! : this.model.weights.xMean.data[d]!;
+      this.stepper.x[index * D + d] = this.settings.missing[d] === "hold" ? held[cell]! : this.#model.weights.xMean.data[d]!;
     }
   }
 
-  #noteTimes(row: number, time: number, missing: Uint8Array | undefined, from: number): void {
-    const D = this.features;
-    for (let d = 0; d < D; d++) {
-      if (missing === undefined || missing[from + d] === 0) this.columns.heldAt![row * D + d] = time;
-    }
-  }
-
-  /** Keeps the values of a reading that is not stepped, for later ones that lack them. */
-  keep({ row, receivedAt, time, values, missing }: KeptEvent): void {
-    const { columns } = this;
-    columns.receivedAt[row] = receivedAt;
-    for (let d = 0; d < this.features; d++) {
-      if (missing[d] === 1) continue;
-      columns.held[row * this.features + d] = values[d]!;
-      columns.heldFor[row * this.features + d] = 0;
-    }
-    this.#noteTimes(row, time, missing, 0);
-  }
-
+  /** Of a stream that is not to be rebuilt first. */
   readState(row: number): StateTensors {
     const state = createStateTensors(this.engine.spec.states);
     this.engine.read(this.columns.slot[row]!, state);
     return state;
   }
 
-  writeState(row: number, state: StateTensors): void {
+  /** Puts a state from outside in; to another model it would mean nothing, and what came before it would contradict it. */
+  setState(row: number, state: StateTensors): void {
+    this.recent.forget(row);
     this.engine.write(this.columns.slot[row]!, state);
   }
 
   resetState(row: number): void {
+    this.recent.forget(row);
     this.stepper.reset(this.columns.slot[row]!);
   }
 
@@ -237,6 +267,8 @@ export class StreamGroup {
     this.columns.encodeRow(into, row);
     this.held.encodeRow(into, row);
     this.#scores?.encodeRow(into, row);
+    this.recent.encodeRow(into, row);
+    if (this.recent.isStale(row)) return;
     this.engine.read(this.columns.slot[row]!, this.#scratch);
     encodeStateTensors(into, this.#scratch);
   }
@@ -252,7 +284,8 @@ export class StreamGroup {
     // Its wait begins anew: the monotonic clock of the process that held it is gone.
     this.held.decodeRow(from, row, 0);
     this.#scores?.decodeRow(from, row);
-    this.writeState(row, decodeStateTensors(from));
+    this.recent.decodeRow(from, row);
+    if (!this.recent.isStale(row)) this.engine.write(this.columns.slot[row]!, decodeStateTensors(from));
     return row;
   }
 }

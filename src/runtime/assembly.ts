@@ -14,6 +14,7 @@ import type { PipelineOptions } from "../pipeline/pipeline-options.ts";
 import type { Recovered } from "../pipeline/recover.ts";
 import { Routes } from "../pipeline/routes.ts";
 import { encodeEpochSettings } from "../pipeline/settings.ts";
+import type { GroupSettings } from "../pipeline/settings.ts";
 import { Announcements } from "./announcements.ts";
 import { Bridge, healthOf } from "./bridge.ts";
 import { homeAssistantPrefix } from "./config-schema.ts";
@@ -22,8 +23,12 @@ import { subscriptionsOf } from "./connections.ts";
 import { Control } from "./control.ts";
 import { EngineChoices } from "./engine-choices.ts";
 import { EngineTrials } from "./engine-trials.ts";
-import { entriesOf, planEpoch } from "./groups.ts";
+import { entriesOf } from "./groups.ts";
 import type { ConfiguredGroup } from "./groups.ts";
+import { ModelSwitch } from "./model-switch.ts";
+import type { OnSwitch } from "./model-switch.ts";
+import { planEpoch, versionsNamed } from "./plan-epoch.ts";
+import { noteConfigured, tellOfSwitches } from "./start-switches.ts";
 import { StateDirectory } from "./state-directory.ts";
 import type { Opened, StateBounds } from "./state-directory.ts";
 import type { Surroundings } from "./surroundings.ts";
@@ -46,6 +51,9 @@ export interface AssemblyOptions {
   readonly bounds?: Bounds;
   /** Sees every message before the pipeline gets it; what it returns goes on in its place. */
   readonly onDelivery?: (delivery: Delivery) => Delivery;
+  readonly onSwitch?: OnSwitch;
+  /** Whether a group's model has to go at this start. */
+  readonly condemns?: (settings: GroupSettings) => boolean;
 }
 
 interface AssemblyParts extends Opened {
@@ -69,6 +77,7 @@ export class Assembly {
   readonly pipeline: Pipeline;
   readonly control: Control;
   readonly trials: EngineTrials;
+  readonly models: ModelSwitch;
   readonly intake: Intake;
   readonly sink: Sink;
   readonly #bridge: Bridge | undefined;
@@ -110,7 +119,19 @@ export class Assembly {
       log,
       runTrial: around.runTrial,
     });
-    this.control = new Control(state.fold, this.pipeline, random);
+    this.models = new ModelSwitch({
+      fold: state.fold,
+      pipeline: this.pipeline,
+      models: state.models,
+      choices: parts.choices,
+      groups: config.groups,
+      disk: around.disk,
+      clock,
+      log,
+      verifyModel: around.verifyModel,
+      onSwitch: options.onSwitch,
+    });
+    this.control = new Control(state.fold, this.pipeline, this.models, random);
     const refused = (reason: string): void =>
       this.#end(new HiddenstateError("broker_refused", `cannot use the broker: ${reason}`));
     const announcements = new Announcements(outbox);
@@ -182,6 +203,7 @@ export class Assembly {
       streamsMax: streams.max,
       streamExpiryMs: streams.expireAfter,
       checkpointPosition: recovered.checkpointPosition,
+      onCheckpoint: (safePosition) => void state.models.sweep(safePosition),
       onFatal: (thrown) => this.#end(thrown),
     });
   }
@@ -205,17 +227,26 @@ export class Assembly {
       const choices = await EngineChoices.load(around.disk, config.state);
       const homeAssistant = homeAssistantPrefix(config);
       const formerHomeAssistant = recovered.position === 0 ? undefined : state.fold.settings.homeAssistant;
-      const planned = {
-        ...(await planEpoch(config.node, groups, state.fold.groups, choices)),
-        ...(homeAssistant === undefined ? {} : { homeAssistant }),
-      };
-      await state.models.keep(planned.groups.map(({ version }) => version));
+      const inForce = await planEpoch({
+        node: config.node,
+        groups,
+        present: state.fold.groups,
+        choices,
+        models: state.models,
+        nowMs: around.clock.wallMs(),
+        ...(options.condemns && { condemns: options.condemns }),
+      });
+      const planned = { ...inForce, ...(homeAssistant === undefined ? {} : { homeAssistant }) };
+      tellOfSwitches(around.log, state.fold.groups, planned);
+      await state.models.keep(versionsNamed(planned));
+      await noteConfigured(state, groups, planned, around.clock.wallMs());
       const outbox = await state.begin();
       const onCard = await around.disk.isFlashCard(config.state);
       const settings = encodeEpochSettings(planned);
       const isNew = recovered.position === 0 || encodeEpochSettings(state.fold.settings) !== settings;
       // The pipeline's routes need the groups, and the journal the event that names them.
       if (isNew) await state.beginEpoch(settings);
+      await state.models.retain(versionsNamed(planned), state.journal.position);
       return new Assembly(options, { state, recovered, outbox, choices, onCard, formerHomeAssistant });
     } catch (thrown) {
       await state.close();

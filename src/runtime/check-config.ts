@@ -9,12 +9,15 @@ import { forecastOutputs } from "../model/forecast-outputs.ts";
 import { shortVersion } from "../model/model.ts";
 import type { ModelSpec } from "../model/spec.ts";
 import type { EpochSettings } from "../pipeline/settings.ts";
+import type { StreamGroup } from "../pipeline/stream-group.ts";
 import type { Config } from "./config-schema.ts";
 import { ControlClient, ControlSocket } from "./control-socket.ts";
 import { readCredentials, readDashboardSecrets } from "./credentials.ts";
 import { EngineChoices } from "./engine-choices.ts";
-import { entriesOf, loadGroups, planEpoch } from "./groups.ts";
+import { entriesOf, loadGroups } from "./groups.ts";
 import type { ConfiguredGroup } from "./groups.ts";
+import { ModelShelf } from "./model-shelf.ts";
+import { planEpoch } from "./plan-epoch.ts";
 import { StateDirectory } from "./state-directory.ts";
 import type { Status } from "./status.ts";
 
@@ -69,26 +72,39 @@ async function askRunning(client: ControlClient): Promise<Status> {
 }
 
 function notesOfRunning(status: Status, groups: readonly ConfiguredGroup[]): string[] {
-  const other = groups.filter(({ config, model }) =>
-    status.groups.some(({ name, version }) => name === config.name && version !== model.version),
+  const other = groups.filter(({ config, model: { version } }) =>
+    status.groups.some((group) => group.name === config.name && group.configured !== version && group.version !== version),
   );
   return [
     "a runtime is working on the state directory; what has changed in the config holds from its next start on",
-    ...other.map(({ config }) => `group ${config.name} runs on another model than the config names: a start would be refused`),
+    ...other.map(({ config }) => `group ${config.name}: the config names another model than it did; a start would switch to it`),
   ];
 }
 
-/** Where the state stands. Throws `foreign_state` where a group's states are of another model. */
+/** The groups whose model a start would switch. */
+function notesOfSwitches(present: readonly StreamGroup[], planned: EpochSettings): string[] {
+  return present.flatMap(({ settings: { name, version } }, index) => {
+    const group = planned.groups[index]!;
+    if (group.version === version) return [];
+    const change = `from model ${shortVersion(version)} to ${shortVersion(group.version)}`;
+    return [`group ${name}: a start would switch it ${change}, with the states by "switch: ${group.switch}"`];
+  });
+}
+
+/** Where the state stands. Throws `foreign_state` where a model does not fit a group's streams. */
 async function standingOf(config: Config, groups: readonly ConfiguredGroup[], disk: Disk): Promise<Standing> {
   const choices = await EngineChoices.load(disk, config.state);
+  const offered = new ModelShelf(disk, `${config.state}/models`);
+  for (const { model } of groups) offered.offer(model);
+  const plan = { node: config.node, groups, present: [], choices, models: offered, nowMs: systemClock.wallMs() };
   const client = await ControlClient.connect(config.state);
   if (client !== undefined) {
     const status = await askRunning(client);
-    const settings = await planEpoch(config.node, groups, [], choices);
+    const settings = await planEpoch(plan);
     return { standing: "running", streams: status.streams, settings, notes: notesOfRunning(status, groups) };
   }
   if ((await disk.list(`${config.state}/journal`)).length === 0) {
-    return { standing: "new", streams: 0, settings: await planEpoch(config.node, groups, [], choices), notes: [] };
+    return { standing: "new", streams: 0, settings: await planEpoch(plan), notes: [] };
   }
   // Nobody may start on it meanwhile.
   const socket = await ControlSocket.open(config.state, () => Promise.reject(new Error("the config is being checked")));
@@ -97,8 +113,9 @@ async function standingOf(config: Config, groups: readonly ConfiguredGroup[], di
     const models = groups.map(({ model }) => model);
     const { state } = await StateDirectory.recover({ disk, directory: config.state, clock, random, metrics }, models, "stop");
     try {
-      const settings = await planEpoch(config.node, groups, state.fold.groups, choices);
-      return { standing: "present", streams: state.fold.streamCount, settings, notes: [] };
+      const present = state.fold.groups;
+      const settings = await planEpoch({ ...plan, present, models: state.models });
+      return { standing: "present", streams: state.fold.streamCount, settings, notes: notesOfSwitches(present, settings) };
     } finally {
       await state.close();
     }

@@ -89,6 +89,8 @@ const group = z.strictObject({
   /** The features that a reading must bring one of to be a step. */
   stepOn: z.array(fieldPath).min(1).optional(),
   holdReadings: z.int().min(0).max(250).default(limits.holdReadingsMax),
+  /** What happens to the states when the model changes. */
+  switch: z.enum(["replay", "carry", "reset"]).default("replay"),
   /** By feature: the least and the greatest value that is a measurement. */
   range: z.record(z.string(), z.tuple([z.number(), z.number()])).default({}),
   /** Wait for readings that come late: at most so many of a stream, for at most so long. */

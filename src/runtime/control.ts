@@ -8,6 +8,7 @@ import type { Answer, CommandName, StreamFacts } from "../pipeline/commands.ts";
 import { commandNames } from "../pipeline/commands.ts";
 import type { Fold } from "../pipeline/fold.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
+import type { ListedModel, ModelSwitch, PromoteOptions, Switched } from "./model-switch.ts";
 
 export type StateNumbers = Readonly<Record<string, readonly number[]>>;
 
@@ -29,11 +30,13 @@ function isCommandName(value: unknown): value is CommandName {
 export class Control {
   readonly #fold: Fold;
   readonly #pipeline: Pipeline;
+  readonly #models: ModelSwitch;
   readonly #random: Random;
 
-  constructor(fold: Fold, pipeline: Pipeline, random: Random) {
+  constructor(fold: Fold, pipeline: Pipeline, models: ModelSwitch, random: Random) {
     this.#fold = fold;
     this.#pipeline = pipeline;
+    this.#models = models;
     this.#random = random;
   }
 
@@ -78,15 +81,39 @@ export class Control {
     return Array.from(this.#fold.streams(), ([key, ref]) => factsOf(key, ref)).toSorted((a, b) => (a.stream < b.stream ? -1 : 1));
   }
 
+  /** The models in force and those before them. */
+  listModels(): Promise<ListedModel[]> {
+    return this.#models.list();
+  }
+
+  /** Puts the model in a file in force for a group; see `ModelSwitch.promoteFile`. */
+  promoteModel(file: string, group: string, options?: PromoteOptions): Promise<Switched> {
+    return this.#models.promoteFile(file, group, options);
+  }
+
+  /** Puts the version in force that was before; see `ModelSwitch.rollback`. */
+  rollbackModel(group: string): Promise<Switched> {
+    return this.#models.rollback(group);
+  }
+
   /** A request of the control socket. */
   async handle(method: string, params: unknown): Promise<unknown> {
-    if (method === "streams") return this.listStreams();
-    if (!isCommandName(method)) throw new HiddenstateError("bad_argument", `cannot answer "${method}": there is no such method`);
-    const fields = new Map(Object.entries(params ?? {}));
+    const fields = new Map<string, unknown>(Object.entries(params ?? {}));
     const text = (name: string): string | undefined => {
-      const value: unknown = fields.get(name);
+      const value = fields.get(name);
       return typeof value === "string" ? value : undefined;
     };
+    switch (method) {
+      case "streams":
+        return this.listStreams();
+      case "models":
+        return this.listModels();
+      case "promote":
+        return this.promoteModel(text("file") ?? "", text("group") ?? "", { unverified: fields.get("unverified") === true });
+      case "rollback":
+        return this.rollbackModel(text("group") ?? "");
+    }
+    if (!isCommandName(method)) throw new HiddenstateError("bad_argument", `cannot answer "${method}": there is no such method`);
     const transaction = text("transaction");
     const to = text("to");
     return this.#ask(method, text("stream") ?? "", transaction === undefined ? {} : { transaction }, {

@@ -81,7 +81,7 @@ export class EngineTrials {
    * not take the model: there is nothing to measure then.
    */
   async #settle(group: StreamGroup): Promise<void> {
-    const { models, choices, pipeline, fold, log, runTrial } = this.#options;
+    const { models, choices, pipeline, log, runTrial } = this.#options;
     const seen = group.stepper.batchSizes;
     const { version, name } = group.settings;
     const refusal = nativeRefusal((await models.get(version)).spec);
@@ -96,8 +96,10 @@ export class EngineTrials {
     if (engine === group.settings.engine) return;
     const kernel = trial.kernels[engine];
     const isSame = (other: GroupSettings): boolean => other.version === version && this.#options.groups.has(other.name);
-    const groups = fold.settings.groups.map((settings) => (isSame(settings) ? { ...settings, engine, kernel } : settings));
-    await pipeline.beginEpoch({ ...fold.settings, groups });
+    await pipeline.changeEpoch((present) => ({
+      ...present,
+      groups: present.groups.map((settings) => (isSame(settings) ? { ...settings, engine, kernel } : settings)),
+    }));
     log.info("engine changed", { group: name, engine, kernel });
   }
 }

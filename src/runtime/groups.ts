@@ -1,22 +1,17 @@
-// From the config's groups to what the pipeline works with: the epoch's settings and the entries that read messages. A group keeps its
-// place in the epoch for as long as the state directory lives.
+// From the config's groups to what the pipeline works with: their models, and the entries that read their messages.
 import { HiddenstateError } from "../base/errors.ts";
 import type { Disk } from "../base/disk.ts";
-import { defaultEngine, openEngine } from "../engine/open-engine.ts";
 import { MessageFormats } from "../message/message-formats.ts";
 import type { ProtoSchema } from "../message/proto-schema.ts";
 import { parseTopicPattern } from "../message/topic-pattern.ts";
-import { shortVersion } from "../model/model.ts";
 import type { Model } from "../model/model.ts";
 import { loadModel } from "../onnx/load-model.ts";
 import { SCORE_OUTPUTS } from "../pipeline/group-scores.ts";
 import { RateLimit } from "../pipeline/rate-limit.ts";
 import type { Entry } from "../pipeline/routes.ts";
-import type { EpochSettings, GapPolicy, GroupSettings, MissingPolicy } from "../pipeline/settings.ts";
-import type { StreamGroup } from "../pipeline/stream-group.ts";
+import type { EpochSettings } from "../pipeline/settings.ts";
 import { ConfigError } from "./config-fault.ts";
 import type { Config, GroupConfig } from "./config-schema.ts";
-import type { EngineChoices } from "./engine-choices.ts";
 import { messagesOf } from "./group-messages.ts";
 import type { GroupMessages } from "./group-messages.ts";
 import { loadProtoSchema } from "./proto-schema-file.ts";
@@ -78,86 +73,6 @@ export async function loadGroups(config: Config, disk: Disk): Promise<Configured
     groups.push(configureGroup(group, model, config.timezone, path, schema));
   }
   return groups;
-}
-
-function gapOf({ gap }: GroupConfig): GapPolicy {
-  return typeof gap === "string" ? { policy: gap } : { policy: "decay", tauMs: gap.decay };
-}
-
-function missingOf({ missing }: GroupConfig, features: readonly string[]): MissingPolicy[] {
-  return features.map((name) => (typeof missing === "string" ? missing : (missing[name] ?? "hold")));
-}
-
-async function openKernel(model: Model, engine: "native" | "onnx", kernel: GroupConfig["kernel"]): Promise<string> {
-  const opened = await openEngine(model, kernel === undefined ? { engine } : { engine, kernel });
-  await opened.close();
-  return opened.kernel;
-}
-
-/** What a group is stepped by from now on. */
-async function engineOf(
-  { config, model }: ConfiguredGroup,
-  present: StreamGroup | undefined,
-  choices: EngineChoices,
-): Promise<Pick<GroupSettings, "engine" | "kernel">> {
-  const engine = config.engine === "auto" ? (choices.get(model.version)?.engine ?? defaultEngine(model)) : config.engine;
-  // Of onnxruntime this process has one version; a native kernel is chosen anew, for the journal may come from another box.
-  if (engine === "onnx" && present?.engine.name === engine) return { engine, kernel: present.engine.kernel };
-  try {
-    return { engine, kernel: await openKernel(model, engine, config.kernel) };
-  } catch (thrown) {
-    // What was measured may have been uninstalled since.
-    if (config.engine !== "auto" || defaultEngine(model) === engine) throw thrown;
-    return { engine: "native", kernel: await openKernel(model, "native", config.kernel) };
-  }
-}
-
-async function settingsOf(
-  group: ConfiguredGroup,
-  present: StreamGroup | undefined,
-  choices: EngineChoices,
-): Promise<GroupSettings> {
-  const { config, model, messages } = group;
-  const holdMs = config.holdFor ?? messages.holdMs;
-  return {
-    name: config.name,
-    version: model.version,
-    ...(await engineOf(group, present, choices)),
-    gap: gapOf(config),
-    missing: missingOf(config, messages.features),
-    holdReadingsMax: config.holdReadings,
-    ...(holdMs === undefined ? {} : { holdMs }),
-    ...(config.score && { score: { falseAlarmsPerWeek: config.score.budget } }),
-    predictions: config.predictions,
-  };
-}
-
-/**
- * The settings from now on. Groups that the config no longer names keep their place and their streams. Throws `foreign_state` where a
- * group's states are of another model.
- */
-export async function planEpoch(
-  node: string,
-  groups: readonly ConfiguredGroup[],
-  present: readonly StreamGroup[],
-  choices: EngineChoices,
-): Promise<EpochSettings> {
-  const settings = present.map((group) => group.settings);
-  for (const group of groups) {
-    const known = settings.findIndex(({ name }) => name === group.config.name);
-    const old = settings[known];
-    if (old !== undefined && old.version !== group.model.version) {
-      throw new HiddenstateError(
-        "foreign_state",
-        `cannot use this state directory for group "${old.name}": its states were written by model ${shortVersion(old.version)}, the config ` +
-          `names model ${shortVersion(group.model.version)}; put the old model back, or give the new one another state directory`,
-      );
-    }
-    const planned = await settingsOf(group, present[known], choices);
-    if (known < 0) settings.push(planned);
-    else settings[known] = planned;
-  }
-  return { format: 1, node, groups: settings };
 }
 
 /** How each configured group's messages are read. */

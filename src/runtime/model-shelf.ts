@@ -1,15 +1,45 @@
 // The model files that a state directory depends on, by version: copies, so that what the journal names is there when it is replayed,
-// wherever the config's file has gone meanwhile.
-import { replaceFile } from "../base/disk.ts";
+// wherever the config's file has gone meanwhile. Beside each lies where it came from. What nothing names any more is removed once no
+// checkpoint leads back to where it was named.
+import { z } from "zod";
+import { readWhole, replaceFile } from "../base/disk.ts";
 import type { Disk } from "../base/disk.ts";
 import { diskError } from "../base/errors.ts";
+import { Turns } from "../base/turns.ts";
 import type { Model } from "../model/model.ts";
 import { loadModel } from "../onnx/load-model.ts";
+
+const lineageSchema = z.strictObject({
+  format: z.literal(1),
+  version: z.string(),
+  /** The model's own name. */
+  name: z.string(),
+  group: z.string(),
+  /** `config`: the config named it. `promoted`: a command put it in force. */
+  why: z.enum(["config", "promoted"]),
+  /** Where it came from. */
+  file: z.string(),
+  /** What was in force when it came. */
+  base: z.string().optional(),
+  /** When it came, milliseconds since 1970. */
+  at: z.number(),
+  /** Root mean squared error on the test rows of its training, by output name. */
+  testRmse: z.record(z.string(), z.number()).optional(),
+});
+
+export type Lineage = z.output<typeof lineageSchema>;
+export type Origin = Pick<Lineage, "group" | "why" | "file" | "base" | "at">;
+
+const MODEL_NAME = /^([0-9a-f]{64})\.onnx$/;
 
 export class ModelShelf {
   readonly #disk: Disk;
   readonly #directory: string;
   readonly #known = new Map<string, Model>();
+  /** Versions that no settings name any more, by the position from which on that is so. */
+  readonly #unneeded = new Map<string, number>();
+  /** One thing after the other: a version must not be removed while it is kept. */
+  readonly #turns = new Turns();
 
   constructor(disk: Disk, directory: string) {
     this.#disk = disk;
@@ -19,6 +49,10 @@ export class ModelShelf {
   /** Where a version lies once it is kept. */
   fileOf(version: string): string {
     return `${this.#directory}/${version}.onnx`;
+  }
+
+  #lineageFileOf(version: string): string {
+    return `${this.#directory}/${version}.json`;
   }
 
   /** Knows a model from now on; nothing is written yet. */
@@ -36,18 +70,84 @@ export class ModelShelf {
     return model;
   }
 
-  /** Keeps the versions on disk. Throws `disk_failed` or `disk_full`. */
-  async keep(versions: Iterable<string>): Promise<void> {
-    try {
+  /** The versions that lie there, in no order. */
+  async list(): Promise<string[]> {
+    const names = await this.#disk.list(this.#directory);
+    return names.flatMap((name) => MODEL_NAME.exec(name)?.[1] ?? []);
+  }
+
+  /** Keeps the versions on disk: once this returns, an event may name them. Throws `disk_failed` or `disk_full`. */
+  keep(versions: ReadonlySet<string>): Promise<void> {
+    for (const version of versions) this.#unneeded.delete(version);
+    return this.#inTurn("keep the models", async () => {
       await this.#disk.makeDirectory(this.#directory);
       const names = new Set(await this.#disk.list(this.#directory));
       for (const version of versions) {
-        if (!names.has(`${version}.onnx`)) await replaceFile(this.#disk, this.fileOf(version), (await this.get(version)).bytes);
+        if (!names.has(`${version}.onnx`)) await this.#write(await this.get(version));
       }
       // A process may have died between the rename and this: a name that is read need not be on the disk.
       await this.#disk.syncDirectory(this.#directory);
+    });
+  }
+
+  /** What may or may not be on the disk after a failure must not be taken for kept by the next who asks. */
+  async #write({ version, bytes }: Model): Promise<void> {
+    const path = this.fileOf(version);
+    try {
+      await replaceFile(this.#disk, path, bytes);
     } catch (thrown) {
-      throw diskError(`keep the models in ${this.#directory}`, thrown);
+      await this.#disk.remove(path).catch(() => {});
+      throw thrown;
+    }
+  }
+
+  /** Notes where a version that is kept came from, unless that is known. Throws `disk_failed` or `disk_full`. */
+  note({ version, spec }: Model, origin: Origin): Promise<void> {
+    return this.#inTurn("note where a model came from", async () => {
+      if ((await this.lineageOf(version)) !== undefined) return;
+      const lineage: Lineage = { format: 1, version, name: spec.name, ...origin, testRmse: spec.training?.testRmse };
+      const text = `${JSON.stringify(lineage, undefined, 2)}\n`;
+      await replaceFile(this.#disk, this.#lineageFileOf(version), new TextEncoder().encode(text));
+    });
+  }
+
+  /** Where a version came from; undefined where that was never noted, or cannot be read. */
+  async lineageOf(version: string): Promise<Lineage | undefined> {
+    const bytes = await readWhole(this.#disk, this.#lineageFileOf(version));
+    if (bytes === undefined) return undefined;
+    try {
+      return lineageSchema.parse(JSON.parse(new TextDecoder().decode(bytes)));
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** From `position` on no settings name other versions than these. */
+  async retain(named: ReadonlySet<string>, position: number): Promise<void> {
+    for (const version of await this.list()) {
+      if (!named.has(version) && !this.#unneeded.has(version)) this.#unneeded.set(version, position);
+    }
+  }
+
+  /** Removes what was named only before `safePosition`. What cannot be removed now is tried again after the next start. */
+  async sweep(safePosition: number): Promise<void> {
+    const gone = Array.from(this.#unneeded).filter(([, position]) => position <= safePosition);
+    if (gone.length === 0) return;
+    await this.#inTurn("remove models", async () => {
+      for (const [version] of gone) {
+        if (!this.#unneeded.delete(version)) continue;
+        this.#known.delete(version);
+        await this.#disk.remove(this.#lineageFileOf(version));
+        await this.#disk.remove(this.fileOf(version));
+      }
+    }).catch(() => {});
+  }
+
+  async #inTurn(what: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await this.#turns.take(work);
+    } catch (thrown) {
+      throw diskError(`${what} in ${this.#directory}`, thrown);
     }
   }
 }

@@ -3,12 +3,15 @@ import type { Log } from "../base/log.ts";
 import type { Fold } from "../pipeline/fold.ts";
 import type { Recovered } from "../pipeline/recover.ts";
 import type { ReleaseObserver } from "../pipeline/release-observer.ts";
+import type { GroupSettings } from "../pipeline/settings.ts";
 import { HiddenstateError } from "../base/errors.ts";
 import { Assembly } from "./assembly.ts";
 import type { Config } from "./config-schema.ts";
 import type { CommandOptions, Control, StreamState } from "./control.ts";
 import { ControlSocket } from "./control-socket.ts";
+import { CrashCount } from "./crash-count.ts";
 import { loadGroups } from "./groups.ts";
+import type { PromoteOptions, Switched } from "./model-switch.ts";
 import { StateDirectory } from "./state-directory.ts";
 import { statusOf } from "./status.ts";
 import type { Status } from "./status.ts";
@@ -20,14 +23,16 @@ export class Runtime {
   readonly #around: Surroundings;
   readonly #assembly: Assembly;
   readonly #socket: ControlSocket;
+  readonly #crashes: CrashCount;
   readonly #startedAtMs: number;
   #stopping: Promise<void> | undefined;
 
-  private constructor(config: Config, around: Surroundings, assembly: Assembly, socket: ControlSocket) {
+  private constructor(config: Config, around: Surroundings, assembly: Assembly, { socket, crashes }: Holdings) {
     this.#config = config;
     this.#around = around;
     this.#assembly = assembly;
     this.#socket = socket;
+    this.#crashes = crashes;
     this.#startedAtMs = around.clock.monotonicMs();
   }
 
@@ -44,12 +49,14 @@ export class Runtime {
       throw new HiddenstateError("unavailable", "cannot answer yet: the runtime is starting; ask again");
     });
     try {
+      const crashes = await CrashCount.load(disk, config.state, clock.wallMs());
       const startedAtMs = clock.monotonicMs();
-      const options = { config, groups, around };
+      const options = { config, groups, around, condemns: (settings: GroupSettings) => crashes.condemns(settings) };
       const opened = await Assembly.recover(options);
       const assembly = await Assembly.begin(options, opened);
       tellOfRecovery(log, opened.recovered, assembly.state.fold.streamCount, clock.monotonicMs() - startedAtMs);
-      const runtime = new Runtime(config, around, assembly, socket);
+      await crashes.begin();
+      const runtime = new Runtime(config, around, assembly, { socket, crashes });
       runtime.#begin();
       return runtime;
     } catch (thrown) {
@@ -62,6 +69,9 @@ export class Runtime {
     this.#socket.handleBy((method, params) =>
       method === "status" ? Promise.resolve(this.status()) : this.control.handle(method, params),
     );
+    this.failed.catch(async (thrown: unknown) => {
+      if (isNoCrash(thrown)) await this.#crashes.end();
+    });
     this.#assembly.run();
   }
 
@@ -121,6 +131,19 @@ export class Runtime {
     this.fold.observer = observer;
   }
 
+  /**
+   * Puts the model in a file in force for a group, between two steps, once it has been held to the parity measure. Throws `bad_argument`,
+   * `bad_model` or `unavailable`, and the model in force stays then.
+   */
+  promoteModel(file: string, group: string, options?: PromoteOptions): Promise<Switched> {
+    return this.control.promoteModel(file, group, options);
+  }
+
+  /** Puts the version in force that was before. Throws `bad_argument` where none was. */
+  rollbackModel(group: string): Promise<Switched> {
+    return this.control.rollbackModel(group);
+  }
+
   /** All that can be asked of the state directory. */
   get control(): Control {
     return this.#assembly.control;
@@ -128,9 +151,26 @@ export class Runtime {
 
   /** Takes no more messages, finishes those it has, writes a checkpoint if that fits, and disconnects: within `limits.stopMsMax`. */
   stop(): Promise<void> {
-    this.#stopping ??= this.#assembly.stop().then(() => this.#socket.close());
+    this.#stopping ??= this.#end();
     return this.#stopping;
   }
+
+  async #end(): Promise<void> {
+    await this.#assembly.stop();
+    await this.#crashes.end();
+    await this.#socket.close();
+  }
+}
+
+/** What a runtime has of its state directory. */
+interface Holdings {
+  readonly socket: ControlSocket;
+  readonly crashes: CrashCount;
+}
+
+/** An end for which no model can be to blame: the disk, the broker, the config. */
+function isNoCrash(thrown: unknown): boolean {
+  return thrown instanceof HiddenstateError && thrown.code !== "unavailable";
 }
 
 /** Starts a runtime; see `Runtime.start` for what it throws. What is absent in `surroundings` is the system's own. */

@@ -6,9 +6,6 @@ import { diskError, HiddenstateError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { Metrics } from "../base/metrics.ts";
 import type { Random } from "../base/random.ts";
-import type { Engine } from "../engine/engine.ts";
-import { kernelOfVersion } from "../engine/native-engine.ts";
-import { openEngine } from "../engine/open-engine.ts";
 import type { Model } from "../model/model.ts";
 import { CheckpointFiles } from "../journal/checkpoint-file.ts";
 import { DiskReserve } from "../journal/disk-reserve.ts";
@@ -18,9 +15,9 @@ import { Fold } from "../pipeline/fold.ts";
 import { Outbox } from "../pipeline/outbox.ts";
 import { recover } from "../pipeline/recover.ts";
 import type { Recovered } from "../pipeline/recover.ts";
-import type { EpochSettings, GroupSettings } from "../pipeline/settings.ts";
-import { StreamGroup } from "../pipeline/stream-group.ts";
+import { decodeEpochSettings } from "../pipeline/settings.ts";
 import { ModelShelf } from "./model-shelf.ts";
+import { prepareGroups } from "./stream-groups.ts";
 
 /** Bounds that no config moves; as in `limits` where absent. */
 export interface StateBounds {
@@ -53,7 +50,6 @@ export class StateDirectory {
   readonly checkpoints: CheckpointFiles;
   readonly reserve: DiskReserve;
   readonly fold: Fold;
-  readonly #engines: (settings: GroupSettings) => Promise<Engine>;
   readonly #metrics: Metrics;
   readonly #outboxBytesMax: number;
   #recovered: Recovered | undefined;
@@ -66,8 +62,7 @@ export class StateDirectory {
     this.journal = journal;
     this.checkpoints = new CheckpointFiles(options.disk, `${options.directory}/journal`);
     this.reserve = new DiskReserve(options.disk, `${options.directory}/journal`, options.reserveBytes ?? limits.diskReserveBytes);
-    this.fold = new Fold((settings, groups) => this.#makeGroups(settings, groups));
-    this.#engines = async (settings) => engineOf(await this.models.get(settings.version), settings);
+    this.fold = new Fold((settings, groups) => prepareGroups(this.models, settings, groups));
   }
 
   /** Makes the folder where it is absent. Throws `disk_failed` or `disk_full`. */
@@ -148,56 +143,20 @@ export class StateDirectory {
     }
   }
 
-  /** Journals and applies settings: the first event of a journal, or a change between two runs. */
+  /** Journals settings and works by them: the first event of a journal, or a change between two runs. Throws what `prepareGroups` throws. */
   async beginEpoch(settings: string): Promise<void> {
-    const event = { kind: "epoch", settings } as const;
+    // What cannot come into force must not be journalled: no start would get past it.
+    const enter = await this.fold.prepareEpoch(decodeEpochSettings(settings));
     const block = new BlockBuffer();
-    block.add(event);
+    block.add({ kind: "epoch", settings });
     await this.journal.append(block);
     await this.journal.sync();
-    await this.fold.apply(event);
+    await enter();
   }
 
   async close(): Promise<void> {
     await this.journal.close();
     for (const group of this.fold.groups) await group.engine.close();
-  }
-
-  async #makeGroups(settings: EpochSettings, groups: readonly StreamGroup[]): Promise<StreamGroup[]> {
-    const made: StreamGroup[] = [];
-    for (const [index, wanted] of settings.groups.entries()) {
-      const present = groups[index];
-      if (present === undefined) {
-        const model = await this.models.get(wanted.version);
-        made.push(new StreamGroup(index, wanted, model, await this.#engines(wanted)));
-        continue;
-      }
-      if (present.settings.version !== wanted.version) {
-        throw new HiddenstateError(
-          "foreign_state",
-          `cannot continue group "${wanted.name}": its states are of model ${present.settings.version}, not ${wanted.version}`,
-        );
-      }
-      const { engine } = present;
-      if (engine.name !== wanted.engine || engine.kernel !== wanted.kernel) await present.moveTo(await this.#engines(wanted));
-      present.follow(wanted);
-      made.push(present);
-    }
-    return made;
-  }
-}
-
-/**
- * The engine that an epoch names; where this processor lacks its kernel, or onnxruntime is gone, the native engine on the fastest, whose
- * replay is held to a looser measure.
- */
-async function engineOf(model: Model, { engine, kernel: version }: GroupSettings): Promise<Engine> {
-  const kernel = kernelOfVersion(version);
-  try {
-    return await openEngine(model, kernel === undefined ? { engine } : { engine, kernel });
-  } catch (thrown) {
-    if (!(thrown instanceof HiddenstateError && thrown.code === "missing_package")) throw thrown;
-    return openEngine(model, { engine: "native" });
   }
 }
 

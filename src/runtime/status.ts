@@ -7,6 +7,8 @@ import type { StreamGroup } from "../pipeline/stream-group.ts";
 export interface GroupStatus {
   readonly name: string;
   readonly version: string;
+  /** What the config names; another was put in force where they differ. */
+  readonly configured: string;
   readonly engine: string;
   readonly kernel: string;
   /** Why this engine: configured, or what was measured. */
@@ -48,6 +50,7 @@ export function statusOf(parts: StatusParts): Status {
     groups: fold.groups.map((group) => ({
       name: group.settings.name,
       version: group.settings.version,
+      configured: group.settings.configured,
       engine: group.engine.name,
       kernel: group.engine.kernel,
       engineReason: parts.engineReason(group),

@@ -1,16 +1,21 @@
 // A state directory that no runtime is working on, opened to be asked and changed: the same pipeline, without a broker. The directory is
 // taken for as long as that lasts.
 import { systemClock } from "../base/clock.ts";
+import type { Clock } from "../base/clock.ts";
 import { systemDisk } from "../base/disk.ts";
 import { HiddenstateError } from "../base/errors.ts";
 import { silentLog } from "../base/log.ts";
 import { createSystemRandom } from "../base/random.ts";
+import { verifyModel } from "../engine/verify-model.ts";
 import { Metrics } from "../base/metrics.ts";
 import { Pipeline } from "../pipeline/pipeline.ts";
 import { Routes } from "../pipeline/routes.ts";
 import { Control } from "./control.ts";
 import { ControlClient, ControlSocket } from "./control-socket.ts";
+import { EngineChoices } from "./engine-choices.ts";
+import { ModelSwitch } from "./model-switch.ts";
 import { StateDirectory } from "./state-directory.ts";
+import type { Opened } from "./state-directory.ts";
 
 /** Something that answers the methods of `Control.handle`. */
 export interface ControlAccess {
@@ -46,32 +51,25 @@ async function openStopped(directory: string): Promise<ControlAccess> {
   try {
     const { state, recovered } = await StateDirectory.recover({ disk, directory, clock, random, metrics }, [], "stop");
     if (recovered.position === 0) throw nothing;
-    const outbox = await state.begin();
-    const { node } = state.fold.settings;
-    const { fold, journal, checkpoints, reserve } = state;
-    const durability = { mode: "strict", lingerMs: 0 } as const;
-    const options = {
-      node,
-      fold,
-      journal,
-      checkpoints,
-      reserve,
-      durability,
-      bytesPerSecond: Infinity,
-      outbox,
+    const { promise: failed, reject: fail } = rejectable();
+    const pipeline = await openPipeline({ state, recovered }, clock, metrics, fail);
+    const models = new ModelSwitch({
+      fold: state.fold,
+      pipeline,
+      models: state.models,
+      choices: await EngineChoices.load(disk, directory),
+      groups: [],
+      disk,
       clock,
       log: silentLog,
-      metrics,
-      checkpointPosition: recovered.checkpointPosition,
-    };
-    const { promise: failed, reject: fail } = rejectable();
-    const routes = new Routes(node, [], { commands: false, streamsMax: 1 });
-    const pipeline = new Pipeline({ ...options, routes, streamsMax: fold.streamCount, streamExpiryMs: Infinity, onFatal: fail });
-    const control = new Control(fold, pipeline, random);
+      verifyModel,
+    });
+    const control = new Control(state.fold, pipeline, models, random);
     return {
       request: (method, params) => Promise.race([control.handle(method, params), failed]),
       close: async () => {
         await pipeline.drain();
+        await pipeline.checkpointSettled();
         await state.close();
         await socket.close();
       },
@@ -80,6 +78,36 @@ async function openStopped(directory: string): Promise<ControlAccess> {
     await socket.close();
     throw thrown;
   }
+}
+
+/** The pipeline of a state directory without a broker. */
+async function openPipeline(
+  { state, recovered }: Opened,
+  clock: Clock,
+  metrics: Metrics,
+  onFatal: (thrown: unknown) => void,
+): Promise<Pipeline> {
+  const outbox = await state.begin();
+  const { fold, journal, checkpoints, reserve } = state;
+  const { node } = fold.settings;
+  return new Pipeline({
+    node,
+    fold,
+    journal,
+    checkpoints,
+    reserve,
+    durability: { mode: "strict", lingerMs: 0 },
+    bytesPerSecond: Infinity,
+    outbox,
+    routes: new Routes(node, [], { commands: false, streamsMax: 1 }),
+    clock,
+    log: silentLog,
+    metrics,
+    streamsMax: fold.streamCount,
+    streamExpiryMs: Infinity,
+    checkpointPosition: recovered.checkpointPosition,
+    onFatal,
+  });
 }
 
 /** A promise that never resolves, and what rejects it; nobody need wait for it. */

@@ -10,6 +10,8 @@ import type { Random } from "../base/random.ts";
 import { createSystemRandom } from "../base/random.ts";
 import type { RunTrial } from "../engine/engine-trial.ts";
 import { runTrial as runEngineTrial } from "../engine/run-trial.ts";
+import type { VerifyModel } from "../engine/verify-model.ts";
+import { verifyModel as verifyByChild } from "../engine/verify-model.ts";
 import type { Config } from "./config-schema.ts";
 import { brokerPorts } from "./connections.ts";
 import type { Ports } from "./connections.ts";
@@ -25,6 +27,8 @@ export interface Surroundings {
   readonly ports: Ports;
   /** Measures both engines on a model file. */
   readonly runTrial: RunTrial;
+  /** Holds a model file to the parity measure before it is put in force. */
+  readonly verifyModel: VerifyModel;
 }
 
 /** Throws `bad_config` where a file that the config names is absent. */
@@ -34,6 +38,6 @@ export async function surroundingsOf(config: Config, given: Partial<Surroundings
   const disk = given.disk ?? systemDisk;
   const log = given.log ?? createLog(config.log);
   const ports = given.ports ?? (await brokerPorts(config, { clock, random, disk, log }));
-  const { metrics = new Metrics(), runTrial = runEngineTrial } = given;
-  return { clock, random, disk, log, metrics, ports, runTrial };
+  const { metrics = new Metrics(), runTrial = runEngineTrial, verifyModel = verifyByChild } = given;
+  return { clock, random, disk, log, metrics, ports, runTrial, verifyModel };
 }

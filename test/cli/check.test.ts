@@ -56,14 +56,21 @@ t.test("check says what a start would do, before, while and after a runtime work
   const swapped = JSON.parse((await runCli(["check", write(folder, broker.url, "", "other.onnx"), "--json"])).stdout) as {
     notes: string[];
   };
-  t.match(swapped.notes.at(-1), /^group g runs on another model than the config names: a start would be refused$/);
+  t.match(swapped.notes.at(-1), /^group g: the config names another model than it did; a start would switch to it$/);
   await runtime.stop();
 
+  const switching = await runCli(["check", path]);
+  t.match(switching, {
+    code: 0,
+    stdout:
+      /note: group g: a start would switch it from model [0-9a-f]{16} to [0-9a-f]{16}, with the states by "switch: replay"\n/,
+  });
+  writeFileSync(join(folder, "other.onnx"), randomModel({ features: 2, outputs: 2, seed: 5 }).bytes);
   const foreign = await runCli(["check", path]);
   t.match(foreign, {
     code: 78,
     stdout: "",
-    stderr: /cannot use this state directory for group "g": its states were written by model /,
+    stderr: /cannot use this state directory for group "g": its states are of model /,
   });
   write(folder, broker.url);
   const present = await runCli(["check", path]);

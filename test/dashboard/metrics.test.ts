@@ -12,7 +12,17 @@ const status = {
   node: "box",
   upSeconds: 12.5,
   streams: 3,
-  groups: [{ name: 'a"\\b', version: "0123456789abcdef01", engine: "native", kernel: "plain", engineReason: "x", streams: 3 }],
+  groups: [
+    {
+      name: 'a"\\b',
+      version: "0123456789abcdef01",
+      configured: "0123456789abcdef01",
+      engine: "native",
+      kernel: "plain",
+      engineReason: "x",
+      streams: 3,
+    },
+  ],
   releasedPosition: 9,
   outbox: { messages: 0, bytes: 0 },
   broker: { intake: true, sink: true },

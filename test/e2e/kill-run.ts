@@ -1,26 +1,20 @@
 // Kills a runtime under load, its broker, both, or stops it for a while, again and again, while states are reset and set, and holds what
 // is left against a fold of our own: every state and every prediction must be what an uninterrupted run would have given, bit for bit.
-import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { createRandom } from "../../src/base/random.ts";
 import type { Random } from "../../src/base/random.ts";
 import { ControlClient } from "../../src/runtime/control-socket.ts";
-import type { Status } from "../../src/runtime/status.ts";
-import { asUser } from "../support/cli.ts";
 import { startMosquitto } from "../support/mosquitto.ts";
 import type { Mosquitto } from "../support/mosquitto.ts";
 import { randomModel } from "../support/random-model.ts";
 import { Load } from "./kill-load.ts";
+import { end, startRuntime, takesReadings } from "./kill-process.ts";
 
-const main = resolve(dirname(fileURLToPath(import.meta.url)), "../../src/cli/main.js");
 const NODE = "killed";
-const START_MS_MAX = 30_000;
 const SETTLE_MS_MAX = 60_000;
 
 /** `stop`: SIGSTOP for a while; `stopBroker`: the broker is killed while the runtime stands still. */
@@ -55,39 +49,6 @@ export interface KillReport {
   readonly wrongStates: number;
   /** Streams stepped more or less often than they have readings. */
   readonly wrongSteps: number;
-}
-
-async function startRuntime(config: string, state: string): Promise<ChildProcess> {
-  const { command, args, env } = asUser(process.execPath, [main, "run", config]);
-  const child = spawn(command, args, { env, stdio: ["ignore", "ignore", "inherit"] });
-  const until = Date.now() + START_MS_MAX;
-  for (;;) {
-    if (child.exitCode !== null) throw new Error(`the runtime ended with ${child.exitCode}`);
-    const client = await ControlClient.connect(state).catch(() => undefined);
-    client?.close();
-    if (client !== undefined) return child;
-    if (Date.now() > until) throw new Error("the runtime does not start");
-    await sleep(20);
-  }
-}
-
-/** Waits until readings can come in and predictions go out. */
-async function takesReadings(state: string): Promise<void> {
-  const client = await ControlClient.connect(state);
-  const until = Date.now() + START_MS_MAX;
-  for (;;) {
-    const status = (await client!.request("status", {}).catch(() => undefined)) as Status | undefined;
-    if (status?.broker.intake === true && status.broker.sink) break;
-    if (Date.now() > until) throw new Error("the runtime does not come to work");
-    await sleep(20);
-  }
-  client!.close();
-}
-
-async function end(child: ChildProcess, signal: "SIGKILL" | "SIGTERM"): Promise<void> {
-  const ended = once(child, "exit");
-  child.kill(signal);
-  await ended;
 }
 
 type States = ReadonlyMap<string, { readonly steps: number; readonly h: Float32Array }>;

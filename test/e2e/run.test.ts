@@ -113,14 +113,14 @@ t.test("run: predictions come out, SIGTERM drains and ends with 0 within 5 s, th
     "asked of the directory, after a kill: the reset stands",
   );
 
-  const other = randomModel({ features: 2, hidden: [8], seed: 4 });
+  const other = randomModel({ features: 3, hidden: [8], seed: 4 });
   writeFileSync(join(folder, "model.onnx"), other.bytes);
   const before = contents(state);
   const foreign = await runCli(["run", path]);
   t.equal(foreign.code, 78);
   t.match(
     foreign.stderr,
-    /cannot use this state directory for group "g": its states were written by model [0-9a-f]{16}, the config names model [0-9a-f]{16}/,
+    /cannot use this state directory for group "g": its states are of model [0-9a-f]{16}, the config names model [0-9a-f]{16}, and it takes/,
   );
   t.strictSame(contents(state), before, "nothing is written");
 });

@@ -68,13 +68,10 @@ async function checkpointTargets(): Promise<Target[]> {
   const checkpoint = (await new CheckpointFiles(box.disk, "/state/journal").load())!;
   box.crash();
   const newFold = (): Fold =>
-    new Fold(async ({ groups }) =>
-      Promise.all(
-        groups.map(
-          async (settings, index) => new StreamGroup(index, settings, model, await openEngine(model, { engine: "native" })),
-        ),
-      ),
-    );
+    new Fold(async ({ groups }) => {
+      const engines = await Promise.all(groups.map(() => openEngine(model, { engine: "native" })));
+      return async () => groups.map((settings, index) => new StreamGroup(index, settings, model, engines[index]!));
+    });
   return [
     {
       name: "checkpoint-file",

@@ -207,7 +207,7 @@ t.test("a checkpoint of another format is told from a damaged one", async (t) =>
   disk.put(path, bytes);
   await t.rejects(new CheckpointFiles(disk, directory).load(), {
     code: "foreign_state",
-    message: "cannot read the checkpoint: it has format 1, this version reads 2; give it another state directory",
+    message: "cannot read the checkpoint: it has format 1, this version reads 3; give it another state directory",
   });
 });
 

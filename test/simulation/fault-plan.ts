@@ -3,7 +3,7 @@
 import { createRandom } from "../../src/base/random.ts";
 import type { Random } from "../../src/base/random.ts";
 import type { DurabilityMode } from "../../src/pipeline/durability.ts";
-import type { GapPolicy, MissingPolicy } from "../../src/pipeline/settings.ts";
+import type { GapPolicy, MissingPolicy, SwitchPolicy } from "../../src/pipeline/settings.ts";
 
 export const faultClasses = [
   "kill",
@@ -37,6 +37,7 @@ export const faultClasses = [
   "rateLimits",
   "expiry",
   "renames",
+  "switches",
 ] as const;
 export type FaultClass = (typeof faultClasses)[number];
 
@@ -57,6 +58,15 @@ export interface GroupPlan {
   readonly reorder: { readonly readings: number; readonly withinMs: number } | undefined;
   /** In force where the seed has rate limits. */
   readonly rate: { readonly perSecond: number; readonly burst: number };
+  /** The same over all lives: what streams remember of their readings depends on it. */
+  readonly switch: SwitchPolicy;
+  /** The variant of its model that the config names. */
+  readonly model: number;
+}
+
+/** A variant of a group's model that may follow any other under its policy. */
+export function drawModel(random: Random, policy: SwitchPolicy): number {
+  return random.uint32() % (policy === "carry" ? 2 : 3);
 }
 
 export interface Plan {
@@ -86,6 +96,7 @@ export interface Plan {
   readonly checkpointMs: number;
   readonly checkpointAfterBytes: number;
   readonly crashMs: number;
+  readonly switchMs: number;
   readonly cutMs: number;
   readonly brokerWindow: number;
   readonly brokerReceiveMax: number;
@@ -113,6 +124,8 @@ export function groupPlan(random: Random, bigOutbox: boolean): GroupPlan {
     format: pick(random, ["json", "protobuf"]),
     latest: random.next() < 0.2,
     rate: { perSecond: around(random, 3, 9), burst: 1 + (random.uint32() % 12) },
+    switch: pick(random, ["replay", "replay", "carry", "reset"]),
+    model: 0,
     reorder: reorder ? { readings: 1 + (random.uint32() % 5), withinMs: Math.round(around(random, 7, 12)) } : undefined,
   };
 }
@@ -158,6 +171,7 @@ export function planOf(seed: number, without: ReadonlySet<FaultClass> = new Set(
     checkpointMs: random.next() < 0.7 ? around(random, 8, 13) : Infinity,
     checkpointAfterBytes: random.next() < 0.5 ? Math.round(around(random, 11, 14)) : 2 ** 24,
     crashMs: around(random, 9, 13),
+    switchMs: around(random, 7, 12),
     cutMs: around(random, 7, 12),
     brokerWindow: Math.round(around(random, 0, 6)),
     brokerReceiveMax: Math.round(around(random, 0, 5)),

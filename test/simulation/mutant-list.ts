@@ -146,9 +146,9 @@ const replay: readonly Mutant[] = [
   mutant("forgets packet ids in a replay", "pipeline/fold.js", "if (event.weakDelivery)", "if (false)"),
   mutant(
     "replays under the last settings",
-    "runtime/state-directory.js",
+    "runtime/stream-groups.js",
     "present.follow(wanted);",
-    "if (this.fold.streamCount === 0) present.follow(wanted);",
+    "if (present.columns.count === 0) present.follow(wanted);",
   ),
   mutant("publishes nothing of before a crash", "runtime/state-directory.js", "outbox.add(position, message);", ";"),
   mutant(
@@ -355,4 +355,71 @@ const edges: readonly Mutant[] = [
   mutant("does not go on when the outbox has room", "pipeline/pipeline.js", "outbox.onRoom(() => this.#wake());", ""),
 ];
 
-export const mutants: readonly Mutant[] = [...journal, ...checkpoint, ...replay, ...judging, ...edges];
+const switches: readonly Mutant[] = [
+  mutant(
+    "names a model before its file is kept",
+    "runtime/model-switch.js",
+    "await models.keep(new Set([version]));",
+    "models.keep(new Set([version])).catch(() => {});",
+  ),
+  mutant(
+    "names a model whose file is not synced",
+    "base/disk.js",
+    "await writeFully(file, bytes, 0);\n        await file.datasync();",
+    "await writeFully(file, bytes, 0);",
+  ),
+  mutant("does not rebuild states", "pipeline/stream-group.js", "recent.markStale(row);", ";"),
+  mutant(
+    "rebuilds a state over what is in it",
+    "pipeline/stream-group.js",
+    'if (states === "replay")\n                recent.markStale(row);\n            else',
+    'if (states === "replay") {\n                recent.markStale(row);\n                engine.step({ slots: Int32Array.of(slot), count: 1, steps: 1, x: new Float32Array(9), y: new Float32Array(9) });\n            }\n            else',
+  ),
+  mutant(
+    "names the present model in a repeat",
+    "pipeline/recover.js",
+    "await this.flush();\n                await this.#fold.apply(event);",
+    "await this.#fold.apply(event);\n                await this.flush();",
+  ),
+  mutant(
+    "names the config's model in predictions",
+    "pipeline/compose.js",
+    "shortVersion(group.settings.version)",
+    "shortVersion(group.settings.configured)",
+  ),
+  mutant("switches in the middle of what is staged", "pipeline/enter-epoch.js", "await ledger.flush();", ""),
+  mutant("writes streams down as another model has them", "pipeline/fold.js", "this.#touchAll(this.#groups[index]);", ";"),
+  mutant(
+    "forgets last readings in a checkpoint",
+    "pipeline/recent-readings.js",
+    "const count = this.count(row);\n        into",
+    "const count = 0;\n        into",
+  ),
+  mutant(
+    "takes a state for rebuilt in a checkpoint",
+    "pipeline/recent-readings.js",
+    "if (from.u8() === 1)\n            this.markStale(row);",
+    "from.u8();",
+  ),
+  mutant("rebuilds without decay", "pipeline/recent-readings.js", 'decay === 1 ? "none" : "decay"', '"none"'),
+  mutant(
+    "keeps the readings before a state that was set",
+    "pipeline/stream-group.js",
+    "setState(row, state) {\n        this.recent.forget(row);",
+    "setState(row, state) {",
+  ),
+  mutant(
+    "goes back to the config's model at every start",
+    "runtime/plan-epoch.js",
+    "if (settings.configured === version)",
+    "if (settings.configured === version && settings.version === version)",
+  ),
+  mutant(
+    "removes a model that a checkpoint leads back to",
+    "runtime/model-shelf.js",
+    "position <= safePosition",
+    "position >= 0",
+  ),
+];
+
+export const mutants: readonly Mutant[] = [...journal, ...checkpoint, ...replay, ...judging, ...edges, ...switches];

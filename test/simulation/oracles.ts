@@ -6,10 +6,14 @@ import type { Metrics } from "../../src/base/metrics.ts";
 import { decodePrediction } from "../../src/message/prediction.ts";
 import type { OutboundMessage } from "../../src/mqtt/packet-port.ts";
 import type { Fold, StreamRef } from "../../src/pipeline/fold.ts";
+import { shortVersion } from "../../src/model/model.ts";
+import type { StreamGroup } from "../../src/pipeline/stream-group.ts";
 import type { Recovered } from "../../src/pipeline/recover.ts";
 import type { GroupPlan, Plan } from "./fault-plan.ts";
 import { owedKey, Reference } from "./reference.ts";
 import type { SessionMoment } from "./reference-session.ts";
+import type { ModelsInForce } from "./reference.ts";
+import { variantOf } from "./sim-models.ts";
 import type { ReferenceStream } from "./reference-stream.ts";
 import { NODE } from "./sim-process.ts";
 
@@ -24,6 +28,20 @@ function sameNumbers(a: ArrayLike<number>, b: ArrayLike<number>): boolean {
 
 function sameTensors(a: StateTensors, b: StateTensors): boolean {
   return Object.entries(a).every(([name, values]) => sameNumbers(values, b[name]!));
+}
+
+function remembersAs({ recent }: StreamGroup, row: number, stream: ReferenceStream): boolean {
+  const same = stream.recent.every(({ decay, x }, i) => sameNumbers(recent.at(row, i), [decay, ...x]));
+  return recent.count(row) === stream.recent.length && same;
+}
+
+/** What the settings say of each group's models. */
+function modelsIn({ groups }: Fold): ModelsInForce[] {
+  return groups.map(({ index, settings: { version, configured, before } }) => ({
+    variant: variantOf(index, version),
+    configured: variantOf(index, configured),
+    before: before.map((one) => variantOf(index, one)),
+  }));
 }
 
 /** How a stream differs from what it should be; undefined where it does not. */
@@ -51,6 +69,10 @@ export function differenceOf({ group, row }: StreamRef, stream: ReferenceStream)
     return "it holds other readings";
   const D = group.features;
   if (!sameNumbers(columns.held.subarray(row * D, (row + 1) * D), stream.last)) return "last values differ";
+  if (group.model.version !== stream.model.model.version) return "it is stepped by another model";
+  if (group.settings.switch === "replay" && !remembersAs(group, row, stream)) return "its last readings differ";
+  // Where it has yet to be rebuilt, what it will be built from is all there is to see.
+  if (group.recent.isStale(row)) return undefined;
   const state = createStateTensors(group.engine.spec.states);
   group.engine.read(columns.slot[row]!, state);
   return sameTensors(state, stream.state) ? undefined : "the hidden state differs";
@@ -119,6 +141,7 @@ export class Oracles {
       (transaction) => fold.answers.get(transaction) !== undefined,
       isSession,
       recovered.position,
+      modelsIn(fold),
     );
     if (last === undefined) return this.#fail(`the recovered state is no beginning of what should be: ${this.#describe(fold)}`);
     if (last < reference.told && this.#keepsAllTold()) {
@@ -206,6 +229,7 @@ export class Oracles {
       });
       const owed = due.find(({ isPublished }) => !isPublished) ?? due[0] ?? alike[0] ?? named.at(-1);
       if (owed === undefined) this.#fail(`a prediction for ${id}, reading ${sequence}, which was not accepted`);
+      else if (shortVersion(owed.version) !== prediction.version) this.#fail(`${id}: it names another model than stepped it`);
       else if (owed.time !== times[i]) this.#fail(`${id}, reading ${sequence}: its time is ${times[i]}, not ${owed.time}`);
       else if (!sameNumbers(output, owed.outputs)) this.#fail(`${id}: wrong outputs`);
       return owed;
@@ -249,6 +273,9 @@ export class Oracles {
 
   /** In a moment of rest: every stream is as it should be, and the counters of this life add up. */
   atRest(fold: Fold, metrics: Metrics, refusedPublishes: number): void {
+    for (const [group, is] of modelsIn(fold).entries()) {
+      if (!this.reference.isInForce(group, is)) this.#fail(`group ${group} is on ${JSON.stringify(is)}`);
+    }
     for (const [key, stream] of this.reference.streams) {
       const ref = fold.find(key);
       const difference = ref === undefined ? "it is absent" : differenceOf(ref, stream);

@@ -2,6 +2,7 @@
 // arena. What it holds is a value: a copy of it is a moment of the stream's past.
 import type { StateTensors } from "../../src/engine/engine.ts";
 import { BOOT_SILENCE_MS } from "./fault-plan.ts";
+import type { SwitchPolicy } from "../../src/pipeline/settings.ts";
 import type { GroupPlan } from "./fault-plan.ts";
 import type { SimReading } from "./sim-message.ts";
 import type { SimModel } from "./sim-models.ts";
@@ -31,11 +32,22 @@ export interface Stepped {
   readonly sequence: number;
   readonly time: number;
   readonly outputs: Float32Array;
+  /** Of the model that gave them. */
+  readonly version: string;
 }
+
+/** A reading as it was stepped. */
+interface RecentReading {
+  /** What the state was multiplied by before it. */
+  readonly decay: number;
+  readonly x: Float32Array;
+}
+
+const RECENT_MAX = 64;
 
 export class ReferenceStream {
   readonly group: number;
-  readonly #model: SimModel;
+  model: SimModel;
   boot = 0;
   nonce = 0;
   sequence = -1;
@@ -54,17 +66,19 @@ export class ReferenceStream {
   /** Readings for which each feature has been missing; Infinity where it never came. */
   missingFor: readonly number[];
   held: readonly HeldReading[] = [];
+  /** The last readings since the state was last initial or set, the oldest first. */
+  recent: readonly RecentReading[] = [];
 
   constructor(group: number, model: SimModel) {
     this.group = group;
-    this.#model = model;
+    this.model = model;
     this.state = model.blank();
     this.last = new Float32Array(model.features.length);
     this.missingFor = model.features.map(() => Infinity);
   }
 
   copy(): ReferenceStream {
-    const copy = new ReferenceStream(this.group, this.#model);
+    const copy = new ReferenceStream(this.group, this.model);
     Object.assign(copy, this);
     copy.state = Object.fromEntries(Object.entries(this.state).map(([name, values]) => [name, values.slice()]));
     copy.last = this.last.slice();
@@ -108,14 +122,17 @@ export class ReferenceStream {
     const restarted = counted && (boot !== this.boot || nonce !== this.nonce);
     const broken = this.steps > 0 && (restarted || sequence !== this.sequence + 1);
     const elapsed = this.#elapsed(time, deviceTime || clockSynced);
-    if (broken && plan.gap.policy === "reset") this.state = this.#model.blank();
-    if (broken && plan.gap.policy === "decay") this.#decay(Math.exp(-elapsed / plan.gap.tauMs));
-    const outputs = this.#model.step(this.state, this.#filled(reading, plan));
+    if (broken && plan.gap.policy === "reset") this.become(undefined);
+    const decay = broken && plan.gap.policy === "decay" ? Math.fround(Math.exp(-elapsed / plan.gap.tauMs)) : 1;
+    this.#decay(decay);
+    const x = this.#filled(reading, plan);
+    const outputs = this.model.step(this.state, x);
+    this.recent = [...this.recent, { decay, x }].slice(-RECENT_MAX);
     if (counted) [this.boot, this.nonce] = [boot, nonce];
     [this.sequence, this.time] = [sequence, time];
     if (!isReleased) this.receivedAt = receivedAt;
     this.steps++;
-    return { boot: this.boot, nonce: this.nonce, sequence, time, outputs };
+    return { boot: this.boot, nonce: this.nonce, sequence, time, outputs, version: this.model.model.version };
   }
 
   #elapsed(time: number, trusted: boolean): number {
@@ -136,12 +153,11 @@ export class ReferenceStream {
   }
 
   #decay(factor: number): void {
-    const single = Math.fround(factor);
-    for (const values of Object.values(this.state)) for (let i = 0; i < values.length; i++) values[i]! *= single;
+    for (const values of Object.values(this.state)) for (let i = 0; i < values.length; i++) values[i]! *= factor;
   }
 
   #filled({ values, missing }: SimReading, plan: GroupPlan): Float32Array {
-    const mean = this.#model.model.weights.xMean.data;
+    const mean = this.model.model.weights.xMean.data;
     const missingFor: number[] = [];
     const x = values.map((value, d) => {
       const isMissing = missing !== undefined && missing[d] === 1;
@@ -153,11 +169,31 @@ export class ReferenceStream {
     return x;
   }
 
+  /** Goes on with another model. */
+  switchTo(model: SimModel, policy: SwitchPolicy): void {
+    this.model = model;
+    if (policy === "carry") return;
+    const recent = policy === "replay" ? this.recent : [];
+    this.become(undefined);
+    this.recent = recent;
+    for (const { decay, x } of recent) {
+      this.#decay(decay);
+      model.step(this.state, x);
+    }
+  }
+
+  /** Whether it has the shapes of a state from outside. */
+  hasShapesOf(state: StateTensors): boolean {
+    const [theirs, own] = [Object.entries(state), this.state];
+    return theirs.length === Object.keys(own).length && theirs.every(([name, values]) => own[name]?.length === values.length);
+  }
+
   /** Applies a command. */
   become(state: StateTensors | undefined): void {
+    this.recent = [];
     this.state =
       state === undefined
-        ? this.#model.blank()
+        ? this.model.blank()
         : Object.fromEntries(Object.entries(state).map(([name, values]) => [name, values.slice()]));
   }
 

@@ -1,6 +1,7 @@
 // What the runtime should have made of everything that reached it, in the order in which it did: a log of operations, the streams after
 // each of them, and the outputs they owe. After a crash the runtime has a beginning of that log; which one is found out here, and
 // that it is long enough.
+import { isDeepStrictEqual } from "node:util";
 import type { Delivery } from "../../src/message/delivery.ts";
 import { hasRateLimits } from "./fault-plan.ts";
 import type { GroupPlan, Plan } from "./fault-plan.ts";
@@ -10,6 +11,7 @@ import { ReferenceStream } from "./reference-stream.ts";
 import type { ArrivedReading, Stepped } from "./reference-stream.ts";
 import type { SimCommand, SimMessage, SimReadings } from "./sim-message.ts";
 import { simModels } from "./sim-models.ts";
+import type { SimModel } from "./sim-models.ts";
 
 const YEAR_2020_MS = Date.UTC(2020, 0, 1);
 const DAY_MS = 86_400_000;
@@ -27,6 +29,23 @@ interface Moment {
   /** After this operation the stream was so. */
   readonly operation: number;
   readonly stream: ReferenceStream | undefined;
+}
+
+/** A group's models from an operation on, as variants. */
+interface ModelsOfGroup {
+  readonly operation: number;
+  readonly variant: number;
+  readonly configured: number;
+  readonly before: readonly number[];
+}
+
+/** What is in force and was before, of a group of recovered settings. */
+export type ModelsInForce = Omit<ModelsOfGroup, "operation">;
+
+const BEFORE_MAX = 4;
+
+function another({ variant, configured, before }: ModelsInForce, to: number): ModelsInForce {
+  return { variant: to, configured, before: [...before.filter((one) => one !== to), variant].slice(-BEFORE_MAX) };
 }
 
 export function owedKey(stream: string, boot: number, nonce: number, sequence: number): string {
@@ -54,6 +73,8 @@ export class Reference {
   readonly #places = new Map<string, number>();
   /** Every operation up to it may be relied upon: something has been told of it. */
   #told = -1;
+  /** By group, the latest last. */
+  #models: ModelsOfGroup[][] = [];
   accepted = 0;
   readonly refused = new Map<string, number>();
 
@@ -66,12 +87,58 @@ export class Reference {
     return this.#operations;
   }
 
-  /** A process begins, with its config and counters. */
-  begin(groups: readonly GroupPlan[], startedAtMs: number): void {
+  /** A process begins, with its config and counters. `isNew`: the state directory is empty. */
+  begin(groups: readonly GroupPlan[], startedAtMs: number, isNew: boolean): void {
     this.#groups = groups;
     this.startedAtMs = startedAtMs;
     this.accepted = 0;
     this.refused.clear();
+    if (isNew) {
+      this.#models = groups.map(({ model }) => [{ operation: -1, variant: model, configured: model, before: [] }]);
+      return;
+    }
+    for (const [group, { model }] of groups.entries()) {
+      const present = this.modelsOf(group);
+      if (present.configured === model) continue;
+      this.#switch(group, { ...(present.variant === model ? present : another(present, model)), configured: model });
+    }
+  }
+
+  modelsOf(group: number): ModelsInForce {
+    return this.#models[group]!.at(-1)!;
+  }
+
+  /** Whether a group's models, at an operation, are these. */
+  isInForce(group: number, is: ModelsInForce, last = Infinity): boolean {
+    const { variant, configured, before } = this.#models[group]!.findLast(({ operation }) => operation <= last)!;
+    return isDeepStrictEqual(is, { variant, configured, before });
+  }
+
+  #modelOf(group: number): SimModel {
+    return simModels[group]![this.modelsOf(group).variant]!;
+  }
+
+  /** A model comes into force by command. Returns the operation. */
+  promote(group: number, variant: number): number {
+    const present = this.modelsOf(group);
+    return this.#switch(group, present.variant === variant ? present : another(present, variant));
+  }
+
+  /** The one before does. */
+  rollback(group: number): number {
+    const { configured, before } = this.modelsOf(group);
+    return this.#switch(group, { variant: before.at(-1)!, configured, before: before.slice(0, -1) });
+  }
+
+  #switch(group: number, models: ModelsInForce): number {
+    const isOther = models.variant !== this.modelsOf(group).variant;
+    this.#models[group]!.push({ ...models, operation: this.#operations });
+    for (const [key, stream] of this.streams) {
+      if (!isOther || stream.group !== group) continue;
+      stream.switchTo(this.#modelOf(group), this.#groups[group]!.switch);
+      this.#remember(key);
+    }
+    return this.#operations++;
   }
 
   /** The world has been told of an operation: an ack, an answer, an output. */
@@ -107,6 +174,7 @@ export class Reference {
     const stream = this.streams.get(key);
     if (stream === undefined || this.transactions.has(transaction)) return;
     if (to !== undefined && this.streams.has(to)) return;
+    if (command === "set" && !stream.hasShapesOf(state!)) return;
     this.transactions.set(transaction, this.#operations);
     if (to === undefined) {
       stream.become(command === "set" ? state : undefined);
@@ -160,7 +228,7 @@ export class Reference {
     if (!arrived.reading.values.every((value, d) => arrived.reading.missing?.[d] === 1 || Number.isFinite(value))) {
       return this.#refuse("nonfinite");
     }
-    if ((known ?? new ReferenceStream(group, simModels[group]!)).cannotFill(arrived.reading, plan))
+    if ((known ?? new ReferenceStream(group, this.#modelOf(group))).cannotFill(arrived.reading, plan))
       return this.#refuse("missing");
     const stream = known ?? this.#add(key, group);
     if (hasRateLimits(this.#plan) && !stream.takes(nowMs - this.startedAtMs, plan.rate)) return this.#refuse("rate");
@@ -180,7 +248,7 @@ export class Reference {
   }
 
   #add(key: string, group: number): ReferenceStream {
-    const stream = new ReferenceStream(group, simModels[group]!);
+    const stream = new ReferenceStream(group, this.#modelOf(group));
     this.streams.set(key, stream);
     this.#isChanged = true;
     this.#endEvent(key);
@@ -260,13 +328,14 @@ export class Reference {
   /**
    * The last operation of the beginning of the log that `matches` says was recovered: the latest there is; undefined where it is none.
    * `matches`: whether a stream was recovered as it was then; `isDone`: whether a command was, which need not show; `isSession`: whether
-   * the packet ids were. `position`: where the journal ends.
+   * the packet ids were. `position`: where the journal ends. `inForce`: the models, by group.
    */
   find(
     matches: (key: string, stream: ReferenceStream | undefined) => boolean,
     isDone: (transaction: string) => boolean,
     isSession: (moment: SessionMoment) => boolean,
     position: number,
+    inForce: readonly ModelsInForce[],
   ): number | undefined {
     const known = new Map<Moment, boolean>();
     const absent = new Map<string, boolean>();
@@ -290,7 +359,8 @@ export class Reference {
       const commands = Array.from(this.transactions).every(
         ([transaction, operation]) => operation <= last === isDone(transaction),
       );
-      if (all && commands && isSession(this.#session.at(last))) return last;
+      const models = inForce.every((recovered, group) => this.isInForce(group, recovered, last));
+      if (all && commands && models && isSession(this.#session.at(last))) return last;
     }
     return undefined;
   }
@@ -308,6 +378,7 @@ export class Reference {
   /** Forgets what came after an operation. What is held waits anew since the start of the process. */
   rollBack(last: number, startedAtMs: number): void {
     this.#operations = last + 1;
+    this.#models = this.#models.map((models) => models.filter(({ operation }) => operation <= last));
     this.#told = Math.min(this.#told, last);
     this.streams.clear();
     for (const [key, moments] of this.#moments) {

@@ -121,7 +121,7 @@ class SeedRun {
 
   #command(transaction: string, random: Random): void {
     const index = random.uint32() % this.#plan.devices;
-    const states = createStateTensors(simModels[index % this.#plan.groups.length]!.model.spec.states);
+    const states = createStateTensors(simModels[index % this.#plan.groups.length]![0]!.model.spec.states);
     for (const values of Object.values(states)) for (let i = 0; i < values.length; i++) values[i] = random.next() - 0.5;
     const isRename = this.#plan.faults.has("renames") && random.next() < 0.5;
     const command: SimCommand = {
@@ -150,7 +150,7 @@ class SeedRun {
   }
 
   #beginFaults(): void {
-    const { faults, crashMs, cutMs, checkpointMs } = this.#plan;
+    const { faults, crashMs, cutMs, checkpointMs, switchMs } = this.#plan;
     const box = this.#box;
     const random = this.#random.fork();
     const often = (name: FaultClass, meanMs: number, act: () => void): void => {
@@ -163,6 +163,7 @@ class SeedRun {
     often("diskFull", 2 * crashMs, () => box.fillDisk(random));
     often("rot", 4 * crashMs, () => box.rot());
     often("spoiledCheckpoints", 2 * crashMs, () => box.spoilCheckpoint());
+    often("switches", switchMs, () => box.switchModel(random));
     this.#often(checkpointMs, random.fork(), () => box.checkpoint());
     this.#often(4 * crashMs, random.fork(), () => box.stop());
   }

@@ -4,12 +4,13 @@ import { HiddenstateError, reasonOf } from "../../src/base/errors.ts";
 import type { Random } from "../../src/base/random.ts";
 import type { Delivery } from "../../src/message/delivery.ts";
 import { commandTopic } from "../../src/message/topics.ts";
-import { groupPlan } from "./fault-plan.ts";
+import { drawModel, groupPlan } from "./fault-plan.ts";
 import type { GroupPlan, Plan } from "./fault-plan.ts";
 import { Oracles } from "./oracles.ts";
 import { SimBroker } from "./sim-broker.ts";
 import { SimDisk } from "./sim-disk.ts";
 import type { SimCommand, SimMessage } from "./sim-message.ts";
+import { simModels, variantOf } from "./sim-models.ts";
 import { NODE, SimProcess } from "./sim-process.ts";
 import type { Trace } from "./trace.ts";
 import { Life, VirtualClock, WallClock } from "./virtual-clock.ts";
@@ -39,6 +40,8 @@ export class SimBox {
   #failuresBefore = 0;
   /** The disk has been full in the present life: what fails of it may be told when there is room again. */
   #wasFull = false;
+  /** Switches under way. */
+  #switching = 0;
   crashes = 0;
   readings = 0;
 
@@ -84,11 +87,12 @@ export class SimBox {
       recovered: (state, recovered) => {
         this.#trace.note(this.time.nowMs, "recovered", recovered.position);
         this.oracles.recovered(state.fold, recovered, state.checkpoints.damagedCount, startedAtMs);
-        this.oracles.reference.begin(groups, startedAtMs);
+        this.oracles.reference.begin(groups, startedAtMs, state.fold.groups.length === 0);
         this.#heldAtStart = this.#held();
       },
       receive: (delivery) => this.#receive(delivery),
       forgotten: (key, position) => this.oracles.forgotten(key, position, this.time.nowMs, wallAtStartMs),
+      onSwitch: (kind, group, version) => this.#onSwitch(kind, Number(group.slice(1)), version),
       fatal: (thrown) => this.#fatal(life, thrown),
     }).then(
       (process) => {
@@ -105,10 +109,44 @@ export class SimBox {
 
   /** The same groups, with other rules; how messages are written stays, for devices know nothing of it. */
   #changeConfig(): void {
+    const switches = this.#plan.faults.has("switches");
     this.#groups = this.#groups.map((group) => ({
       ...groupPlan(this.#random, this.#plan.outboxBytesMax > 2000),
       codec: group.codec,
+      switch: group.switch,
+      model: switches && this.#random.next() < 0.5 ? drawModel(this.#random, group.switch) : group.model,
     }));
+  }
+
+  /** Another model is put in force, or the one before is again; a crash may come at any step of it. */
+  switchModel(random: Random): void {
+    const process = this.#process;
+    if (process === undefined || process.pipeline.isStopped) return;
+    const group = random.uint32() % this.#groups.length;
+    const { model } = simModels[group]![drawModel(random, this.#groups[group]!.switch)]!;
+    const done =
+      random.next() < 0.3 ? process.models.rollback(`g${group}`) : process.models.promote(model, "given.onnx", `g${group}`);
+    const { faults, diskMs } = this.#plan;
+    const life = this.#life;
+    const end = (): void => {
+      if (!life.isOver) this.#switching--;
+    };
+    this.#switching++;
+    // A full or broken disk is a reason to stay with the model in force, and so is that none was before.
+    done.then(end, end);
+    if (random.next() < 0.5 || !(faults.has("power") || faults.has("kill"))) return;
+    this.time.schedule(diskMs * 12 * random.next(), () => {
+      if (!life.isOver) this.crash(faults.has("power"));
+    });
+  }
+
+  #onSwitch(kind: "promote" | "rollback", group: number, version: string): () => void {
+    const { reference } = this.oracles;
+    const operation = kind === "rollback" ? reference.rollback(group) : reference.promote(group, variantOf(group, version));
+    this.#trace.note(this.time.nowMs, kind, operation);
+    // One that has just begun must hold the states of before.
+    if (this.#random.next() < 0.3) this.checkpoint();
+    return () => reference.tell(operation);
   }
 
   /** The process has ended itself. */
@@ -139,6 +177,7 @@ export class SimBox {
     this.readings += this.#process?.metrics.counter("readings_accepted").value ?? 0;
     this.#process = undefined;
     this.#isStopping = false;
+    this.#switching = 0;
   }
 
   /** A stop in order, and a start after it. */
@@ -280,6 +319,7 @@ export class SimBox {
     if (!this.broker.isDrained || process.intake.unsettled > 0) return `${process.intake.unsettled} messages are not acked`;
     if (process.outbox.count > 0) return `${process.outbox.count} messages in the outbox`;
     if (!this.oracles.isAllPublished) return "a prediction that never came";
+    if (this.#switching > 0) return "a model is being switched";
     return this.#held() > 0 ? "readings are held" : "";
   }
 

@@ -133,7 +133,7 @@ export class SimDevice {
 
   #read(): SimReading {
     const random = this.#random;
-    const D = simModels[this.group]!.features.length;
+    const D = simModels[this.group]![0]!.features.length;
     this.#clockMs += 1 + (random.uint32() % 2000);
     const constant = this.#kind === "constant";
     const values = Float32Array.from({ length: D }, (_, d) => (constant ? 1 + d : (d === 0 ? 101_325 : 0) + 5 * random.normal()));
@@ -162,7 +162,7 @@ export class SimDevice {
 
   #encode({ identity, readings }: SimReadings): Uint8Array {
     const { codec } = this.#plan.groups[this.group]!;
-    const { features } = simModels[this.group]!;
+    const { features } = simModels[this.group]![0]!;
     const count = readings.length;
     const values = new Float32Array(count * features.length);
     const missing = readings.some((reading) => reading.missing !== undefined) ? new Uint8Array(values.length) : undefined;

@@ -1,4 +1,4 @@
-// The two small models of the simulation, and a way to step one reading of one stream on each that shares nothing with the pipeline.
+// The small models of the simulation, and a way to step one reading of one stream on each that shares nothing with the pipeline.
 import { createStateTensors } from "../../src/engine/engine.ts";
 import type { StateTensors } from "../../src/engine/engine.ts";
 import { NativeEngine } from "../../src/engine/native-engine.ts";
@@ -38,7 +38,13 @@ export class SimModel {
   }
 }
 
-export const simModels: readonly SimModel[] = [
-  new SimModel(randomModel({ seed: 11, features: 2, hidden: [3] })),
-  new SimModel(randomModel({ seed: 12, features: 1, hidden: [2, 2], outputs: 2 })),
+/** By group: the model that it may begin with, one whose state has the same shapes, and one whose state has others. */
+export const simModels: readonly (readonly SimModel[])[] = [
+  [11, 21, 31].map((seed, i) => new SimModel(randomModel({ seed, features: 2, hidden: i < 2 ? [3] : [4] }))),
+  [12, 22, 32].map((seed, i) => new SimModel(randomModel({ seed, features: 1, hidden: i < 2 ? [2, 2] : [3], outputs: 2 }))),
 ];
+
+/** The variant of a group that has a version. */
+export function variantOf(group: number, version: string): number {
+  return simModels[group]!.findIndex(({ model }) => model.version === version);
+}

@@ -13,6 +13,7 @@ import { Assembly } from "../../src/runtime/assembly.ts";
 import type { Bounds } from "../../src/runtime/assembly.ts";
 import { configSchema } from "../../src/runtime/config-schema.ts";
 import type { Config } from "../../src/runtime/config-schema.ts";
+import type { ModelSwitch, OnSwitch } from "../../src/runtime/model-switch.ts";
 import type { Ports } from "../../src/runtime/connections.ts";
 import { configureGroup } from "../../src/runtime/groups.ts";
 import { StateDirectory } from "../../src/runtime/state-directory.ts";
@@ -36,6 +37,7 @@ export interface ProcessOptions {
   readonly receive: (delivery: Delivery) => () => void;
   /** A stream is forgotten, where the journal is at least so long. */
   readonly forgotten: (key: string, position: number) => void;
+  readonly onSwitch: OnSwitch;
   readonly fatal: (thrown: unknown) => void;
 }
 
@@ -48,7 +50,7 @@ function configOf(plan: Plan, groups: readonly GroupPlan[]): Config {
     durability: { mode: plan.mode, linger: `${plan.lingerMs}ms` },
     commands: { mqtt: true },
     streams: { max: plan.streamsMax, expireAfter: `${hasExpiry(plan) ? plan.expiryMs : 2 ** 50}ms` },
-    groups: groups.map(({ gap, missing, holdReadingsMax, codec, format, latest, reorder, rate }, index) => ({
+    groups: groups.map(({ gap, missing, holdReadingsMax, codec, format, latest, reorder, rate, switch: policy }, index) => ({
       name: `g${index}`,
       topic: `s${index}/{device}/r`,
       codec,
@@ -58,6 +60,7 @@ function configOf(plan: Plan, groups: readonly GroupPlan[]): Config {
       gap: gap.policy === "decay" ? { decay: `${gap.tauMs}ms` } : gap.policy,
       missing,
       holdReadings: holdReadingsMax,
+      switch: policy,
       predictions: { format, latest },
       ...(hasRateLimits(plan) && { rate }),
       ...(reorder && { reorder: { readings: reorder.readings, within: `${reorder.withinMs}ms` } }),
@@ -99,9 +102,13 @@ export class SimProcess {
     await StateDirectory.make(disk, config.state);
     const parts = {
       config,
-      groups: config.groups.map((group, index) => configureGroup(group, simModels[index]!.model, config.timezone, [])),
-      around: { clock, random, disk, log: silentLog, metrics, ports, runTrial: noTrial },
+      groups: config.groups.map((group, index) => {
+        const { model } = simModels[index]![options.groups[index]!.model]!;
+        return configureGroup(group, model, config.timezone, []);
+      }),
+      around: { clock, random, disk, log: silentLog, metrics, ports, runTrial: noTrial, verifyModel: async () => {} },
       bounds: boundsOf(plan),
+      onSwitch: options.onSwitch,
       onDelivery: (delivery: Delivery) => {
         const settled = options.receive(delivery);
         const settle = (): void => {
@@ -126,6 +133,10 @@ export class SimProcess {
 
   get state(): StateDirectory {
     return this.#assembly.state;
+  }
+
+  get models(): ModelSwitch {
+    return this.#assembly.models;
   }
 
   get pipeline(): Pipeline {

@@ -4,6 +4,7 @@ import { createRandom } from "../../src/base/random.ts";
 import { silentLog } from "../../src/base/log.ts";
 import { Metrics } from "../../src/base/metrics.ts";
 import type { Delivery } from "../../src/message/delivery.ts";
+import type { VerifyModel } from "../../src/engine/verify-model.ts";
 import type { Model } from "../../src/model/model.ts";
 import type { Outbox, OutboxEntry } from "../../src/pipeline/outbox.ts";
 import { Pipeline } from "../../src/pipeline/pipeline.ts";
@@ -15,7 +16,9 @@ import type { Config } from "../../src/runtime/config-schema.ts";
 import { Control } from "../../src/runtime/control.ts";
 import { EngineChoices } from "../../src/runtime/engine-choices.ts";
 import type { ConfiguredGroup } from "../../src/runtime/groups.ts";
-import { configureGroup, entriesOf, planEpoch } from "../../src/runtime/groups.ts";
+import { configureGroup, entriesOf } from "../../src/runtime/groups.ts";
+import { ModelSwitch } from "../../src/runtime/model-switch.ts";
+import { planEpoch, versionsNamed } from "../../src/runtime/plan-epoch.ts";
 import { StateDirectory } from "../../src/runtime/state-directory.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { Life } from "./life.ts";
@@ -54,6 +57,9 @@ export class Box {
   pipeline!: Pipeline;
   outbox!: Outbox;
   control!: Control;
+  models!: ModelSwitch;
+  /** What a model's file is held to before it is put in force. */
+  verifyModel: VerifyModel = async () => {};
   recovered!: Recovered;
   fatal: unknown;
   /** What the sink's broker has got, in order, over all lives. */
@@ -100,8 +106,11 @@ export class Box {
       config.durability.onDamage,
     );
     this.recovered = recovered;
-    const settings = await planEpoch(config.node, groups, state.fold.groups, await EngineChoices.load(disk, config.state));
-    await state.models.keep(settings.groups.map(({ version }) => version));
+    const choices = await EngineChoices.load(disk, config.state);
+    const { models, fold } = state;
+    const plan = { node: config.node, groups, present: fold.groups, choices, models, nowMs: clock.wallMs() };
+    const settings = await planEpoch(plan);
+    await models.keep(versionsNamed(settings));
     this.outbox = await state.begin();
     const text = encodeEpochSettings(settings);
     if (this.recovered.position === 0 || encodeEpochSettings(state.fold.settings) !== text) await state.beginEpoch(text);
@@ -126,11 +135,23 @@ export class Box {
       streamsMax,
       streamExpiryMs: config.streams.expireAfter,
       checkpointPosition: this.recovered.checkpointPosition,
+      onCheckpoint: (safePosition) => void models.sweep(safePosition),
       onFatal: (thrown) => {
         this.fatal = thrown;
       },
     });
-    this.control = new Control(state.fold, this.pipeline, this.#random);
+    this.models = new ModelSwitch({
+      fold,
+      pipeline: this.pipeline,
+      models,
+      choices,
+      groups: config.groups,
+      disk,
+      clock,
+      log: silentLog,
+      verifyModel: (file) => this.verifyModel(file),
+    });
+    this.control = new Control(fold, this.pipeline, this.models, this.#random);
     return this;
   }
 

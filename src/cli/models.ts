@@ -1,0 +1,150 @@
+// `hiddenstate models ...`: which model steps each group, another one in its place, and back: of a running runtime through its control socket,
+// or of a stopped one on its directory.
+import { copyFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import { Command } from "commander";
+import { systemDisk } from "../base/disk.ts";
+import { HiddenstateError, reasonOf } from "../base/errors.ts";
+import { shortVersion } from "../model/model.ts";
+import { loadModel } from "../onnx/load-model.ts";
+import { ModelShelf } from "../runtime/model-shelf.ts";
+import type { ListedModel, Switched } from "../runtime/model-switch.ts";
+import { openControl } from "../runtime/stopped-state.ts";
+
+interface ModelsOptions {
+  readonly state: string;
+  readonly json?: true;
+}
+
+interface GroupOptions extends ModelsOptions {
+  readonly group: string;
+  readonly unverified?: true;
+}
+
+function print(value: unknown): void {
+  process.stdout.write(typeof value === "string" ? `${value}\n` : `${JSON.stringify(value)}\n`);
+}
+
+async function ask(options: ModelsOptions, method: string, params: unknown): Promise<unknown> {
+  const control = await openControl(options.state);
+  try {
+    return await control.request(method, params);
+  } finally {
+    await control.close();
+  }
+}
+
+async function listed(options: ModelsOptions): Promise<ListedModel[]> {
+  return (await ask(options, "models", {})) as ListedModel[];
+}
+
+function timeText(ms: number | undefined): string {
+  return ms === undefined ? "" : `${new Date(ms).toISOString().slice(0, 19)}Z`;
+}
+
+/** The models as a table: of each group the one in force first. */
+export function modelLines(models: readonly ListedModel[]): string[] {
+  const rows = models.map(({ group, version, inForce, configured, since, lineage }) => [
+    group,
+    shortVersion(version),
+    inForce ? "in force" : "before",
+    timeText(inForce ? since : undefined),
+    lineage?.file ?? "",
+    configured ? "named by the config" : "",
+  ]);
+  const head = ["group", "version", "", "since", "from", ""];
+  const widths = head.map((title, i) => Math.max(...[head, ...rows].map((row) => row[i]!.length), title.length));
+  return [head, ...rows].map((row) =>
+    row
+      .map((cell, i) => cell.padEnd(widths[i]!))
+      .join("  ")
+      .trimEnd(),
+  );
+}
+
+async function list(options: ModelsOptions): Promise<void> {
+  const models = await listed(options);
+  if (options.json) print(models);
+  else for (const line of modelLines(models)) print(line);
+}
+
+/** The version that the first digits mean. Throws `bad_argument` where they mean none or several. */
+async function findVersion(digits: string, options: ModelsOptions): Promise<ListedModel> {
+  const models = await listed(options);
+  const found = models.filter(({ version }) => version.startsWith(digits));
+  const versions = new Set(found.map(({ version }) => version));
+  if (versions.size === 1) return found[0]!;
+  const what = versions.size === 0 ? "no version begins" : `${versions.size} versions begin`;
+  throw new HiddenstateError("bad_argument", `cannot find model "${digits}": ${what} with that; list them first`);
+}
+
+function fileOf({ version }: ListedModel, options: ModelsOptions): string {
+  return new ModelShelf(systemDisk, `${options.state}/models`).fileOf(version);
+}
+
+async function show(digits: string, options: ModelsOptions): Promise<void> {
+  const model = await findVersion(digits, options);
+  const { spec } = await loadModel(systemDisk, fileOf(model, options));
+  if (options.json) return print({ ...model, spec });
+  const { lineage, group, inForce, version } = model;
+  print(`version   ${version}`);
+  print(
+    `model     ${spec.name}: ${spec.layers.map(({ cell, hidden }) => `${cell} ${hidden}`).join(", ")}, ${spec.head.kind} head`,
+  );
+  print(`group     ${group}, ${inForce ? "in force" : "was in force before"}`);
+  print(`features  ${spec.features.map(({ name }) => name).join(", ")}`);
+  print(`outputs   ${spec.outputs.map(({ name }) => name).join(", ")}`);
+  if (lineage !== undefined) {
+    const why = lineage.why === "config" ? "named by the config" : "put in force by command";
+    print(`from      ${lineage.file}, ${why}, ${timeText(lineage.at)}`);
+    if (lineage.base !== undefined) print(`base      ${lineage.base}`);
+  }
+  for (const [output, rmse] of Object.entries(spec.training?.testRmse ?? {})) {
+    print(`loss      ${output}: RMSE ${rmse.toPrecision(4)} on the test rows of its training`);
+  }
+}
+
+function tell({ group, version, from }: Switched, verb: string, options: ModelsOptions): void {
+  if (options.json) print({ group, version, from });
+  else if (version === from) print(`group "${group}" is on model ${shortVersion(version)} already`);
+  else print(`group "${group}" ${verb} model ${shortVersion(version)}, before ${shortVersion(from)}`);
+}
+
+async function promote(file: string, options: GroupOptions): Promise<void> {
+  const { group, unverified = false } = options;
+  const switched = await ask(options, "promote", { file: resolve(file), group, unverified });
+  tell(switched as Switched, "is now on", options);
+}
+
+async function rollback(options: GroupOptions): Promise<void> {
+  tell((await ask(options, "rollback", { group: options.group })) as Switched, "is back on", options);
+}
+
+async function exportModel(digits: string, file: string, options: ModelsOptions): Promise<void> {
+  const model = await findVersion(digits, options);
+  await copyFile(fileOf(model, options), file).catch((thrown: unknown) => {
+    throw new HiddenstateError("bad_argument", `cannot write ${file}: ${reasonOf(thrown)}`, thrown);
+  });
+  print(options.json ? { version: model.version, file } : `model ${shortVersion(model.version)} is in ${file}`);
+}
+
+export function modelsCommand(): Command {
+  const command = new Command("models").description(
+    "show and change the models that step each group, whether the runtime is running or not",
+  );
+  const add = (name: string, description: string, action: (...args: never[]) => Promise<void>): Command =>
+    command
+      .command(name)
+      .description(description)
+      .option("-s, --state <directory>", "the state directory", ".hiddenstate")
+      .option("--json", "print JSON")
+      .action(action as (...args: unknown[]) => Promise<void>);
+  add("list", "of each group the model in force, and those that were before", list);
+  add("show <version>", "where a model came from and what it is; the first digits of its version do", show);
+  add("promote <file>", "put the model in a file in force, between two readings", promote)
+    .requiredOption("-g, --group <name>", "the group that it steps")
+    .option("--unverified", "without holding the native engine against onnxruntime on it first");
+  add("rollback", "put the model in force that was before", rollback).requiredOption("-g, --group <name>", "the group");
+  add("export <version> <file>", "write a model's file", exportModel);
+  return command;
+}

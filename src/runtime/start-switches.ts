@@ -1,0 +1,34 @@
+// What a start has to say of models: which it switches, and where those that the config names came from.
+import type { Log } from "../base/log.ts";
+import { shortVersion } from "../model/model.ts";
+import type { EpochSettings } from "../pipeline/settings.ts";
+import type { StreamGroup } from "../pipeline/stream-group.ts";
+import type { ConfiguredGroup } from "./groups.ts";
+import { versionsNamed } from "./plan-epoch.ts";
+import type { StateDirectory } from "./state-directory.ts";
+
+/** Logs the switches of a start. */
+export function tellOfSwitches(log: Log, groups: readonly StreamGroup[], planned: EpochSettings): void {
+  for (const [index, { settings }] of groups.entries()) {
+    const { name, version, configured, since } = planned.groups[index]!;
+    if (version === settings.version) continue;
+    const change = { group: name, version: shortVersion(version), from: shortVersion(settings.version) };
+    if (since === 0) log.warn("three crashes soon after the model was switched: the one before is in force again", change);
+    else if (configured === version) log.info("the config names another model: switched to it", change);
+  }
+}
+
+/** Notes where the models that the config names came from, as far as they are kept. Throws `disk_failed` or `disk_full`. */
+export async function noteConfigured(
+  { models, fold }: StateDirectory,
+  groups: readonly ConfiguredGroup[],
+  planned: EpochSettings,
+  at: number,
+): Promise<void> {
+  const kept = versionsNamed(planned);
+  for (const { config, model } of groups) {
+    const present = fold.groups.find(({ settings }) => settings.name === config.name);
+    const origin = { group: config.name, why: "config", file: config.model, base: present?.settings.version, at } as const;
+    if (kept.has(model.version)) await models.note(model, origin);
+  }
+}
