@@ -324,3 +324,62 @@ t.test("a refused message names the field and what stands there", async (t) => {
     ],
   });
 });
+
+t.test("a mapping that does not fit the model is a fault at its key", async (t) => {
+  const two = [{ name: "temperature", unit: "°C" }, { name: "flow" }];
+  const cases: [Record<string, unknown>, (string | number)[], RegExp][] = [
+    [{ features: ["a"] }, ["features"], /it names 1 features, its model takes 2: temperature, flow$/],
+    [{ features: { speed: "$.s" } }, ["features"], /"speed" is none of the features of its model: temperature, flow$/],
+    [{ features: { flow: "$a" } }, ["features", "flow"], /cannot use the path "\$a": it is written as in/],
+    [{ features: { flow: { path: "$." } } }, ["features", "flow", "path"], /cannot use the path "\$\."/],
+    [
+      { features: { temperature: { unit: "V" } } },
+      ["features", "temperature", "unit"],
+      /takes "temperature" in °C, and no way from V to that is known/,
+    ],
+    [
+      { features: { flow: { unit: "l", rate: true } } },
+      ["features", "flow", "unit"],
+      /a rate has another unit than its counter; give the scale instead/,
+    ],
+    [{ time: "$[" }, ["time"], /cannot use the path "\$\["/],
+    [{ time: { path: "$[" } }, ["time", "path"], /cannot use the path "\$\["/],
+    [
+      { codec: "csv", columns: ["time", "flow"] },
+      ["columns"],
+      /no column is called "temperature", as the feature "temperature" wants it$/,
+    ],
+    [
+      { codec: "text" },
+      ["topic"],
+      /its messages are one value each, its model takes 2; name the feature in the topic by \{feature\}$/,
+    ],
+    [
+      { codec: "protobuf", features: { flow: "f" } },
+      ["features"],
+      /protobuf messages have their features by name: give the names as a list$/,
+    ],
+    [{ codec: "protobuf", time: "at" }, ["time"], /protobuf messages say it themselves$/],
+    [{ stepOn: ["speed"] }, ["stepOn"], /"speed" is none of its features temperature, flow$/],
+  ];
+  for (const [group, path, message] of cases) {
+    const configured = { topic: "a/{device}", codec: "json", ...group };
+    t.throws(
+      () => routesOf(configured, two),
+      { code: "bad_config", message, fault: { path: ["groups", 0, ...path] } },
+      JSON.stringify(group),
+    );
+  }
+});
+
+t.test("a topic of the user's own is read as the preset's topic that it is a case of", async (t) => {
+  const [status, , , gen1] = examples("shelly");
+  const topic = ["shellyplus1pm-a1b2c3d4e5f6/status/switch:0", "shellies/{device}/sensor/{feature}"];
+  const power = routesOf({ preset: "shelly", topic }, [{ name: "apower" }]);
+  t.match(read(power, status!), {
+    key: "shellyplus1pm-a1b2c3d4e5f6/status/switch:0",
+    readings: [{ values: Float32Array.of(61.8) }],
+  });
+  const heat = routesOf({ preset: "shelly", topic }, [{ name: "temperature" }]);
+  t.match(read(heat, gen1!), { key: "shellyht-9f8e7d", readings: [{ values: Float32Array.of(21.38) }] });
+});
