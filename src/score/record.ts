@@ -14,6 +14,8 @@ const STEEPNESS = 5;
 const STEEPNESS_OF_BLOCKS = 3;
 /** The least span, as a part of the values' size: below it a difference is rounding. */
 const SPAN_MIN = 1e-9;
+/** An edge moves by no more than this many spans at once: a glitch, however far off, must not blind the check for good. */
+const SPANS_TAKEN = 1;
 /** Readings of a block. */
 export const BLOCK_READINGS = 32;
 /** Fewer values of a block have no span to speak of. */
@@ -39,9 +41,10 @@ function surpriseOf(row: Float64Array, at: number, value: number, count: number,
   const most = row[at + 1]!;
   if (value >= least && value <= most) return 0;
   const beyond = value > most ? value - most : least - value;
-  if (value > most) row[at + 1] = value;
-  else row[at] = value;
-  if (count <= countMin) return 0;
   const span = Math.max(most - least, SPAN_MIN * Math.max(Math.abs(most), Math.abs(least)), Number.MIN_VALUE);
-  return log(count) * (1 + (steepness * beyond) / span) - Math.LN2;
+  // What never moved has no span to go by.
+  const taken = count > countMin && most > least ? Math.min(beyond, SPANS_TAKEN * span) : beyond;
+  if (value > most) row[at + 1] = most + taken;
+  else row[at] = least - taken;
+  return count > countMin ? log(count) * (1 + (steepness * beyond) / span) - Math.LN2 : 0;
 }

@@ -12,6 +12,9 @@ const LONGEST = 2;
 const LAST = 3;
 const FIELDS = 4;
 
+/** The longest run grows by no more than this at once: a sensor that was stuck for a day must be told when it is stuck again. */
+const GROWTH_MAX = 2;
+
 abstract class RunPart implements ScorePart {
   abstract readonly kind: string;
   readonly weights: Float64Array;
@@ -61,7 +64,8 @@ abstract class RunPart implements ScorePart {
     const longest = row[at + LONGEST]!;
     if (!goesOn) {
       row[at + ENDS] = ends + 1;
-      row[at + LONGEST] = Math.max(longest, row[at + RUN]!);
+      const bound = ends < WARM_UP_READINGS ? Infinity : GROWTH_MAX * (longest + 1) - 1;
+      row[at + LONGEST] = Math.max(longest, Math.min(row[at + RUN]!, bound));
       row[at + RUN] = 0;
       return 0;
     }

@@ -92,6 +92,24 @@ void test("a sensor that is stuck, and one that is missing, are told by name", a
   t.equal(dropout!.contributions[0]!.feature, 2);
 });
 
+void test("a glitch far off does not make everything below it usual, and a sensor that was stuck is told when it is stuck again", async (t) => {
+  const rows = noise(9000, 12).map(([x]) => [Math.tanh(x!)]);
+  rows[3000] = [1e6];
+  rows[5000] = [8];
+  const { alarms } = run(oneFeature, asReadings(rows));
+  t.same(
+    alarms
+      .filter(({ kind }) => kind === "range")
+      .map(({ row }) => row)
+      .filter((row) => row >= 3000),
+    [3000, 5000],
+  );
+  const stuck = noise(9000, 13).map(([x], i) => [(i >= 4000 && i < 4100) || (i >= 7000 && i < 7200) ? 0.5 : x!]);
+  const found = run(oneFeature, asReadings(stuck)).alarms.filter(({ kind }) => kind === "flat");
+  t.equal(found.length, 2);
+  t.ok(found[0]!.row < 4100 && found[1]!.row >= 7000 && found[1]!.row < 7200);
+});
+
 void test("a sensor that is always the same or mostly missing is usual after a while", async (t) => {
   const readings = noise(3000, 4, 1).map(([x], i): Judged => ({ x: [20, x!], missing: [0, i % 50 === 0 ? 0 : 1] }));
   t.same(run({ features: ["flat", "rare"], forecasts: [] }, readings).alarms, []);

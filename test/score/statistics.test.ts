@@ -24,6 +24,10 @@ void test("a record is as unusual as its number, and more by how many spans it l
   const blocks = new Float64Array(2);
   for (let count = 1; count <= 16; count++) t.equal(blockRecordSurprise(blocks, 0, count % 2, count), 0);
   t.ok(Math.abs(blockRecordSurprise(blocks, 0, 2, 17) - (4 * Math.log(17) - Math.log(2))) < 1e-9);
+  const glitch = new Float64Array(2);
+  for (let count = 1; count <= 200; count++) recordSurprise(glitch, 0, count % 2, count);
+  t.ok(recordSurprise(glitch, 0, 1e9, 201) > 1e9);
+  t.same([...glitch], [0, 2], "an edge moves by one span at most");
   const constant = new Float64Array(2);
   for (let count = 1; count <= 200; count++) recordSurprise(constant, 0, 5, count);
   t.ok(Number.isFinite(recordSurprise(constant, 0, 5.1, 201)), "beside a value that never moved");
