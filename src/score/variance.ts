@@ -32,14 +32,16 @@ export class VariancePart extends FeaturePart {
     row[at + MEAN]! += (x - row[at + MEAN]!) / Math.min(count, MEAN_READINGS);
     this.expected[d] = row[at + MEAN]!;
     this.seen[d] = x;
-    row[at + SUM]! += boundedSquare(inDeviations(row, at + DEVIATION, x - row[at + MEAN]!));
+    // In the feature's own units: the size of a deviation goes on changing, and would make later blocks look quieter.
+    const squares = row[at + DEVIATION + 1]!;
+    row[at + SUM]! += boundedSquare(inDeviations(row, at + DEVIATION, x - row[at + MEAN]!)) * squares;
     if (count % BLOCK_READINGS !== 0) return 0;
     const power = row[at + SUM]! / BLOCK_READINGS;
     row[at + SUM] = 0;
-    // In the first block the size of a deviation was not known yet.
-    if (count === BLOCK_READINGS) return 0;
+    // In the first block the size of a deviation was not known yet; a feature that never moved has none.
+    if (count === BLOCK_READINGS || !(squares > 0)) return 0;
     const blocks = row[at + BLOCKS]! + 1;
     row[at + BLOCKS] = blocks;
-    return blockRecordSurprise(row, at + RECORD, log(power + POWER_MIN), blocks);
+    return blockRecordSurprise(row, at + RECORD, log(power + POWER_MIN * squares), blocks);
   }
 }
