@@ -157,15 +157,15 @@ export class Dashboard {
     return json(200, { at: this.#options.clock.wallMs(), ...found });
   }
 
-  /** All that happens, or with a stream what happens to it. */
+  /** All that happens, and with a stream what happens to it: a browser has few connections to one server, so a page takes one. */
   #live(stream: string | null): HttpReply | HttpEvents {
     if (this.#watchers >= limits.dashboardWatchersMax) return text(503, "too many pages are open; close one");
     this.#watchers++;
     return {
       open: (client: EventClient): void => {
         client.whenClosed(() => this.#watchers--);
-        if (stream === null) void this.#feed.add(client);
-        else if (!this.#watch.add(stream, client)) client.send("full", {});
+        if (stream !== null && !this.#watch.add(stream, client)) client.send("full", {});
+        void this.#feed.add(client);
       },
     };
   }

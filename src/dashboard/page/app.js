@@ -4,7 +4,7 @@ import { openEvents } from "./events.js";
 import { listen } from "./live.js";
 import { openOverview } from "./overview.js";
 import { showSignIn } from "./sign-in.js";
-import { openStream } from "./stream.js";
+import { openStream, streamEvents } from "./stream.js";
 import { openStreams } from "./streams.js";
 import { moment } from "./words.js";
 
@@ -17,6 +17,8 @@ const view = document.getElementById("view");
 const link = document.getElementById("link");
 let opened;
 let signingIn = false;
+let connected;
+let disconnect;
 
 /** The box's wall clock now, by its own word and how long ago that was. */
 function boxNow() {
@@ -66,7 +68,9 @@ function go() {
   const current = Object.hasOwn(views, name) ? name : "overview";
   view.replaceChildren();
   view.dataset.view = current;
-  opened = current === "overview" ? openOverview(view, context) : views[current](view, context, safeDecode(rest));
+  const stream = current === "stream" ? safeDecode(rest) : undefined;
+  opened = current === "overview" ? openOverview(view, context) : views[current](view, context, stream);
+  connect(stream);
   for (const anchor of document.querySelectorAll("nav a")) {
     const isHere = anchor.dataset.view === current || (current === "stream" && anchor.dataset.view === "streams");
     if (isHere) anchor.setAttribute("aria-current", "page");
@@ -84,39 +88,46 @@ function safeDecode(text) {
   }
 }
 
+const handlers = {
+  setting(setting) {
+    known.setting = setting;
+    tell("setting");
+  },
+  history(samples) {
+    known.samples = samples;
+    tell("samples");
+  },
+  lines(lines) {
+    const newest = known.lines.at(-1)?.id ?? 0;
+    // After a restart of the runtime the count begins anew.
+    const isNew = lines.length > 0 && lines[0].id <= newest && lines.at(-1).id < newest;
+    known.lines = (isNew ? lines : [...known.lines, ...lines.filter(({ id }) => id > newest)]).slice(-LINES_MAX);
+    tell("lines");
+  },
+  standing(standing) {
+    known.standing = standing;
+    known.receivedAt = performance.now();
+    if (standing.sample !== undefined && standing.sample.at !== known.samples.at(-1)?.at)
+      known.samples = [...known.samples, standing.sample].slice(-SAMPLES_MAX);
+    setText(document.getElementById("node"), standing.node);
+    document.title = standing.troubles.length > 0 ? `(!) ${standing.node} · hiddenstate` : `${standing.node} · hiddenstate`;
+    showTroubles(standing.troubles);
+    tell("standing");
+  },
+};
+for (const event of streamEvents) handlers[event] = (value) => opened?.take?.(event, value);
+
+/** One connection, which also tells of the stream that is open. */
+function connect(stream) {
+  const path = stream === undefined ? "live" : `live?stream=${encodeURIComponent(stream)}`;
+  if (path === connected) return;
+  connected = path;
+  disconnect?.();
+  disconnect = listen(path, handlers, showLink);
+}
+
 addEventListener("hashchange", () => {
   // A jump to the content is none to another view.
   if (location.hash !== "#view") go();
 });
 go();
-listen(
-  "live",
-  {
-    setting(setting) {
-      known.setting = setting;
-      tell("setting");
-    },
-    history(samples) {
-      known.samples = samples;
-      tell("samples");
-    },
-    lines(lines) {
-      const newest = known.lines.at(-1)?.id ?? 0;
-      // After a restart of the runtime the count begins anew.
-      const isNew = lines.length > 0 && lines[0].id <= newest && lines.at(-1).id < newest;
-      known.lines = (isNew ? lines : [...known.lines, ...lines.filter(({ id }) => id > newest)]).slice(-LINES_MAX);
-      tell("lines");
-    },
-    standing(standing) {
-      known.standing = standing;
-      known.receivedAt = performance.now();
-      if (standing.sample !== undefined && standing.sample.at !== known.samples.at(-1)?.at)
-        known.samples = [...known.samples, standing.sample].slice(-SAMPLES_MAX);
-      setText(document.getElementById("node"), standing.node);
-      document.title = standing.troubles.length > 0 ? `(!) ${standing.node} · hiddenstate` : `${standing.node} · hiddenstate`;
-      showTroubles(standing.troubles);
-      tell("standing");
-    },
-  },
-  showLink,
-);

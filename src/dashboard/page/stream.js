@@ -1,7 +1,6 @@
 // One stream, live: what it measures against what was predicted, how unusual it is, and what the network remembers of it.
 import { alarmWords } from "./alarm-words.js";
 import { element, foreignName, section, setText, tile } from "./element.js";
-import { listen } from "./live.js";
 import { StreamCharts } from "./stream-charts.js";
 import { streamCommands } from "./stream-commands.js";
 import { gapsOf, meanError } from "./stream-points.js";
@@ -41,6 +40,7 @@ class StreamView {
     state: tile("State"),
   };
   #allowed;
+  #isGone = false;
 
   constructor(root, { known, boxNow }, stream) {
     this.#root = root;
@@ -66,19 +66,18 @@ class StreamView {
     );
     this.#place.append(this.#waiting);
     this.#showCommands(known.setting);
-    this.stop = listen(
-      `live?stream=${encodeURIComponent(stream)}`,
-      {
-        about: (about) => this.#begin(about),
-        points: ({ points, leftOut }) => this.#add(points, leftOut),
-        now: (now) => this.#showNow(now),
-        alarm: (alarm) => this.#showAlarm(alarm),
-        gone: () => this.#gone("There is no stream of this name. It may have been renamed, or forgotten after a long silence."),
-        full: () => this.#gone("Too many streams are open at the same time. Close another one and load this page again."),
-      },
-      () => {},
-    );
     this.timer = setInterval(() => this.#showAge(), 1000);
+  }
+
+  take(event, told) {
+    if (this.#isGone) return;
+    if (event === "about") this.#begin(told);
+    else if (event === "points") this.#add(told.points, told.leftOut);
+    else if (event === "now") this.#showNow(told);
+    else if (event === "alarm") this.#showAlarm(told);
+    else if (event === "gone")
+      this.#gone("There is no stream of this name. It may have been renamed, or forgotten after a long silence.");
+    else this.#gone("Too many streams are open at the same time. Close another one and load this page again.");
   }
 
   #showCommands(setting) {
@@ -92,7 +91,8 @@ class StreamView {
   }
 
   #gone(text) {
-    this.stop();
+    this.#isGone = true;
+    clearInterval(this.timer);
     this.#root.replaceChildren(
       element("p", {}, element("a", { href: "#/streams" }, "← All streams")),
       element("h1", { class: "stream-name" }, foreignName(this.#stream)),
@@ -215,11 +215,13 @@ class StreamView {
   }
 
   close() {
-    this.stop();
     clearInterval(this.timer);
     this.#charts?.close();
   }
 }
+
+/** What `take` is told by the connection. */
+export const streamEvents = ["about", "points", "now", "alarm", "gone", "full"];
 
 export function openStream(root, context, stream) {
   return new StreamView(root, context, stream);
