@@ -16,15 +16,28 @@ export interface StepBatch {
   readonly steps: number;
   /** Features in the sensors' units, `(T, N, D)`: at least T * N * D values. */
   readonly x: Float32Array;
+  /** When each reading was taken, `(T, N)`, milliseconds since 1970: for engines that learn. */
+  readonly times?: Float64Array;
   /** Outputs in the targets' units, `(T, N, O)`: written by the step. */
   readonly y: Float32Array;
+}
+
+/** How far a stream's learning has come. */
+export interface WarmUp {
+  readonly readings: number;
+  readonly readingsNeeded: number;
+  /** Mean squared error of the last forecasts, made before their readings were known, in deviations: its own, and that of the last value. */
+  readonly loss: number;
+  readonly persistenceLoss: number;
+  /** Enough readings, and a loss below persistence. */
+  readonly warm: boolean;
 }
 
 export interface Engine {
   readonly spec: ModelSpec;
   /** SHA-256 of the model file, lower-case hex. */
   readonly version: string;
-  readonly name: "native" | "onnx";
+  readonly name: "native" | "onnx" | "learning";
   /** What made the bits, for the journal: `scalar-1`, `onnxruntime-1.30.0`. */
   readonly kernel: string;
   /** Whether the same inputs on the same machine give the same bits, whatever the batch, order or chunking. */
@@ -37,6 +50,8 @@ export interface Engine {
   /** Copies a row in. Throws `bad_state` where names or lengths differ from the spec. */
   write(slot: Slot, from: StateTensors): void;
   copy(from: Slot, to: Slot): void;
+  /** Of an engine that learns: how far the stream of a slot has come. */
+  warmUp?(slot: Slot): WarmUp;
   /**
    * Steps each slot's state T times. On rejection no state has changed; `bad_argument` where a buffer is too short. Where it returns a
    * promise, the buffers are lent until that settles, the batch's slots must not be touched and no other step may start; other slots

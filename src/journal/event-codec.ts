@@ -32,12 +32,13 @@ const HAS_SKIPPED = 2;
 const WEAK_DELIVERY = 32;
 const FROM_HELD = 64;
 const HAS_ALARMS = 128;
+const SILENT = 256;
 const NO_BLOBS: readonly Uint8Array[] = [];
 
 function encodeReadings(into: ByteWriter, event: ReadingsEvent, context: BlockContext): void {
   into.varint(event.group);
   into.varint(event.row);
-  into.u8(
+  into.varint(
     (event.identity ? HAS_IDENTITY : 0) |
       (event.skipped ? HAS_SKIPPED : 0) |
       (event.missing ? HAS_MISSING : 0) |
@@ -45,7 +46,8 @@ function encodeReadings(into: ByteWriter, event: ReadingsEvent, context: BlockCo
       (event.deviceTimes ? DEVICE_TIMES : 0) |
       (event.weakDelivery ? WEAK_DELIVERY : 0) |
       (event.fromHeld ? FROM_HELD : 0) |
-      (event.alarms.length > 0 ? HAS_ALARMS : 0),
+      (event.alarms.length > 0 ? HAS_ALARMS : 0) |
+      (event.silent ? SILENT : 0),
   );
   into.varint(event.count);
   into.varint(event.features);
@@ -76,7 +78,7 @@ function encodeReadings(into: ByteWriter, event: ReadingsEvent, context: BlockCo
 function decodeReadings(from: ByteReader, context: BlockContext): ReadingsEvent {
   const group = from.varint();
   const row = from.varint();
-  const flags = from.u8();
+  const flags = from.varint();
   const count = countWithin(from, from.varint());
   const features = countWithin(from, from.varint());
   const outputCount = countWithin(from, from.varint());
@@ -121,6 +123,7 @@ function decodeReadings(from: ByteReader, context: BlockContext): ReadingsEvent 
     weakDelivery,
     outputs,
     alarms,
+    silent: (flags & SILENT) !== 0,
   };
 }
 

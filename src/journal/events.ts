@@ -73,6 +73,8 @@ export interface ReadingsEvent {
   outputs: Float32Array;
   /** Messages of alarms that these readings opened or closed, in order; put in with the outputs. */
   alarms: readonly Uint8Array[];
+  /** The stream is still learning: no prediction goes out. Put in with the outputs. */
+  silent: boolean;
 }
 
 /** A reading that came before its turn: it is kept, and stepped by a later event. */

@@ -2,6 +2,7 @@
 // counted in readings, its memory bounded. Every slot is one stream with weights of its own; what is remembered of it are the named
 // tensors of its slot, so that replayed readings give the same bits.
 import { HiddenstateError } from "../base/errors.ts";
+import type { WarmUp } from "../engine/engine.ts";
 import { limits } from "../base/limits.ts";
 import { createRandom } from "../base/random.ts";
 import type { Kernel } from "../kernels/recurrent-network.ts";
@@ -14,7 +15,7 @@ import { OnlineState } from "./online-state.ts";
 import type { StateLayout, StateTensor } from "./online-state.ts";
 import { COUNT, deviationOf, giveForecasts, meetForecasts, NUMBERS, openSlot, takeIn, warmUpOf } from "./online-slot.ts";
 import { WINDOW, writeDeviations, writeInput } from "./online-slot.ts";
-import type { Slot, WarmUp } from "./online-slot.ts";
+import type { Slot } from "./online-slot.ts";
 import { seasonNames } from "./season.ts";
 
 export interface OnlineForecasterSettings {
@@ -33,7 +34,8 @@ const READINGS_PER_UPDATE = 8;
 /** Before it there is nothing to learn from, and no forecast. */
 const READINGS_BEFORE = 100;
 
-function defaultHorizons(features: number): readonly number[] {
+/** Readings ahead that fit among the outputs of a model of so many features. */
+export function defaultHorizons(features: number): readonly number[] {
   const most = Math.floor(limits.featuresMax / (2 * features));
   return most >= 3 ? [1, 12, 48] : most === 2 ? [1, 12] : [1];
 }

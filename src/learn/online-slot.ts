@@ -1,21 +1,11 @@
 // One stream of an online learner: its readings in deviations from running statistics, the forecasts that wait for theirs, and how good
 // those were. Functions on the views of a slot; nothing is kept here.
+import type { WarmUp } from "../engine/engine.ts";
 import { exp } from "../kernels/exp.ts";
 import type { OnlineWeights } from "./online-network.ts";
 import { COUNTERS } from "./online-network.ts";
 import type { OnlineState } from "./online-state.ts";
 import { writeSeason } from "./season.ts";
-
-/** How far a stream's learning has come. */
-export interface WarmUp {
-  readonly readings: number;
-  readonly readingsNeeded: number;
-  /** Mean squared error of the last forecasts, made before their readings were known, in deviations: its own, and that of the last value. */
-  readonly loss: number;
-  readonly persistenceLoss: number;
-  /** Enough readings, and a loss below persistence. */
-  readonly warm: boolean;
-}
 
 /** The last readings, out of which pieces are drawn to learn from. */
 export const WINDOW = 1000;

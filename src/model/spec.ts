@@ -101,6 +101,8 @@ export const modelSpecSchema = z.strictObject({
     residual: z.boolean(),
   }),
   states: z.array(stateSchema).min(1).max(64),
+  /** Every stream has a network of this shape of its own, which learns from the stream's readings; what it starts from follows from the seed. */
+  learner: z.strictObject({ seed: z.int() }).optional(),
   training: trainingSchema.optional(),
 });
 

@@ -98,6 +98,7 @@ export class AcceptedReadings {
       weakDelivery,
       outputs: NOT_STEPPED,
       alarms: NO_ALARMS,
+      silent: false,
     };
   }
 

@@ -84,9 +84,19 @@ export class Composer {
     const group: StreamGroup = this.#fold.groups[event.group]!;
     const { node } = this.#fold.settings;
     const stream = group.columns.keys[event.row]!;
-    const { format, latest } = group.settings.predictions;
-    const payload = encodePrediction(format, {
-      stream,
+    const messages: OutboundMessage[] = [];
+    if (!event.silent) {
+      const payload = this.#prediction(event, group);
+      messages.push({ topic: this.#topicOf(node, stream), payload, retain: false });
+      if (group.settings.predictions.latest) messages.push({ topic: latestTopic(node, stream), payload, retain: true });
+    }
+    for (const alarm of event.alarms) messages.push({ topic: alarmTopic(node, stream), payload: alarm.slice(), retain: true });
+    return messages;
+  }
+
+  #prediction(event: ReadingsEvent, group: StreamGroup): Uint8Array {
+    return encodePrediction(group.settings.predictions.format, {
+      stream: group.columns.keys[event.row]!,
       boot: event.identity?.boot ?? 0,
       nonce: event.identity?.nonce ?? 0,
       firstSequence: event.firstSequence,
@@ -98,9 +108,5 @@ export class Composer {
       outputs: event.outputs,
       outputNames: group.outputNames,
     });
-    const messages: OutboundMessage[] = [{ topic: this.#topicOf(node, stream), payload, retain: false }];
-    if (latest) messages.push({ topic: latestTopic(node, stream), payload, retain: true });
-    for (const alarm of event.alarms) messages.push({ topic: alarmTopic(node, stream), payload: alarm.slice(), retain: true });
-    return messages;
   }
 }

@@ -101,13 +101,14 @@ export class Ledger {
 
   #takeOutputs(event: ReadingsEvent, first: number): void {
     const group = this.#fold.groups[event.group]!;
-    const { stepper, outputs, scores } = group;
+    const { stepper, outputs, scores, engine, columns } = group;
+    event.silent = engine.warmUp?.(columns.slot[event.row]!).warm === false;
     if (scores === undefined) {
       event.outputs = stepper.y.subarray(first * outputs, (first + event.count) * outputs);
       return;
     }
     const steps = { x: stepper.x, first, y: stepper.y, yFirst: first, yWidth: outputs };
-    Object.assign(event, scores.judge(event, group.columns.keys[event.row]!, steps));
+    Object.assign(event, scores.judge(event, columns.keys[event.row]!, steps));
   }
 
   #openGroup(): Group {

@@ -104,7 +104,7 @@ export class RecentReadings {
     for (let i = 0; i < count; i++) {
       const cells = this.at(row, i);
       const decay = cells[0]!;
-      const index = stepper.stage(slot, decay === 1 ? "none" : "decay", decay);
+      const index = stepper.stage(slot, decay === 1 ? "none" : "decay", decay, Number.NaN);
       for (let d = 0; d < this.#features; d++) stepper.x[index * this.#features + d] = cells[1 + d]!;
     }
   }

@@ -1,6 +1,7 @@
 // What a step depends on apart from readings and commands: the epoch's settings. They are journalled whenever they change, so that a
 // replay folds old events the way they were folded when they came.
 import { HiddenstateError } from "../base/errors.ts";
+import type { Engine } from "../engine/engine.ts";
 import type { PredictionFormat } from "../message/prediction.ts";
 import type { ScoreSettings } from "../score/scorer.ts";
 
@@ -29,7 +30,7 @@ export interface GroupSettings {
   readonly before: readonly string[];
   /** When `version` came into force, milliseconds since 1970; 0 for a group's first version, and for one that a rollback went back to. */
   readonly since: number;
-  readonly engine: "native" | "onnx";
+  readonly engine: Engine["name"];
   readonly kernel: string;
   readonly gap: GapPolicy;
   /** `(D)`. */

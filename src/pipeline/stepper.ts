@@ -41,6 +41,8 @@ export class Stepper {
   #activeCount = 0;
   #batchSlots = new Int32Array(0);
   #batchX = new Float32Array(0);
+  #times = new Float64Array(0);
+  #batchTimes = new Float64Array(0);
   #batchY = new Float32Array(0);
   #nonFiniteCount = 0;
   /** Readings stepped in batches of `2 ** i` streams or up to twice as many, by i. */
@@ -68,14 +70,15 @@ export class Stepper {
     return this.#nonFiniteCount;
   }
 
-  /** Adds a reading and returns its index: its features go to `x` at index * D. */
-  stage(slot: Slot, before: Before, factor: number): number {
+  /** Adds a reading of a time, ms since 1970, and returns its index: its features go to `x` at index * D. */
+  stage(slot: Slot, before: Before, factor: number, time: number): number {
     const index = this.#count++;
     if (index >= this.#capacity) this.#grow();
     if (slot >= this.#head.length) this.#growSlots(slot + 1);
     this.#slot[index] = slot;
     this.#before[index] = before === "none" ? NONE : before === "reset" ? RESET : DECAY;
     this.#factor[index] = factor;
+    this.#times[index] = time;
     this.#next[index] = END;
     if (this.#head[slot] === END) {
       this.#head[slot] = index;
@@ -135,9 +138,17 @@ export class Stepper {
       let at = this.#head[this.#batchSlots[n]!]!;
       for (let step = 0; step < steps; step++, at = this.#next[at]!) {
         for (let d = 0; d < D; d++) this.#batchX[(step * count + n) * D + d] = this.x[at * D + d]!;
+        this.#batchTimes[step * count + n] = this.#times[at]!;
       }
     }
-    const stepped = this.#engine.step({ slots: this.#batchSlots, count, steps, x: this.#batchX, y: this.#batchY });
+    const stepped = this.#engine.step({
+      slots: this.#batchSlots,
+      count,
+      steps,
+      x: this.#batchX,
+      y: this.#batchY,
+      times: this.#batchTimes,
+    });
     if (stepped !== undefined) await stepped;
     for (let n = 0; n < count; n++) {
       const slot = this.#batchSlots[n]!;
@@ -151,7 +162,8 @@ export class Stepper {
         }
       }
       this.#head[slot] = at;
-      if (!finite) this.#recover(slot);
+      // What learns says nothing until it has something to say.
+      if (!finite && this.#engine.warmUp === undefined) this.#recover(slot);
     }
   }
 
@@ -182,6 +194,7 @@ export class Stepper {
     this.#slot = grown(this.#slot, new Int32Array(capacity));
     this.#before = grown(this.#before, new Uint8Array(capacity));
     this.#factor = grown(this.#factor, new Float32Array(capacity));
+    this.#times = grown(this.#times, new Float64Array(capacity));
     this.#next = grown(this.#next, new Int32Array(capacity));
     this.#active = grown(this.#active, new Int32Array(capacity));
     this.#runLength = new Int32Array(capacity);
@@ -198,6 +211,7 @@ export class Stepper {
 
   #growBatch(readings: number): void {
     if (readings * this.#features > this.#batchX.length) this.#batchX = new Float32Array(readings * 2 * this.#features);
+    if (readings > this.#batchTimes.length) this.#batchTimes = new Float64Array(readings * 2);
     if (readings * this.#outputs > this.#batchY.length) this.#batchY = new Float32Array(readings * 2 * this.#outputs);
   }
 }

@@ -203,7 +203,7 @@ export class StreamGroup {
     // What is reset has no use for its past; what is stepped needs the state that it has yet to get.
     if (acts && gap.policy === "reset") recent.forget(row);
     else if (recent.isStale(row)) recent.stage(row, stepper, columns.slot[row]!);
-    const index = stepper.stage(columns.slot[row]!, acts ? gap.policy : "none", factor);
+    const index = stepper.stage(columns.slot[row]!, acts ? gap.policy : "none", factor, arrival.time);
     this.#fill(row, values, missing, from, index);
     columns.noteTimes(row, arrival.time, missing, from);
     this.#scores?.noteStaged(index, arrival.broken);

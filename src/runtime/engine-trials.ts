@@ -60,9 +60,11 @@ export class EngineTrials {
 
   #unsettled(): StreamGroup[] {
     const { fold, groups, choices } = this.#options;
-    return fold.groups.filter(
-      ({ settings: { name, version } }) => groups.has(name) && choices.get(version) === undefined && !this.#failures.has(version),
-    );
+    return fold.groups.filter(({ settings: { name, version, engine } }) => {
+      // There is no other that learns.
+      if (!groups.has(name) || engine === "learning") return false;
+      return choices.get(version) === undefined && !this.#failures.has(version);
+    });
   }
 
   async #look(): Promise<void> {
@@ -83,17 +85,18 @@ export class EngineTrials {
   async #settle(group: StreamGroup): Promise<void> {
     const { models, choices, pipeline, log, runTrial } = this.#options;
     const seen = group.stepper.batchSizes;
-    const { version, name } = group.settings;
+    const { version, name, engine: before } = group.settings;
+    if (before === "learning") return;
     const refusal = nativeRefusal((await models.get(version)).spec);
     if (refusal !== undefined) throw new HiddenstateError("unavailable", `cannot measure the engines: ${refusal}`);
     if (seen.reduce((sum, count) => sum + count, 0) < limits.engineTrialAfterSteps) return;
     const trial = await runTrial(models.fileOf(version), commonBatches(seen, limits.engineTrialBatchesMax));
     if (this.#stopped) return;
     const cost = meanCost(trial, seen);
-    const engine = preferredEngine(group.settings.engine, cost);
+    const engine = preferredEngine(before, cost);
     await choices.keep(version, trial, { engine, cost });
     log.info("engines measured", { group: name, engine, reason: describeChoice({ cost }) });
-    if (engine === group.settings.engine) return;
+    if (engine === before) return;
     const kernel = trial.kernels[engine];
     const isSame = (other: GroupSettings): boolean => other.version === version && this.#options.groups.has(other.name);
     await pipeline.changeEpoch((present) => ({

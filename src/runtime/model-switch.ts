@@ -173,7 +173,8 @@ export class ModelSwitch {
 
   #configOf({ settings }: StreamGroup): Pick<GroupConfig, "engine" | "kernel"> {
     const config = this.#options.groups.find(({ name }) => name === settings.name);
-    return config ?? { engine: settings.engine, kernel: kernelOfVersion(settings.kernel) };
+    const { engine, kernel } = settings;
+    return config ?? { engine: engine === "learning" ? "auto" : engine, kernel: kernelOfVersion(kernel) };
   }
 }
 

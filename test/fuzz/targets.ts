@@ -251,6 +251,7 @@ const events: JournalEvent[] = [
     missing: Uint8Array.of(0, 1, 0, 0, 0, 0),
     weakDelivery: { packetId: 4, contentHash: 99 },
     outputs: Float32Array.of(1, 2, 3),
+    silent: true,
     alarms: [utf8.encode('{"open":true}')],
   },
   { kind: "epoch", settings: '{"format":1}' },

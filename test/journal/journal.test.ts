@@ -544,6 +544,7 @@ t.test("events come back from their bytes as they went in", async (t) => {
     clockSynced: fc.boolean(),
     deviceTimes: fc.boolean(),
     fromHeld: fc.boolean(),
+    silent: fc.boolean(),
     missing: fc.option(bits, { nil: undefined }),
     weakDelivery: fc.option(
       record({ packetId: fc.integer({ min: 1, max: 65535 }), contentHash: fc.integer({ min: 0, max: 2 ** 32 - 1 }) }),

@@ -1,0 +1,131 @@
+// The engine of a group that begins without a model: every stream has a network of its own, which learns from the stream's readings as
+// they are stepped. All of that is its state, so it is kept, copied and replayed like any other engine's.
+import { HiddenstateError } from "../base/errors.ts";
+import { checkBatch } from "../engine/check-batch.ts";
+import type { Engine, Slot, StateTensors, StepBatch, WarmUp } from "../engine/engine.ts";
+import { kernelVersions } from "../kernels/recurrent-network.ts";
+import type { Kernel } from "../kernels/recurrent-network.ts";
+import { forecastOutputs } from "../model/forecast-outputs.ts";
+import type { Model } from "../model/model.ts";
+import type { ModelSpec, StateSpec } from "../model/spec.ts";
+import { OnlineForecaster } from "./online-forecaster.ts";
+import type { StateTensor } from "./online-state.ts";
+
+/** Counts up whenever what a learner does with a reading changes. */
+const LEARNER = "learner-1";
+/** A number of double precision travels as as many of single precision whose sum it is. */
+const PARTS = 3;
+
+/** The kernel in the name of a learning engine's; undefined where it names none. */
+export function learningKernelOf(version: string): Kernel | undefined {
+  return (Object.keys(kernelVersions) as Kernel[]).find((kernel) => version === nameOf(kernel));
+}
+
+function nameOf(kernel: Kernel): string {
+  return `${LEARNER}/${kernelVersions[kernel]}`;
+}
+
+function stateSpecOf({ name, shape, data }: StateTensor): StateSpec {
+  const wide = data instanceof Float64Array ? [...shape, PARTS] : [...shape];
+  return { name, input: `${name}_in`, output: `${name}_out`, type: "float32", shape: wide };
+}
+
+function splitDoubles(from: Float64Array, into: Float32Array): void {
+  for (let i = 0; i < from.length; i++) {
+    let rest = from[i]!;
+    for (let part = 0; part < PARTS; part++) {
+      into[PARTS * i + part] = rest;
+      rest -= into[PARTS * i + part]!;
+    }
+  }
+}
+
+function joinDoubles(from: Float32Array, into: Float64Array): void {
+  for (let i = 0; i < into.length; i++) into[i] = from[PARTS * i]! + from[PARTS * i + 1]! + from[PARTS * i + 2]!;
+}
+
+/** Forecasts, and warms up, stream by stream. */
+export class LearningEngine implements Engine {
+  readonly name = "learning";
+  readonly kernel: string;
+  readonly deterministic = true;
+  readonly spec: ModelSpec;
+  readonly version: string;
+  readonly #forecaster: OnlineForecaster;
+
+  /** `model` is a starting one (starting-model.ts). Throws `unavailable` where the kernel does not run here. */
+  constructor({ spec, version }: Model, kernel: Kernel | undefined) {
+    const horizons = [...new Set(forecastOutputs(spec).map(({ horizon }) => horizon))];
+    this.#forecaster = new OnlineForecaster({
+      name: spec.name,
+      features: spec.features.map(({ name }) => name),
+      horizons,
+      layer: spec.layers[0]!,
+      seed: spec.learner!.seed,
+      ...(kernel && { kernel }),
+    });
+    this.version = version;
+    this.kernel = nameOf(this.#forecaster.kernel);
+    const blank = this.#forecaster.allocate();
+    this.spec = { ...spec, states: this.#forecaster.tensors(blank).map((tensor) => stateSpecOf(tensor)) };
+    this.#forecaster.release(blank);
+  }
+
+  /** How far the stream of a slot has come. */
+  warmUp(slot: Slot): WarmUp {
+    return this.#forecaster.warmUp(slot);
+  }
+
+  allocate(): Slot {
+    return this.#forecaster.allocate();
+  }
+
+  release(slot: Slot): void {
+    this.#forecaster.release(slot);
+  }
+
+  read(slot: Slot, into: StateTensors): void {
+    for (const { name, data } of this.#forecaster.tensors(slot)) {
+      const values = this.#expect(into, name, "read");
+      if (data instanceof Float64Array) splitDoubles(data, values);
+      else values.set(data);
+    }
+  }
+
+  write(slot: Slot, from: StateTensors): void {
+    for (const { name } of this.spec.states) this.#expect(from, name, "write");
+    for (const { name, data } of this.#forecaster.tensors(slot)) {
+      if (data instanceof Float64Array) joinDoubles(from[name]!, data);
+      else data.set(from[name]!);
+    }
+  }
+
+  copy(from: Slot, to: Slot): void {
+    this.#forecaster.write(to, this.#forecaster.tensors(from));
+  }
+
+  /** Outputs are NaN for the first readings of a stream, which are no fault of its. */
+  step(batch: StepBatch): void {
+    checkBatch(this.spec, batch);
+    const { slots, count, steps, x, y, times } = batch;
+    const [D, O] = [this.spec.features.length, this.spec.outputs.length];
+    for (let step = 0; step < steps; step++) {
+      for (let n = 0; n < count; n++) {
+        const row = step * count + n;
+        this.#forecaster.step(slots[n]!, x, row * D, times?.[row] ?? Number.NaN, y, row * O);
+      }
+    }
+  }
+
+  async close(): Promise<void> {}
+
+  #expect(tensors: StateTensors, name: string, verb: string): Float32Array {
+    const values = tensors[name];
+    const length = this.spec.states.find((state) => state.name === name)!.shape.reduce((n, side) => n * side, 1);
+    if (values?.length === length && Object.keys(tensors).length === this.spec.states.length) return values;
+    throw new HiddenstateError(
+      "bad_state",
+      `cannot ${verb} a state: its tensor ${name} has ${values?.length ?? "no"} values, a learner of this group's has ${length}`,
+    );
+  }
+}

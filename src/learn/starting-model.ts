@@ -1,0 +1,57 @@
+// What a group without a model begins with: a file that says which network each of its streams gets, and the seed that it starts from. The
+// same features and horizons give the same bytes, so the same version, on every box.
+import { HiddenstateError } from "../base/errors.ts";
+import { limits } from "../base/limits.ts";
+import { createRandom } from "../base/random.ts";
+import { zeros } from "../kernels/tensor.ts";
+import type { Tensor } from "../kernels/tensor.ts";
+import { initialWeights } from "../model/initial-weights.ts";
+import type { Model } from "../model/model.ts";
+import type { LayerSpec, ModelSpec, OutputSpec } from "../model/spec.ts";
+import { decodeModel } from "../onnx/decode-model.ts";
+import { encodeModel } from "../onnx/encode-model.ts";
+import { stateSpecs } from "../onnx/state-specs.ts";
+import { defaultHorizons } from "./online-forecaster.ts";
+
+export interface StartingModelOptions {
+  readonly name: string;
+  /** Names; D. */
+  readonly features: readonly string[];
+  /** Readings ahead, rising; 1, 12 and 48 where absent, fewer where features are many. */
+  readonly horizons?: readonly number[] | undefined;
+}
+
+const SEED = 1;
+const LAYER: LayerSpec = { cell: "gru", hidden: 16, linearBeforeReset: true };
+
+function ones(count: number): Tensor {
+  return { shape: [count], data: new Float32Array(count).fill(1) };
+}
+
+/** Throws `bad_argument` where features and horizons make more outputs than a model may have. */
+export function startingModel({ name, features, horizons = defaultHorizons(features.length) }: StartingModelOptions): Model {
+  const K = features.length * horizons.length;
+  if (2 * K > limits.featuresMax || K === 0) {
+    throw new HiddenstateError(
+      "bad_argument",
+      `cannot begin a model: ${features.length} features at ${horizons.length} horizons make ${2 * K} outputs, 2 to ${limits.featuresMax} are allowed`,
+    );
+  }
+  const outputs = (suffix: string): OutputSpec[] =>
+    horizons.flatMap((horizon) =>
+      features.map((feature) => ({ name: `${feature}+${horizon}${suffix}`, unit: "", feature, horizon, deviation: 1 })),
+    );
+  const spec: ModelSpec = {
+    format: 1,
+    name,
+    task: "forecast",
+    features: features.map((feature) => ({ name: feature, unit: "" })),
+    outputs: [...outputs(""), ...outputs(" deviation")],
+    layers: [LAYER],
+    head: { kind: "gaussian", residual: false },
+    states: stateSpecs([LAYER]),
+    learner: { seed: SEED },
+  };
+  const scaling = { xMean: zeros([features.length]), xScale: ones(features.length), yMean: zeros([K]), yScale: ones(K) };
+  return decodeModel(encodeModel(spec, initialWeights(spec, scaling, createRandom(SEED))), name);
+}
