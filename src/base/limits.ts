@@ -63,6 +63,11 @@ export const limits = {
   /** A model file without its tensors' numbers: nodes, names, spec. Decoding multiplies these bytes by about a hundred. */
   modelStructureBytesMax: MIB,
 
+  /** Readings that a stream which learns by itself looks ahead. */
+  horizonMax: 500,
+  /** Streams of groups without a model, each with a network of its own. */
+  learningStreamsMax: 1000,
+
   // Engines
   /** `auto` is measured once a group has stepped this many readings, and looked at this often. */
   engineTrialAfterSteps: 1000,

@@ -21,6 +21,12 @@ interface GroupOptions extends ModelsOptions {
   readonly unverified?: true;
 }
 
+const ORIGINS = {
+  config: "named by the config",
+  learning: "learned by each stream from its own readings",
+  promoted: "put in force by command",
+} as const;
+
 function print(value: unknown): void {
   process.stdout.write(typeof value === "string" ? `${value}\n` : `${JSON.stringify(value)}\n`);
 }
@@ -95,8 +101,7 @@ async function show(digits: string, options: ModelsOptions): Promise<void> {
   print(`features  ${spec.features.map(({ name }) => name).join(", ")}`);
   print(`outputs   ${spec.outputs.map(({ name }) => name).join(", ")}`);
   if (lineage !== undefined) {
-    const why = lineage.why === "config" ? "named by the config" : "put in force by command";
-    print(`from      ${lineage.file}, ${why}, ${timeText(lineage.at)}`);
+    print(`from      ${[lineage.file, ORIGINS[lineage.why], timeText(lineage.at)].filter(Boolean).join(", ")}`);
     if (lineage.base !== undefined) print(`base      ${lineage.base}`);
   }
   for (const [output, rmse] of Object.entries(spec.training?.testRmse ?? {})) {

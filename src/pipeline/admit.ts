@@ -3,6 +3,7 @@
 import type { Clock } from "../base/clock.ts";
 import { reasonOf } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
+import { limits } from "../base/limits.ts";
 import type { Metrics } from "../base/metrics.ts";
 import type { Delivery } from "../message/delivery.ts";
 import { decodeLayout, layoutHash } from "../message/layout.ts";
@@ -122,7 +123,6 @@ export class Admit {
   /** A reason that holds for every reading of the batch. */
   #reasonAgainstAll(batch: Batch): { reason: ReadingReason; detail: string } | undefined {
     const { entry, key, readings } = batch;
-    const { streamsMax } = this.#options;
     if (readings.part !== undefined) {
       const reason = entry.pattern.allowsParts ? validateStreamKey(key) : "below # a part could be another device";
       if (reason !== undefined) return { reason: "bad_key", detail: `the stream key "${key}" cannot be used: ${reason}` };
@@ -130,16 +130,23 @@ export class Admit {
     // Also where its stream has another name by now, or is gone.
     if (this.#isWeakRepeat(batch)) return { reason: "duplicate", detail: "sent again after a cut" };
     const ref = this.#fold.find(key);
-    if (ref === undefined) {
-      if (this.#fold.streamCount < streamsMax) return undefined;
-      return { reason: "cardinality", detail: `there are ${streamsMax} streams already` };
-    }
+    if (ref === undefined) return this.#reasonAgainstNew(entry.group);
     if (ref.group.index !== entry.group) {
       return { reason: "foreign_stream", detail: `the stream "${key}" belongs to the group "${ref.group.settings.name}"` };
     }
     if (readings.identity !== undefined || ref.group.columns.boot[ref.row] === 0) return undefined;
     const detail = `the stream "${key}" has sent boot and sequence before, this message has none`;
     return { reason: "identity_missing", detail };
+  }
+
+  /** Why a group can take no further stream. */
+  #reasonAgainstNew(index: number): { reason: ReadingReason; detail: string } | undefined {
+    const { streamsMax } = this.#options;
+    if (this.#fold.streamCount >= streamsMax) return { reason: "cardinality", detail: `there are ${streamsMax} streams already` };
+    const { engine, columns } = this.#fold.groups[index]!;
+    if (engine.warmUp === undefined || columns.count < limits.learningStreamsMax) return undefined;
+    const detail = `${columns.count} streams of the group learn by themselves already; more need a model`;
+    return { reason: "cardinality", detail };
   }
 
   /** Without identity a message is a repeat only if the broker says so and its id and content are those of one accepted in this session. */

@@ -69,8 +69,10 @@ const group = z.strictObject({
   codec: z.enum(formatNames).optional(),
   /** What `hiddenstate proto compile` wrote, relative to the config; for `codec: proto`. */
   schema: z.string().min(1).optional(),
-  /** The model file, relative to the config. */
-  model: z.string().min(1),
+  /** The model file, relative to the config; without one each stream learns a network of its own. */
+  model: z.string().min(1).optional(),
+  /** Without a model: how many readings ahead it is to look, rising. */
+  horizons: z.array(z.int().min(1).max(limits.horizonMax)).min(1).max(8).optional(),
   engine: z.enum(["auto", "native", "onnx"]).default("auto"),
   /** The native engine's; the fastest that runs here unless given. */
   kernel: z.enum(["relaxed", "plain", "scalar"]).optional(),

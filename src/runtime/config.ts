@@ -14,6 +14,7 @@ import { configSchema, homeAssistantPrefix } from "./config-schema.ts";
 import type { Config, GroupConfig } from "./config-schema.ts";
 import { dashboardFaults } from "./dashboard-config.ts";
 import { topicsOf } from "./group-messages.ts";
+import { ownModelFaults } from "./own-model.ts";
 
 type JsonSchema = {
   properties?: Record<string, JsonSchema>;
@@ -130,6 +131,7 @@ function faultsBetween(config: Config, dev: boolean): Fault[] {
     if (names.has(name))
       faults.push({ path: ["groups", index, "name"], message: `there is another group of the name "${name}"` });
     names.add(name);
+    faults.push(...ownModelFaults(group, ["groups", index]));
     faults.push(...topicFaults(group, config.node, ["groups", index], claimed));
     for (const [feature, [least, greatest]] of Object.entries(range)) {
       if (least < greatest) continue;
@@ -242,6 +244,6 @@ function withPathsFrom(folder: string, config: Config): Config {
       tokenFile: from(dashboard.tokenFile),
       tls: dashboard.tls && { cert: resolve(folder, dashboard.tls.cert), key: resolve(folder, dashboard.tls.key) },
     },
-    groups: config.groups.map((group) => ({ ...group, model: resolve(folder, group.model), schema: from(group.schema) })),
+    groups: config.groups.map((group) => ({ ...group, model: from(group.model), schema: from(group.schema) })),
   };
 }

@@ -14,6 +14,7 @@ import { ConfigError } from "./config-fault.ts";
 import type { Config, GroupConfig } from "./config-schema.ts";
 import { messagesOf } from "./group-messages.ts";
 import type { GroupMessages } from "./group-messages.ts";
+import { ownModel } from "./own-model.ts";
 import { loadProtoSchema } from "./proto-schema-file.ts";
 
 /** A group of the config with its model. */
@@ -67,8 +68,10 @@ export async function loadGroups(config: Config, disk: Disk): Promise<Configured
   const groups: ConfiguredGroup[] = [];
   for (const [index, group] of config.groups.entries()) {
     const path = ["groups", index];
-    const model = await namedBy([...path, "model"], () => loadModel(disk, group.model));
-    const { schema: file } = group;
+    const { model: modelFile, schema: file } = group;
+    const model = await (modelFile === undefined
+      ? namedBy([...path, "features"], async () => ownModel(group))
+      : namedBy([...path, "model"], () => loadModel(disk, modelFile)));
     const schema = file === undefined ? undefined : await namedBy([...path, "schema"], () => loadProtoSchema(disk, file));
     groups.push(configureGroup(group, model, config.timezone, path, schema));
   }

@@ -15,10 +15,10 @@ const lineageSchema = z.strictObject({
   /** The model's own name. */
   name: z.string(),
   group: z.string(),
-  /** `config`: the config named it. `promoted`: a command put it in force. */
-  why: z.enum(["config", "promoted"]),
-  /** Where it came from. */
-  file: z.string(),
+  /** `config`: the config named it. `learning`: the config names none, and streams learn by themselves. `promoted`: a command put it in force. */
+  why: z.enum(["config", "learning", "promoted"]),
+  /** Where it came from; absent where it was made here. */
+  file: z.string().optional(),
   /** What was in force when it came. */
   base: z.string().optional(),
   /** When it came, milliseconds since 1970. */

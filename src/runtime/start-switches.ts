@@ -28,7 +28,8 @@ export async function noteConfigured(
   const kept = versionsNamed(planned);
   for (const { config, model } of groups) {
     const present = fold.groups.find(({ settings }) => settings.name === config.name);
-    const origin = { group: config.name, why: "config", file: config.model, base: present?.settings.version, at } as const;
+    const why = config.model === undefined ? "learning" : "config";
+    const origin = { group: config.name, why, file: config.model, base: present?.settings.version, at } as const;
     if (kept.has(model.version)) await models.note(model, origin);
   }
 }

@@ -18,6 +18,7 @@ import { EngineChoices } from "../../src/runtime/engine-choices.ts";
 import type { ConfiguredGroup } from "../../src/runtime/groups.ts";
 import { configureGroup, entriesOf } from "../../src/runtime/groups.ts";
 import { ModelSwitch } from "../../src/runtime/model-switch.ts";
+import { ownModel } from "../../src/runtime/own-model.ts";
 import { planEpoch, versionsNamed } from "../../src/runtime/plan-epoch.ts";
 import { StateDirectory } from "../../src/runtime/state-directory.ts";
 import { FakeClock } from "./fake-clock.ts";
@@ -85,7 +86,8 @@ export class Box {
     this.metrics = new Metrics();
     this.fatal = undefined;
     const groups: ConfiguredGroup[] = config.groups.map((group) => {
-      return configureGroup(group, this.options.models[group.model]!, config.timezone, []);
+      const model = group.model === undefined ? ownModel(group) : this.options.models[group.model]!;
+      return configureGroup(group, model, config.timezone, []);
     });
     this.#life = new Life(this.clock, this.disk);
     const { metrics } = this;

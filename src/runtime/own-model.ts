@@ -1,0 +1,40 @@
+// A group of the config without a model file: each of its streams learns a network of its own. What such a group must say instead, and what
+// makes no sense for it.
+import { HiddenstateError } from "../base/errors.ts";
+import { startingModel } from "../learn/starting-model.ts";
+import type { Model } from "../model/model.ts";
+import type { Fault } from "./config-fault.ts";
+import type { GroupConfig } from "./config-schema.ts";
+
+/** What keeps a group from learning by itself; nothing where it names a model. */
+export function ownModelFaults(group: GroupConfig, path: readonly PropertyKey[]): Fault[] {
+  const { model, features, gap, missing, engine, horizons } = group;
+  if (model !== undefined) {
+    return horizons === undefined
+      ? []
+      : [{ path: [...path, "horizons"], message: "a model file says how far ahead it looks; leave this out, or the model" }];
+  }
+  const faults: Fault[] = [];
+  if (features === undefined)
+    faults.push({ path, message: "give a model file, or the features that a model of its own is to learn from" });
+  if (gap !== "carry")
+    faults.push({ path: [...path, "gap"], message: "what a stream has learned would go with its state; only carry makes sense" });
+  const isMean = missing === "mean" || (typeof missing !== "string" && Object.values(missing).includes("mean"));
+  if (isMean) faults.push({ path: [...path, "missing"], message: "nothing was trained on, so there is no mean; hold or refuse" });
+  if (engine !== "auto")
+    faults.push({ path: [...path, "engine"], message: "without a model the group learns by itself; leave the engine out" });
+  const rises = horizons?.every((horizon, index) => index === 0 || horizon > horizons[index - 1]!) ?? true;
+  if (!rises) faults.push({ path: [...path, "horizons"], message: "the numbers must rise" });
+  return faults;
+}
+
+/** What the streams of a group without a model file begin with. Throws `bad_config` where its features make no model. */
+export function ownModel({ name, features = [], horizons }: GroupConfig): Model {
+  const names = Array.isArray(features) ? features : Object.keys(features);
+  try {
+    return startingModel({ name, features: names, horizons });
+  } catch (thrown) {
+    if (!(thrown instanceof HiddenstateError)) throw thrown;
+    throw new HiddenstateError("bad_config", thrown.message, thrown);
+  }
+}
