@@ -138,6 +138,10 @@ export const limits = {
   /** Wrong tokens in a minute before everyone who tries has to wait. */
   dashboardAttemptsPerMinuteMax: 10,
 
+  // History
+  historyBytes: 256 * MIB,
+  historyAgeMs: 30 * 24 * 3_600_000,
+
   // Control socket
   controlLineCharactersMax: 64 * MIB,
 

@@ -4,10 +4,12 @@
 import { strict as assert } from "node:assert";
 import { writeFully } from "../base/disk.ts";
 import type { Disk, DiskFile } from "../base/disk.ts";
-import { HiddenstateError, isDiskFull, reasonOf } from "../base/errors.ts";
+import { HiddenstateError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import type { JournalEvent } from "./events.ts";
 import { carryOver } from "./carry-over.ts";
+import { History } from "./history.ts";
+import type { HistoryBounds } from "./history.ts";
 import { damagedName, findSegmentFiles, judgeDoubtful, readStart } from "./segment-files.ts";
 import type { Segment, SegmentFiles } from "./segment-files.ts";
 import { readSegment } from "./read-segment.ts";
@@ -15,6 +17,7 @@ import type { Place } from "./read-segment.ts";
 import { encodeSegmentHeader, SEGMENT_HEADER_BYTES } from "./segment.ts";
 import type { BlockBuffer, SegmentHeader } from "./segment.ts";
 import { makeFullSize, SpareSegments } from "./spare-segments.ts";
+import { WriteGuard } from "./write-guard.ts";
 
 export interface JournalOptions {
   readonly disk: Disk;
@@ -23,6 +26,8 @@ export interface JournalOptions {
   /** The longest block ever appended, header included. */
   readonly blockBytesMax: number;
   readonly random: Random;
+  /** What of the segments that recovery no longer needs is kept; nothing where absent. */
+  readonly history?: HistoryBounds;
 }
 
 export interface ReplayReport {
@@ -40,6 +45,7 @@ export class Journal {
   /** In the order of their use; the last is written to. */
   #segments: Segment[] = [];
   readonly #spares: SpareSegments;
+  readonly #history: History;
   /** Files that cannot be read, or lie behind a damage: never written over. */
   #setAside: string[] = [];
   #nextGeneration = 1;
@@ -53,8 +59,7 @@ export class Journal {
   #crc = 0;
   /** Of the last segment: where the blocks begin of which nothing proves that they are on stable storage. */
   #unproven: Place | undefined;
-  /** Why nothing is written any more. */
-  #failed: HiddenstateError | undefined;
+  readonly #guard: WriteGuard;
   #isSynced = true;
   /** Everything before it is on stable storage. */
   #synced = 0;
@@ -65,6 +70,8 @@ export class Journal {
     this.#options = options;
     this.#files = files;
     this.#spares = new SpareSegments(options.disk, options.directory, options.segmentBytes);
+    this.#guard = new WriteGuard(options.directory);
+    this.#history = new History(options, options.history, files.history);
   }
 
   /** Reads which segments there are; an absent or empty folder is an empty journal. */
@@ -160,7 +167,7 @@ export class Journal {
    */
   async makeWritable(): Promise<void> {
     const { disk, directory, segmentBytes } = this.#options;
-    await this.#guard(async () => {
+    await this.#guard.run(async () => {
       await disk.makeDirectory(directory);
       for (const path of this.#files.cut) await makeFullSize(disk, path, segmentBytes);
       if (!this.#leftoversGone) {
@@ -211,7 +218,7 @@ export class Journal {
   async append(block: BlockBuffer): Promise<void> {
     assert(block.count > 0, "a block holds at least one event");
     assert(block.bytes <= this.#options.blockBytesMax, "a block is at most blockBytesMax long");
-    await this.#guard(async () => {
+    await this.#guard.run(async () => {
       if (this.#offset + block.bytes > this.#options.segmentBytes) await this.#rotate();
       const place = { generation: this.#segments.at(-1)!.generation, offset: this.#offset, position: this.#position };
       const bytes = block.seal(place, this.#crc, this.#synced, this.#options.random.uint32());
@@ -227,7 +234,7 @@ export class Journal {
   /** Returns once everything appended before the call is on stable storage. Throws `disk_failed`, and the same error ever after. */
   async sync(): Promise<void> {
     while (this.#syncing !== undefined) await this.#syncing.catch(() => {});
-    if (this.#failed !== undefined) throw this.#failed;
+    if (this.#guard.failed !== undefined) throw this.#guard.failed;
     if (this.#isSynced) return;
     const { position } = this;
     this.#isSynced = true;
@@ -236,44 +243,38 @@ export class Journal {
       await this.#syncing;
       this.#synced = position;
     } catch (thrown) {
-      throw this.#failure(thrown);
+      throw this.#guard.fail(thrown);
     } finally {
       this.#syncing = undefined;
     }
   }
 
-  /** Segments whose events all lie before `position` may be written over; a damaged one is kept under another name. */
+  /** Segments whose events all lie before `position` become history; a damaged one is kept under another name. */
   async recycle(position: number): Promise<void> {
-    await this.#guard(async () => {
+    await this.#guard.run(async () => {
       while (this.#segments.length > 1 && this.#segments[1]!.base <= position) {
-        const { path, isDamaged } = this.#segments.shift()!;
-        if (isDamaged) await this.#options.disk.rename(path, damagedName(path));
-        else await this.#spares.offer(path);
+        const segment = this.#segments.shift()!;
+        if (segment.isDamaged) await this.#options.disk.rename(segment.path, damagedName(segment.path));
+        else for (const path of await this.#history.take(segment)) await this.#spares.offer(path);
       }
     });
   }
 
+  /** Of the segments kept for learning. */
+  get historyBytes(): number {
+    return this.#history.bytes;
+  }
+
+  /** Gives up the oldest of the history for its room on the disk; returns whether there was any. */
+  giveUpHistory(): Promise<boolean> {
+    return this.#guard.run(() => this.#history.giveUp());
+  }
+
   async close(): Promise<void> {
     await this.#spares.settle();
-    if (this.#failed === undefined && this.#file !== undefined) await this.sync();
+    if (this.#guard.failed === undefined && this.#file !== undefined) await this.sync();
     await this.#file?.close();
     this.#file = undefined;
-  }
-
-  #failure(thrown: unknown): HiddenstateError {
-    const message = `cannot write the journal in ${this.#options.directory}: ${reasonOf(thrown)}`;
-    return (this.#failed = new HiddenstateError("disk_failed", message, thrown));
-  }
-
-  async #guard(work: () => Promise<void>): Promise<void> {
-    assert(this.#failed === undefined, "a journal is not used after a failure");
-    try {
-      await work();
-    } catch (thrown) {
-      if (thrown instanceof HiddenstateError && thrown.code === "disk_failed") throw thrown;
-      if (!isDiskFull(thrown)) throw this.#failure(thrown);
-      throw new HiddenstateError("disk_full", `cannot write the journal in ${this.#options.directory}: the disk is full`, thrown);
-    }
   }
 
   /** Goes on in a new segment, once the present one is durable: a later segment must not survive an earlier one. */

@@ -5,7 +5,7 @@ import type { Disk } from "../base/disk.ts";
 import { BLOCK_HEADER_BYTES, decodeSegmentHeader, provesDamage, segmentEnd, SEGMENT_HEADER_BYTES } from "./segment.ts";
 import type { SegmentHeader } from "./segment.ts";
 
-const NAME = /^(segment|damaged)-(\d{6})$/;
+const NAME = /^(segment|history|damaged)-(\d{6})$/;
 /** How many segments in a row may have lost their headers and still be recognised by their blocks. */
 const LOST_HEADERS_MAX = 16;
 
@@ -27,8 +27,10 @@ export interface DoubtfulFile {
 
 export interface SegmentFiles {
   readonly segments: Segment[];
+  /** Not needed for recovery, kept for learning. */
+  readonly history: readonly Segment[];
   readonly unused: readonly string[];
-  /** A process died while it made them. */
+  /** A process died while it made them, or the power went while one was renamed. */
   readonly unfinished: readonly string[];
   readonly doubtful: readonly DoubtfulFile[];
   /** Further copies of a segment: some tool's, for the journal never makes one. */
@@ -72,6 +74,7 @@ async function withoutCopies(disk: Disk, found: readonly Segment[], copies: stri
 
 export async function findSegmentFiles(disk: Disk, directory: string, segmentBytes: number): Promise<SegmentFiles> {
   const segments: Segment[] = [];
+  const history: Segment[] = [];
   const unused: string[] = [];
   const short: { path: string; number: number }[] = [];
   const doubtful: DoubtfulFile[] = [];
@@ -86,6 +89,11 @@ export async function findSegmentFiles(disk: Disk, directory: string, segmentByt
     const path = `${directory}/${name}`;
     const { bytes, size } = await readStart(disk, path, FIRST_LOOK_BYTES);
     const header = decodeSegmentHeader(bytes.subarray(0, SEGMENT_HEADER_BYTES));
+    if (match[1] === "history") {
+      // One that cannot be read counts as the oldest, and goes first.
+      history.push({ ...(typeof header === "string" ? { generation: 0, base: 0, previous: 0 } : header), path });
+      continue;
+    }
     if (typeof header !== "string") {
       segments.push({ ...header, path });
       // Full-size and synced before their first use.
@@ -97,10 +105,13 @@ export async function findSegmentFiles(disk: Disk, directory: string, segmentByt
   segments.sort((a, b) => a.generation - b.generation);
   const copies: string[] = [];
   const ordered = await withoutCopies(disk, segments, copies);
+  const generations = new Set(ordered.map(({ generation }) => generation));
+  const twice = history.filter(({ generation }) => generations.has(generation));
   return {
     segments: ordered,
+    history: history.filter((file) => !twice.includes(file)),
     unused,
-    unfinished: short.map(({ path }) => path),
+    unfinished: [...short, ...twice].map(({ path }) => path),
     doubtful,
     copies,
     cut,

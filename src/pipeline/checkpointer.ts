@@ -94,11 +94,15 @@ export class Checkpointer {
     this.#wanted = true;
   }
 
-  /** Gives up the reserve, so that the journal can go on in one more segment while a checkpoint makes older ones free. */
+  /** Gives up history, and then the reserve, so that the journal can go on in one more segment while a checkpoint makes older ones free. */
   async makeRoom(): Promise<void> {
-    const { reserve, metrics } = this.#options;
+    const { journal, reserve, metrics } = this.#options;
     this.#wanted = true;
     this.#notBeforeMs = -Infinity;
+    if (await journal.giveUpHistory()) {
+      metrics.counter("history_given_up").add();
+      return;
+    }
     if (!reserve.isHeld) return;
     metrics.counter("disk_reserve_given_up").add();
     await reserve.giveUp().catch(() => {});
@@ -144,6 +148,7 @@ export class Checkpointer {
     metrics.counter("checkpoint_bytes_written").add(this.#sizeBytes);
     await journal.recycle(checkpoints.safePosition);
     this.#options.onCheckpoint?.(checkpoints.safePosition);
+    metrics.gauge("history_bytes").set(journal.historyBytes);
     // Without a reserve everything works; it is tried again at the next checkpoint.
     await reserve.take().catch(() => {});
   }

@@ -212,7 +212,8 @@ export class Assembly {
   static recover({ config, groups, around, bounds = {} }: AssemblyOptions): Promise<Opened> {
     const { disk, clock, random, metrics } = around;
     const models = groups.map(({ model }) => model);
-    const options = { ...bounds, disk, directory: config.state, clock, random, metrics };
+    const { bytes, age: ageMs } = config.history;
+    const options = { ...bounds, disk, directory: config.state, clock, random, metrics, history: { bytes, ageMs } };
     return StateDirectory.recover(options, models, config.durability.onDamage);
   }
 

@@ -5,35 +5,8 @@ import { fieldTimeShapes } from "../message/field-time.ts";
 import { formatNames } from "../message/message-formats.ts";
 import { presetNames } from "../message/presets.ts";
 import { durabilityModes } from "../pipeline/durability.ts";
+import { budget, duration, size } from "./config-units.ts";
 import { dashboardSchema } from "./dashboard-config.ts";
-
-const DURATION = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)$/;
-const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-const DURATION_EXPECTED = "expected a number with a unit, such as 500ms, 30s, 10m, 12h or 7d";
-
-/** `30s`, `10m`, `1.5h`: milliseconds. */
-const duration = z
-  .string(DURATION_EXPECTED)
-  .regex(DURATION, DURATION_EXPECTED)
-  .transform((text) => {
-    const [, count, unit] = DURATION.exec(text)!;
-    return Number(count) * UNIT_MS[unit!]!;
-  });
-
-const BUDGET = /^(\d+(?:\.\d+)?)\s*\/\s*(hour|day|week|month|year)$/;
-const PER_WEEK: Readonly<Record<string, number>> = { hour: 168, day: 7, week: 1, month: 12 / 52.18, year: 1 / 52.18 };
-const BUDGET_EXPECTED = "expected a number of alarms per hour, day, week, month or year, such as 1/week";
-
-/** `1/week`, `2/day`: false alarms a week. */
-const budget = z
-  .string(BUDGET_EXPECTED)
-  .regex(BUDGET, BUDGET_EXPECTED)
-  .transform((text) => {
-    const [, count, unit] = BUDGET.exec(text)!;
-    return Number(count) * PER_WEEK[unit!]!;
-  })
-  .refine((perWeek) => perWeek > 0, BUDGET_EXPECTED);
 
 const missing = z.enum(["hold", "mean", "refuse"]);
 
@@ -154,6 +127,8 @@ export const configSchema = z.strictObject({
     .default(false),
   /** Retain below hiddenstate/<node> that this runtime is there, how it is doing, and which streams it has. */
   bridge: z.boolean().default(true),
+  /** What is kept of the journal for learning once recovery no longer needs it. */
+  history: z.strictObject({ bytes: size.default(limits.historyBytes), age: duration.default(limits.historyAgeMs) }).prefault({}),
   commands: z.strictObject({ mqtt: z.boolean().default(false) }).prefault({}),
   streams: z
     .strictObject({

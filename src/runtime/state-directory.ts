@@ -9,6 +9,7 @@ import type { Random } from "../base/random.ts";
 import type { Model } from "../model/model.ts";
 import { CheckpointFiles } from "../journal/checkpoint-file.ts";
 import { DiskReserve } from "../journal/disk-reserve.ts";
+import type { HistoryBounds } from "../journal/history.ts";
 import { Journal } from "../journal/journal.ts";
 import { BlockBuffer } from "../journal/segment.ts";
 import { Fold } from "../pipeline/fold.ts";
@@ -34,6 +35,8 @@ export interface StateDirectoryOptions extends StateBounds {
   readonly clock: Clock;
   readonly random: Random;
   readonly metrics: Metrics;
+  /** Of the segments that recovery no longer needs what is kept; as in `limits` where absent. */
+  readonly history?: Pick<HistoryBounds, "bytes" | "ageMs">;
 }
 
 type OnDamage = "continue" | "stop";
@@ -81,6 +84,7 @@ export class StateDirectory {
       segmentBytes: options.segmentBytes ?? limits.segmentBytes,
       blockBytesMax: options.blockBytesMax ?? limits.blockBytesMax,
       random: options.random,
+      history: { ...(options.history ?? { bytes: limits.historyBytes, ageMs: limits.historyAgeMs }), clock: options.clock },
     });
     return new StateDirectory(options, journal);
   }

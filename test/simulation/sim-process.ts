@@ -48,6 +48,8 @@ function configOf(plan: Plan, groups: readonly GroupPlan[]): Config {
     mqtt: { url: "mqtt://127.0.0.1" },
     bridge: false,
     durability: { mode: plan.mode, linger: `${plan.lingerMs}ms` },
+    // Of every three seeds one keeps no history, and the others one segment and two.
+    history: { bytes: `${((plan.checkpointAfterBytes % 3) * plan.segmentBytes) / 1024}KiB` },
     commands: { mqtt: true },
     streams: { max: plan.streamsMax, expireAfter: `${hasExpiry(plan) ? plan.expiryMs : 2 ** 50}ms` },
     groups: groups.map(({ gap, missing, holdReadingsMax, codec, format, latest, reorder, rate, switch: policy }, index) => ({
