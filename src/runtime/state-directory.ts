@@ -136,13 +136,13 @@ export class StateDirectory {
     return outbox;
   }
 
-  /** On a full disk the reserve makes the room that a start may need; where that is too little, it cannot start. */
+  /** On a full disk history, or the reserve, makes the room that a start may need; where that is too little, it cannot start. */
   async #makeWritable(): Promise<void> {
     try {
       await this.journal.makeWritable();
     } catch (thrown) {
       if (!(thrown instanceof HiddenstateError && thrown.code === "disk_full")) throw thrown;
-      await this.reserve.giveUp().catch(() => {});
+      if (!(await this.journal.giveUpHistory())) await this.reserve.giveUp().catch(() => {});
       await this.journal.makeWritable();
     }
   }
