@@ -138,9 +138,14 @@ export const limits = {
   /** Wrong tokens in a minute before everyone who tries has to wait. */
   dashboardAttemptsPerMinuteMax: 10,
 
-  // History
+  // History and learning
   historyBytes: 256 * MIB,
   historyAgeMs: 30 * 24 * 3_600_000,
+  /** Readings that a group learns from: the last, and of older ones a sample. */
+  learningRowsMax: 50_000,
+  /** Of the thread that learns. */
+  learningHeapMiB: 256,
+  learningCheckMs: 60_000,
 
   // Control socket
   controlLineCharactersMax: 64 * MIB,

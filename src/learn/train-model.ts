@@ -57,6 +57,8 @@ export interface Training {
 export interface TrainModelOptions {
   readonly spec: ModelSpec;
   readonly scaling: ModelScaling;
+  /** Where training goes on; from weights drawn by the seed where absent. */
+  readonly from?: ModelWeights;
   /** Both with targets in them. */
   readonly train: readonly Series[];
   readonly validation: readonly Series[];
@@ -94,7 +96,8 @@ class Trainer {
     this.#options = options;
     const { spec, scaling, settings } = options;
     const random = createRandom(settings.seed);
-    const weights = startingWeights(spec, scaling, random.fork());
+    const drawn = startingWeights(spec, scaling, random.fork());
+    const weights = options.from ?? drawn;
     this.#cuts = random.fork();
     const { kernel, learningRate, weightDecay, averaging, chunkSteps: steps, lanes: lanesMax, dropout: rate } = settings;
     const dropout = rate > 0 ? { dropout: { rate, random: random.fork() } } : {};

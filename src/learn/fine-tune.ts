@@ -1,0 +1,171 @@
+// Goes on training a model where it stands, on a group's newer readings: the same network and scaling, smaller steps. What comes of it is a
+// challenger; whether it is any better is judged on readings that neither has seen (prequential-loss.ts).
+import type { Clock } from "../base/clock.ts";
+import { HiddenstateError } from "../base/errors.ts";
+import { chooseKernel } from "../kernels/open-network.ts";
+import { kernelVersions } from "../kernels/recurrent-network.ts";
+import type { TableStream } from "../message/reading-table.ts";
+import { forecastOutputs, outputFeatures } from "../model/forecast-outputs.ts";
+import type { Model, ModelWeights } from "../model/model.ts";
+import { namedWeights } from "../model/named-weights.ts";
+import type { ModelSpec } from "../model/spec.ts";
+import { Persistence } from "./baselines.ts";
+import { evaluate } from "./evaluate.ts";
+import { modelOf } from "./fit-network.ts";
+import type { HistoryRun } from "./history-table.ts";
+import { ModelForecaster } from "./model-forecaster.ts";
+import { buildSeries } from "./series.ts";
+import type { Series, SeriesOptions } from "./series.ts";
+import { trainModel } from "./train-model.ts";
+import { defaultTrainingSettings } from "./training-settings.ts";
+import type { TrainingSettings } from "./training-settings.ts";
+
+export interface FineTuneOptions {
+  readonly champion: Model;
+  readonly runs: readonly HistoryRun[];
+  readonly seed: number;
+  readonly clock: Clock;
+  readonly signal?: AbortSignal | undefined;
+  /** Where the readings come from, for the model file. */
+  readonly source: string;
+}
+
+export interface FineTuned {
+  readonly model: Model;
+  readonly epochs: number;
+  readonly rows: { readonly train: number; readonly validation: number };
+  /** How far the weights went: the length of the difference over the length of the champion's, of all layers and the head. */
+  readonly change: number;
+}
+
+/** Rows of a stretch, and of how many one chooses among the passes. */
+const STRETCH_ROWS = 100;
+const STRETCHES = 5;
+/** Rows to forecast that training and validation have at least. */
+export const TUNING_ROWS_MIN = { train: 400, validation: 100 } as const;
+const SETTINGS = { epochsMax: 100, patience: 15, lanes: 4 } as const;
+
+/** How series are built for a model. Throws `bad_argument` for one that forecasts nothing, or several horizons at once. */
+export function seriesOptionsOf(spec: ModelSpec): SeriesOptions {
+  const horizons = new Set(forecastOutputs(spec).map(({ horizon }) => horizon));
+  const [horizon, ...more] = horizons;
+  if (horizon === undefined || more.length > 0) {
+    const reason =
+      horizon === undefined ? "it is a classifier, and readings carry no classes" : "its outputs have several horizons";
+    throw new HiddenstateError("bad_argument", `cannot fine-tune model ${spec.name}: ${reason}`);
+  }
+  return { features: spec.features.length, targets: outputFeatures(spec), horizon };
+}
+
+/** Each run cut into stretches, of which every fifth chooses and is not trained on: by the latest alone a pass is chosen that suits one season. */
+function splitRuns(runs: readonly HistoryRun[], width: number): [TableStream[], TableStream[]] {
+  const parts: [TableStream[], TableStream[]] = [[], []];
+  for (const run of runs) {
+    for (let from = 0; from < run.count; from += STRETCHES * STRETCH_ROWS) {
+      const cut = Math.min(run.count, from + (STRETCHES - 1) * STRETCH_ROWS);
+      const end = Math.min(run.count, from + STRETCHES * STRETCH_ROWS);
+      parts[0].push(rowsOf(run, from, cut, width));
+      if (end > cut) parts[1].push(rowsOf(run, cut, end, width));
+    }
+  }
+  return parts;
+}
+
+function rowsOf({ key, times, values }: HistoryRun, from: number, to: number, width: number): TableStream {
+  return {
+    key: `${key}.${from}`,
+    count: to - from,
+    times: times.subarray(from, to),
+    values: values.subarray(from * width, to * width),
+  };
+}
+
+function targetRows(series: readonly Series[], outputs: number): number {
+  return series.reduce((sum, { targets }) => {
+    let rows = 0;
+    for (let at = 0; at < targets.length; at += outputs) if (!Number.isNaN(targets[at]!)) rows++;
+    return sum + rows;
+  }, 0);
+}
+
+function settingsOf({ head }: ModelSpec, seed: number): TrainingSettings {
+  // What the network is made of stands in its spec; these are read for how it is trained.
+  const { kind, residual } = head;
+  return {
+    ...defaultTrainingSettings,
+    ...SETTINGS,
+    head: kind === "gaussian" ? "gaussian" : "regression",
+    residual,
+    seed,
+    kernel: chooseKernel(undefined),
+  };
+}
+
+/** The length of the difference of two networks' trained weights over the length of the first's. */
+export function weightChange(before: ModelWeights, after: ModelWeights): number {
+  const from = namedWeights(before);
+  const to = namedWeights(after);
+  let [difference, length] = [0, 0];
+  from.forEach(([name, tensor], index) => {
+    // Means and scales are not trained.
+    if (!/^(layers|head)/.test(name)) return;
+    const other = to[index]![1].data;
+    for (let i = 0; i < other.length; i++) {
+      difference += (other[i]! - tensor.data[i]!) ** 2;
+      length += tensor.data[i]! ** 2;
+    }
+  });
+  return Math.sqrt(difference / length);
+}
+
+async function rmseByOutput(
+  forecaster: ModelForecaster | Persistence,
+  spec: ModelSpec,
+  series: readonly Series[],
+  clock: Clock,
+): Promise<Record<string, number>> {
+  const outputs = forecastOutputs(spec);
+  const walks = series.map((one) => ({ series: one, past: undefined }));
+  const score = await evaluate(forecaster, walks, outputs.length, clock);
+  return Object.fromEntries(outputs.map(({ name }, o) => [name, score.outputs[o]!.rmse]));
+}
+
+/**
+ * Throws `bad_argument` where there are too few readings, or the model is none that can be tuned; `unavailable` where training diverges. The
+ * same readings, seed and kernel give the same bytes.
+ */
+export async function fineTune({ champion, runs, seed, clock, signal, source }: FineTuneOptions): Promise<FineTuned> {
+  const { spec, weights } = champion;
+  const layout = seriesOptionsOf(spec);
+  const O = layout.targets.length;
+  const [train, validation] = splitRuns(runs, layout.features).map((part) => part.map((rows) => buildSeries(rows, layout))) as [
+    Series[],
+    Series[],
+  ];
+  const rows = { train: targetRows(train, O), validation: targetRows(validation, O) };
+  if (rows.train < TUNING_ROWS_MIN.train || rows.validation < TUNING_ROWS_MIN.validation) {
+    throw new HiddenstateError(
+      "bad_argument",
+      `cannot fine-tune model ${spec.name}: ${rows.train} readings to learn from and ${rows.validation} to choose by, ` +
+        `at least ${TUNING_ROWS_MIN.train} and ${TUNING_ROWS_MIN.validation} are needed`,
+    );
+  }
+  const settings = settingsOf(spec, seed);
+  const training = await trainModel({ spec, scaling: weights, from: weights, train, validation, settings, clock, signal });
+  const judged = modelOf(spec, training.weights);
+  const provenance: ModelSpec["training"] = {
+    source,
+    seed,
+    kernel: kernelVersions[settings.kernel!],
+    epochs: training.epochs.length,
+    rows: { ...rows, test: 0 },
+    testRmse: await rmseByOutput(new ModelForecaster(judged), spec, validation, clock),
+    persistenceRmse: await rmseByOutput(new Persistence(layout), spec, validation, clock),
+  };
+  return {
+    model: modelOf({ ...spec, training: provenance }, training.weights),
+    epochs: training.epochs.length,
+    rows,
+    change: weightChange(weights, training.weights),
+  };
+}
