@@ -125,6 +125,12 @@ async function rollback(options: GroupOptions): Promise<void> {
   tell((await ask(options, "rollback", { group: options.group })) as Switched, "is back on", options);
 }
 
+async function tune(options: GroupOptions): Promise<void> {
+  const asked = await ask(options, "tune", { group: options.group });
+  if (options.json) print(asked);
+  else print(`group "${options.group}" is fine-tuned in the background; see how it goes with: hiddenstate status`);
+}
+
 async function exportModel(digits: string, file: string, options: ModelsOptions): Promise<void> {
   const model = await findVersion(digits, options);
   await copyFile(fileOf(model, options), file).catch((thrown: unknown) => {
@@ -150,6 +156,10 @@ export function modelsCommand(): Command {
     .requiredOption("-g, --group <name>", "the group that it steps")
     .option("--unverified", "without holding the native engine against onnxruntime on it first");
   add("rollback", "put the model in force that was before", rollback).requiredOption("-g, --group <name>", "the group");
+  add("tune", "fine-tune the model in force on the group's readings, for a challenger", tune).requiredOption(
+    "-g, --group <name>",
+    "the group",
+  );
   add("export <version> <file>", "write a model's file", exportModel);
   return command;
 }

@@ -59,8 +59,9 @@ export function statusLines(status: Status): string[] {
     `${node}: up ${duration(upSeconds)}, ${streams} ${streams === 1 ? "stream" : "streams"}`,
     `broker: ${intake}, ${sink}; ${outbox.messages} messages unconfirmed`,
     ...groups.map((group) => {
-      const { name, engine, kernel, engineReason, version } = group;
-      return `group ${name}: ${group.streams} ${group.streams === 1 ? "stream" : "streams"} on model ${version.slice(0, 16)}, engine ${engine} (${kernel}; ${engineReason})`;
+      const { name, engine, kernel, engineReason, version, learning } = group;
+      const learns = learning === undefined ? "" : `\n  learning: ${learning}`;
+      return `group ${name}: ${group.streams} ${group.streams === 1 ? "stream" : "streams"} on model ${version.slice(0, 16)}, engine ${engine} (${kernel}; ${engineReason})${learns}`;
     }),
     "counted since the start:",
     ...countLines(status.metrics),

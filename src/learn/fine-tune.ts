@@ -42,7 +42,7 @@ export interface FineTuned {
 const STRETCH_ROWS = 100;
 const STRETCHES = 5;
 /** Rows to forecast that training and validation have at least. */
-export const TUNING_ROWS_MIN = { train: 400, validation: 100 } as const;
+export const TUNING_ROWS_MIN = { train: 400, validation: 80 } as const;
 const SETTINGS = { epochsMax: 100, patience: 15, lanes: 4 } as const;
 
 /** How series are built for a model. Throws `bad_argument` for one that forecasts nothing, or several horizons at once. */

@@ -2,13 +2,10 @@
 import { Worker } from "node:worker_threads";
 import { HiddenstateError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
-import type { JobKind, JobResults, LearningJob } from "./learning-job.ts";
+import type { JobKind, JobResults, RunLearning } from "./learning-job.ts";
 
-export function runLearning<K extends JobKind>(
-  job: LearningJob & { readonly kind: K },
-  signal: AbortSignal,
-): Promise<JobResults[K]> {
-  return new Promise((resolve, reject) => {
+export const runLearning: RunLearning = <K extends JobKind>(job: unknown, signal: AbortSignal) =>
+  new Promise<JobResults[K]>((resolve, reject) => {
     const worker = new Worker(new URL("learning-thread.js", import.meta.url), {
       workerData: job,
       resourceLimits: { maxOldGenerationSizeMb: limits.learningHeapMiB },
@@ -23,4 +20,3 @@ export function runLearning<K extends JobKind>(
       reject(new HiddenstateError("unavailable", "cannot go on learning: the thread has been ended"));
     });
   });
-}

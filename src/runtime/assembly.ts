@@ -25,6 +25,8 @@ import { EngineChoices } from "./engine-choices.ts";
 import { EngineTrials } from "./engine-trials.ts";
 import { entriesOf } from "./groups.ts";
 import type { ConfiguredGroup } from "./groups.ts";
+import { openLearning } from "./learning-loop.ts";
+import type { LearningLoop } from "./learning-loop.ts";
 import { ModelSwitch } from "./model-switch.ts";
 import type { OnSwitch } from "./model-switch.ts";
 import { planEpoch, versionsNamed } from "./plan-epoch.ts";
@@ -78,6 +80,7 @@ export class Assembly {
   readonly control: Control;
   readonly trials: EngineTrials;
   readonly models: ModelSwitch;
+  readonly learning: LearningLoop;
   readonly intake: Intake;
   readonly sink: Sink;
   readonly #bridge: Bridge | undefined;
@@ -131,7 +134,8 @@ export class Assembly {
       verifyModel: around.verifyModel,
       onSwitch: options.onSwitch,
     });
-    this.control = new Control(state.fold, this.pipeline, this.models, random);
+    this.learning = openLearning(config, around, this);
+    this.control = new Control(state.fold, this.pipeline, this.models, random, this.learning);
     const refused = (reason: string): void =>
       this.#end(new HiddenstateError("broker_refused", `cannot use the broker: ${reason}`));
     const announcements = new Announcements(outbox);
@@ -261,6 +265,7 @@ export class Assembly {
     this.intake.start();
     this.trials.start();
     this.#bridge?.start();
+    this.learning.start().catch((thrown: unknown) => this.#end(thrown));
   }
 
   #end(thrown: unknown): void {
@@ -273,6 +278,7 @@ export class Assembly {
     const { clock, log } = this.#options.around;
     this.intake.stop();
     this.trials.stop();
+    this.learning.stop();
     await within(clock, STOP_DRAIN_MS, this.pipeline.drain());
     const written = await within(clock, STOP_CHECKPOINT_MS, this.pipeline.checkpoint());
     if (!written) log.warn("no checkpoint at the stop: it would take too long; the next start replays the journal");

@@ -4,6 +4,7 @@ import { limits } from "../base/limits.ts";
 import { fieldTimeShapes } from "../message/field-time.ts";
 import { formatNames } from "../message/message-formats.ts";
 import { presetNames } from "../message/presets.ts";
+import { defaultCourseSettings } from "../learn/course.ts";
 import { durabilityModes } from "../pipeline/durability.ts";
 import { budget, duration, size } from "./config-units.ts";
 import { dashboardSchema } from "./dashboard-config.ts";
@@ -74,6 +75,14 @@ const group = z.strictObject({
   rate: z.strictObject({ perSecond: z.number().positive(), burst: z.number().min(1) }).optional(),
   /** Say how unlikely each reading is, and raise alarms: about so many false ones. */
   score: z.strictObject({ budget: budget.prefault("1/week") }).optional(),
+  /** Fine-tune the model on the group's own readings, and take what proves better. */
+  learn: z
+    .strictObject({
+      every: z.union([duration, z.literal("never")]).default(defaultCourseSettings.everyMs!),
+      drift: z.boolean().default(defaultCourseSettings.onDrift),
+      readings: z.int().min(100).max(limits.learningRowsMax).default(defaultCourseSettings.readingsMin),
+    })
+    .optional(),
   predictions: z
     .strictObject({ format: z.enum(["protobuf", "json"]).default("json"), latest: z.boolean().default(false) })
     .prefault({}),
@@ -129,6 +138,18 @@ export const configSchema = z.strictObject({
   bridge: z.boolean().default(true),
   /** What is kept of the journal for learning once recovery no longer needs it. */
   history: z.strictObject({ bytes: size.default(limits.historyBytes), age: duration.default(limits.historyAgeMs) }).prefault({}),
+  /** What learning may take of the box. */
+  learning: z
+    .strictObject({
+      /** Of one core. */
+      cpu: z.number().min(0.01).max(1).default(0.25),
+      temperatureFile: z.string().min(1).default("/sys/class/thermal/thermal_zone0/temp"),
+      /** Degrees Celsius. */
+      temperatureMax: z.number().min(20).max(150).default(80),
+      /** Hold a challenger to the parity measure before it is put in force, which takes onnxruntime-node. */
+      verify: z.boolean().default(true),
+    })
+    .prefault({}),
   commands: z.strictObject({ mqtt: z.boolean().default(false) }).prefault({}),
   streams: z
     .strictObject({

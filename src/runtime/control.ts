@@ -8,6 +8,7 @@ import type { Answer, CommandName, StreamFacts } from "../pipeline/commands.ts";
 import { commandNames } from "../pipeline/commands.ts";
 import type { Fold } from "../pipeline/fold.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
+import type { LearningLoop } from "./learning-loop.ts";
 import type { ListedModel, ModelSwitch, PromoteOptions, Switched } from "./model-switch.ts";
 
 export type StateNumbers = Readonly<Record<string, readonly number[]>>;
@@ -31,12 +32,15 @@ export class Control {
   readonly #fold: Fold;
   readonly #pipeline: Pipeline;
   readonly #models: ModelSwitch;
+  readonly #learning: Pick<LearningLoop, "ask"> | undefined;
   readonly #random: Random;
 
-  constructor(fold: Fold, pipeline: Pipeline, models: ModelSwitch, random: Random) {
+  /** Without `learning` no runtime is running. */
+  constructor(fold: Fold, pipeline: Pipeline, models: ModelSwitch, random: Random, learning?: Pick<LearningLoop, "ask">) {
     this.#fold = fold;
     this.#pipeline = pipeline;
     this.#models = models;
+    this.#learning = learning;
     this.#random = random;
   }
 
@@ -96,6 +100,14 @@ export class Control {
     return this.#models.rollback(group);
   }
 
+  /** Has a fine-tune of a group's model begin; what comes of it is decided by and by. See `LearningLoop.ask`. */
+  async fineTune(group: string): Promise<{ readonly group: string }> {
+    if (this.#learning === undefined)
+      throw new HiddenstateError("unavailable", "cannot fine-tune: no runtime is running on the state directory; start one");
+    await this.#learning.ask(group);
+    return { group };
+  }
+
   /** A request of the control socket. */
   async handle(method: string, params: unknown): Promise<unknown> {
     const fields = new Map<string, unknown>(Object.entries(params ?? {}));
@@ -112,6 +124,8 @@ export class Control {
         return this.promoteModel(text("file") ?? "", text("group") ?? "", { unverified: fields.get("unverified") === true });
       case "rollback":
         return this.rollbackModel(text("group") ?? "");
+      case "tune":
+        return this.fineTune(text("group") ?? "");
     }
     if (!isCommandName(method)) throw new HiddenstateError("bad_argument", `cannot answer "${method}": there is no such method`);
     const transaction = text("transaction");

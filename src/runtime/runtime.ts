@@ -92,7 +92,7 @@ export class Runtime {
 
   status(): Status {
     const { clock, metrics } = this.#around;
-    const { state, pipeline, outbox, intake, sink, trials } = this.#assembly;
+    const { state, pipeline, outbox, intake, sink, trials, learning } = this.#assembly;
     return statusOf({
       node: this.#config.node,
       upSeconds: (clock.monotonicMs() - this.#startedAtMs) / 1000,
@@ -103,6 +103,7 @@ export class Runtime {
       sinkUp: sink.isUp,
       metrics,
       engineReason: (group) => trials.reasonOf(group),
+      learningOf: ({ settings }) => learning.stageOf(settings.name),
     });
   }
 

@@ -14,6 +14,8 @@ export interface GroupStatus {
   /** Why this engine: configured, or what was measured. */
   readonly engineReason: string;
   readonly streams: number;
+  /** How far learning has come, in words; absent where the group does not learn. */
+  readonly learning?: string;
 }
 
 export interface Status {
@@ -39,6 +41,19 @@ export interface StatusParts {
   readonly sinkUp: boolean;
   readonly metrics: Metrics;
   readonly engineReason: (group: StreamGroup) => string;
+  readonly learningOf: (group: StreamGroup) => string | undefined;
+}
+
+/** Of a group whose streams learn by themselves. */
+function warmUpText({ engine, columns }: StreamGroup): string | undefined {
+  if (engine.warmUp === undefined) return undefined;
+  const streams = columns.keys.flatMap((key, row) => (key === undefined ? [] : [engine.warmUp!(columns.slot[row]!)]));
+  const cold = streams.filter(({ warm }) => !warm);
+  const least = cold.reduce((most, { readings }) => Math.max(most, readings), 0);
+  const state = `${streams.length - cold.length} of ${streams.length} streams predict`;
+  const needed = cold[0]?.readingsNeeded ?? 0;
+  if (cold.length === 0) return state;
+  return `${state}; the others warm up, ${Math.min(least, needed)} of ${needed} readings${least >= needed ? ", and have yet to beat the last value" : ""}`;
 }
 
 export function statusOf(parts: StatusParts): Status {
@@ -56,6 +71,18 @@ export function statusOf(parts: StatusParts): Status {
       engineReason: parts.engineReason(group),
       streams: group.columns.count,
     })),
+    groups: fold.groups.map((group) => {
+      const learning = warmUpText(group) ?? parts.learningOf(group);
+      return {
+        name: group.settings.name,
+        version: group.settings.version,
+        engine: group.engine.name,
+        kernel: group.engine.kernel,
+        engineReason: parts.engineReason(group),
+        streams: group.columns.count,
+        ...(learning === undefined ? {} : { learning }),
+      };
+    }),
     releasedPosition,
     outbox: { messages: outbox.count, bytes: outbox.bytes },
     broker: { intake: parts.intakeReady, sink: parts.sinkUp },

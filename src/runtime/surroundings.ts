@@ -10,6 +10,8 @@ import type { Random } from "../base/random.ts";
 import { createSystemRandom } from "../base/random.ts";
 import type { RunTrial } from "../engine/engine-trial.ts";
 import { runTrial as runEngineTrial } from "../engine/run-trial.ts";
+import type { RunLearning } from "../learn/learning-job.ts";
+import { runLearning as runInThread } from "../learn/run-learning.ts";
 import type { VerifyModel } from "../engine/verify-model.ts";
 import { verifyModel as verifyByChild } from "../engine/verify-model.ts";
 import type { Config } from "./config-schema.ts";
@@ -27,6 +29,8 @@ export interface Surroundings {
   readonly ports: Ports;
   /** Measures both engines on a model file. */
   readonly runTrial: RunTrial;
+  /** Carries out a learning job. */
+  readonly runLearning: RunLearning;
   /** Holds a model file to the parity measure before it is put in force. */
   readonly verifyModel: VerifyModel;
 }
@@ -39,5 +43,6 @@ export async function surroundingsOf(config: Config, given: Partial<Surroundings
   const log = given.log ?? createLog(config.log);
   const ports = given.ports ?? (await brokerPorts(config, { clock, random, disk, log }));
   const { metrics = new Metrics(), runTrial = runEngineTrial, verifyModel = verifyByChild } = given;
-  return { clock, random, disk, log, metrics, ports, runTrial, verifyModel };
+  const runLearning: RunLearning = given.runLearning ?? runInThread;
+  return { clock, random, disk, log, metrics, ports, runTrial, runLearning, verifyModel };
 }

@@ -32,6 +32,7 @@ function readings(clock: FakeClock, sequence: number): JournalEvent {
     fromHeld: false,
     outputs: new Float32Array(8),
     alarms: [],
+    silent: false,
   };
 }
 

@@ -117,6 +117,7 @@ function eventOf(table: ReadingTable, stream: number, row: number): JournalEvent
     weakDelivery: undefined,
     outputs: new Float32Array(1),
     alarms: [],
+    silent: false,
   };
 }
 

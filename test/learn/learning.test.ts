@@ -183,6 +183,7 @@ function event(row: number, index: number, alarm = 0, minutes = index): JournalE
     weakDelivery: undefined,
     outputs: Float32Array.of(0, 0.1, alarm),
     alarms: [],
+    silent: false,
   };
 }
 

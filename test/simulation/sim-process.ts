@@ -108,7 +108,17 @@ export class SimProcess {
         const { model } = simModels[index]![options.groups[index]!.model]!;
         return configureGroup(group, model, config.timezone, []);
       }),
-      around: { clock, random, disk, log: silentLog, metrics, ports, runTrial: noTrial, verifyModel: async () => {} },
+      around: {
+        clock,
+        random,
+        disk,
+        log: silentLog,
+        metrics,
+        ports,
+        runTrial: noTrial,
+        runLearning: noTrial,
+        verifyModel: async () => {},
+      },
       bounds: boundsOf(plan),
       onSwitch: options.onSwitch,
       onDelivery: (delivery: Delivery) => {

@@ -1,0 +1,233 @@
+// Learning beside the pipeline: now and then each group that may learn goes on with its course, one job at a time in a thread of its own.
+// How far each has come lies in the state directory; a job that a stop or a crash ends is done again.
+import { z } from "zod";
+import type { Clock, Timer } from "../base/clock.ts";
+import { readWhole, replaceFile } from "../base/disk.ts";
+import type { Disk } from "../base/disk.ts";
+import { HiddenstateError, reasonOf } from "../base/errors.ts";
+import { limits } from "../base/limits.ts";
+import type { Log } from "../base/log.ts";
+import type { Metrics } from "../base/metrics.ts";
+import { beginCourse, Course, defaultCourseSettings } from "../learn/course.ts";
+import type { Challenger, CourseActions, CourseSettings, CourseState, Decision } from "../learn/course.ts";
+import type { JobSource, RunLearning } from "../learn/learning-job.ts";
+import type { Fold } from "../pipeline/fold.ts";
+import type { Pipeline } from "../pipeline/pipeline.ts";
+import type { StreamGroup } from "../pipeline/stream-group.ts";
+import type { Config, GroupConfig } from "./config-schema.ts";
+import type { ModelShelf } from "./model-shelf.ts";
+import type { ModelSwitch } from "./model-switch.ts";
+import type { StateDirectory } from "./state-directory.ts";
+import type { Surroundings } from "./surroundings.ts";
+
+export interface LearningLoopOptions {
+  /** By group, how it learns. */
+  readonly groups: ReadonlyMap<string, CourseSettings>;
+  readonly pace: JobSource["pace"];
+  /** Whether a challenger is held to the parity measure before it comes into force. */
+  readonly verify: boolean;
+  /** The state directory. */
+  readonly directory: string;
+  readonly fold: Fold;
+  readonly pipeline: Pipeline;
+  readonly models: ModelShelf;
+  readonly modelSwitch: Pick<ModelSwitch, "promoteFile" | "rollback">;
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly runLearning: RunLearning;
+}
+
+/** A group's course as the config has it. */
+function courseOf({ every, drift, readings }: NonNullable<GroupConfig["learn"]>): CourseSettings {
+  return { ...defaultCourseSettings, everyMs: every === "never" ? undefined : every, onDrift: drift, readingsMin: readings };
+}
+
+const whole = z.int().min(0);
+const challenger = z.strictObject({
+  version: z.string(),
+  rows: whole,
+  epochs: whole,
+  change: z.number(),
+  trainedTo: whole,
+});
+const courseState = z.discriminatedUnion("stage", [
+  z.strictObject({ stage: z.literal("idle"), lastAtMs: z.number(), from: whole, asked: z.boolean() }),
+  z.strictObject({ stage: z.literal("shadow"), champion: z.string(), challenger, notBefore: whole }),
+  z.strictObject({ stage: z.literal("probation"), champion: z.string(), from: whole, notBefore: whole }),
+]);
+const learningFile = z.strictObject({ format: z.literal(1), groups: z.record(z.string(), courseState) });
+
+export class LearningLoop {
+  readonly #options: LearningLoopOptions;
+  readonly #file: string;
+  readonly #courses = new Map<string, Course>();
+  readonly #last = new Map<string, Decision>();
+  readonly #ended = new AbortController();
+  #timer: Timer | undefined;
+  #looking: Promise<void> | undefined;
+
+  constructor(options: LearningLoopOptions) {
+    this.#options = options;
+    this.#file = `${options.directory}/learning.json`;
+  }
+
+  /** Reads how far each group has come, and looks now and then from there on. Does nothing where no group learns. */
+  async start(): Promise<void> {
+    const { groups, disk, directory } = this.#options;
+    if (groups.size === 0) return;
+    await disk.makeDirectory(`${directory}/learning`);
+    const states = await this.#load();
+    for (const [name, settings] of groups) {
+      const { position, wallMs } = this.#moment();
+      this.#courses.set(name, new Course(settings, this.#actions(name), states[name] ?? beginCourse(position, wallMs)));
+    }
+    await this.#save();
+    this.#schedule();
+  }
+
+  /** Ends what is under way. */
+  stop(): void {
+    this.#timer?.cancel();
+    this.#ended.abort();
+  }
+
+  /** Resolves when nothing of it runs any more; after `stop`. */
+  async stopped(): Promise<void> {
+    await this.#looking;
+  }
+
+  /** Has a fine-tune of a group begin at the next look. Throws `bad_argument` where the group does not learn or is at it already. */
+  async ask(group: string): Promise<void> {
+    const course = this.#courses.get(group);
+    if (course === undefined) {
+      const names = [...this.#courses.keys()].join(", ") || "none";
+      throw new HiddenstateError("bad_argument", `cannot fine-tune group "${group}": it does not learn; those that do: ${names}`);
+    }
+    if (!course.ask()) {
+      throw new HiddenstateError("bad_argument", `cannot fine-tune group "${group}": ${this.stageOf(group)}; it ends by itself`);
+    }
+    await this.#save();
+    this.#timer?.cancel();
+    this.#look();
+  }
+
+  /** How far a group has come, in words; undefined where it does not learn. */
+  stageOf(group: string): string | undefined {
+    const state = this.#courses.get(group)?.state;
+    if (state === undefined) return undefined;
+    const { position } = this.#moment();
+    if (state.stage === "shadow") {
+      const left = Math.max(0, state.notBefore - position);
+      return `a challenger, version ${state.challenger.version.slice(0, 16)}, is held against the model; ${left} readings to go`;
+    }
+    if (state.stage === "probation") return `version ${state.champion.slice(0, 16)} is on probation`;
+    const last = this.#last.get(group);
+    return last === undefined ? "waiting for its time, or for errors to grow" : `${last.decision}: ${last.why}`;
+  }
+
+  #schedule(): void {
+    if (this.#ended.signal.aborted) return;
+    this.#timer = this.#options.clock.after(limits.learningCheckMs, () => this.#look(), { background: true });
+  }
+
+  #look(): void {
+    this.#looking ??= this.#goOn().finally(() => {
+      this.#looking = undefined;
+      this.#schedule();
+    });
+  }
+
+  async #goOn(): Promise<void> {
+    const { log, metrics } = this.#options;
+    for (const [group, course] of this.#courses) {
+      // Its streams learn by themselves, each on its own.
+      if (this.#group(group).settings.engine === "learning") continue;
+      try {
+        const before = course.state;
+        const decision = await course.go({ ...this.#moment(), version: this.#group(group).settings.version });
+        if (course.state !== before) await this.#save();
+        if (decision === undefined) continue;
+        this.#last.set(group, decision);
+        metrics.counter("learning_decisions", decision.decision).add();
+        log.info("learning", { group, ...decision });
+      } catch (thrown) {
+        if (this.#ended.signal.aborted) return;
+        log.warn("learning has failed and is tried again", { group, reason: reasonOf(thrown) });
+      }
+    }
+  }
+
+  #moment(): { readonly position: number; readonly wallMs: number } {
+    return { position: this.#options.pipeline.releasedPosition, wallMs: this.#options.clock.wallMs() };
+  }
+
+  #group(name: string): StreamGroup {
+    return this.#options.fold.groups.find(({ settings }) => settings.name === name)!;
+  }
+
+  #actions(name: string): CourseActions {
+    const { directory, models, modelSwitch, pace, verify, runLearning } = this.#options;
+    const out = `${directory}/learning/${name}.onnx`;
+    const { signal } = this.#ended;
+    const source = (): JobSource => {
+      const { index, settings } = this.#group(name);
+      const champion = models.fileOf(settings.version);
+      return { journal: `${directory}/journal`, group: index, champion, rowsMax: limits.learningRowsMax, pace };
+    };
+    return {
+      tune: () => runLearning({ ...source(), kind: "tune", seed: this.#moment().position, out }, signal),
+      judge: (other, from) => {
+        const file = other === "challenger" ? out : models.fileOf(this.#group(name).settings.before.at(-1)!);
+        return runLearning({ ...source(), kind: "judge", other: file, from }, signal);
+      },
+      drift: async (from) => (await runLearning({ ...source(), kind: "drift", from }, signal)).detector,
+      promote: async (made: Challenger) => {
+        const { version } = await modelSwitch.promoteFile(out, name, { unverified: !verify });
+        if (version !== made.version) throw new HiddenstateError("bad_model", `cannot use ${out}: it is not what was judged`);
+      },
+      rollback: async () => void (await modelSwitch.rollback(name)),
+    };
+  }
+
+  async #load(): Promise<Readonly<Record<string, CourseState>>> {
+    const { disk, log } = this.#options;
+    const bytes = await readWhole(disk, this.#file);
+    if (bytes === undefined) return {};
+    try {
+      return learningFile.parse(JSON.parse(Buffer.from(bytes).toString())).groups;
+    } catch (thrown) {
+      log.warn("how far learning has come cannot be read, it begins anew", { file: this.#file, reason: reasonOf(thrown) });
+      return {};
+    }
+  }
+
+  async #save(): Promise<void> {
+    const groups = Object.fromEntries(Array.from(this.#courses, ([name, { state }]) => [name, state]));
+    await replaceFile(this.#options.disk, this.#file, Buffer.from(JSON.stringify({ format: 1, groups })));
+  }
+}
+
+/** What the config says of learning, upon the parts of a runtime. */
+export function openLearning(config: Config, around: Surroundings, parts: RuntimeParts): LearningLoop {
+  const { cpu, temperatureFile, temperatureMax, verify } = config.learning;
+  const { state, pipeline, models: modelSwitch } = parts;
+  return new LearningLoop({
+    ...around,
+    groups: new Map(config.groups.flatMap(({ name, learn }) => (learn === undefined ? [] : [[name, courseOf(learn)] as const]))),
+    pace: { cpuShare: cpu, temperatureFile, temperatureMax },
+    verify,
+    directory: config.state,
+    fold: state.fold,
+    models: state.models,
+    pipeline,
+    modelSwitch,
+  });
+}
+
+interface RuntimeParts {
+  readonly state: StateDirectory;
+  readonly pipeline: Pipeline;
+  readonly models: ModelSwitch;
+}

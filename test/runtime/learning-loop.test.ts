@@ -1,0 +1,135 @@
+// The loop as a runtime has it: a real journal on a real disk, the learning thread, the switch; only time goes faster.
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { connectAsync } from "mqtt";
+import t from "tap";
+import { systemClock } from "../../src/base/clock.ts";
+import type { Clock } from "../../src/base/clock.ts";
+import { limits } from "../../src/base/limits.ts";
+import { trainOnTable } from "../../src/learn/train-on-table.ts";
+import { defaultTrainingSettings } from "../../src/learn/training-settings.ts";
+import type { Model } from "../../src/model/model.ts";
+import { startEmbeddedBroker } from "../../src/mqtt/embedded-broker.ts";
+import { parseConfig } from "../../src/runtime/config.ts";
+import { createRuntime } from "../../src/runtime/runtime.ts";
+import type { Runtime } from "../../src/runtime/runtime.ts";
+import { until } from "../support/until.ts";
+
+/** What is looked at once a minute is looked at twenty times a second. */
+const hurried: Clock = {
+  wallMs: () => systemClock.wallMs(),
+  monotonicMs: () => systemClock.monotonicMs(),
+  isSynced: () => true,
+  after: (delayMs, run, options) => systemClock.after(delayMs === limits.learningCheckMs ? 50 : delayMs, run, options),
+  soon: (run) => systemClock.soon(run),
+};
+
+interface Box {
+  readonly runtime: Runtime;
+  readonly folder: string;
+  publish(count: number): Promise<void>;
+  stop(): Promise<void>;
+}
+
+async function start(folder: string, url: string, from = 0): Promise<Box> {
+  const text = `
+node: box
+state: ./state
+log: silent
+mqtt: { url: "${url}" }
+learning: { cpu: 1, verify: false }
+groups:
+  - name: presses
+    topic: plant/{press}/readings
+    codec: json
+    model: press.onnx
+    learn: { every: never, drift: false, readings: 200 }
+`;
+  const runtime = await createRuntime(parseConfig(text, join(folder, "config.yaml")), { clock: hurried });
+  await runtime.connected;
+  const client = await connectAsync(url);
+  let next = from;
+  return {
+    runtime,
+    folder,
+    publish: async (count) => {
+      for (const end = next + count; next < end; next++) {
+        const [feature0, feature1] = valuesAt(next, 15);
+        const payload = JSON.stringify({ boot: 1, nonce: 9, sequence: next, feature0, feature1 });
+        await client.publishAsync("plant/a/readings", payload, { qos: 1 });
+      }
+      await until("all is stepped", () => runtime.control.listStreams()[0]?.sequence === next - 1);
+    },
+    stop: async () => {
+      await client.endAsync();
+      await runtime.stop();
+    },
+  };
+}
+
+/** Of a press that turns faster than the one that will be met. */
+async function trainFirst(): Promise<Model> {
+  const count = 600;
+  const values = Float32Array.from({ length: 2 * count }, (_, i) => valuesAt(Math.floor(i / 2), 9)[i % 2]!);
+  const times = Float64Array.from({ length: count }, (_, i) => 60_000 * i);
+  const outcome = await trainOnTable({
+    table: { features: ["feature0", "feature1"], streams: [{ key: "", count, times, values }] },
+    name: "press",
+    source: "test",
+    targets: ["feature0"],
+    horizon: 1,
+    split: { train: 0.6, validation: 0.2, test: 0.2 },
+    settings: { ...defaultTrainingSettings, hidden: [8] },
+    clock: systemClock,
+  });
+  return outcome.model;
+}
+
+function valuesAt(step: number, period: number): readonly [number, number] {
+  return [101_320 + 40 * Math.sin(step / period), Math.cos(step / period)];
+}
+
+function learningOf({ runtime }: Box): string {
+  return runtime.status().groups[0]!.learning!;
+}
+
+t.test(
+  "a model is fine-tuned when a person asks, proves itself on later readings, and comes into force by itself",
+  { timeout: 120_000 },
+  async (t) => {
+    const folder = t.testdir();
+    const first = await trainFirst();
+    writeFileSync(join(folder, "press.onnx"), first.bytes);
+    const broker = await startEmbeddedBroker();
+    t.teardown(() => broker.close());
+    let one = await start(folder, broker.url);
+    await one.publish(100);
+    t.equal(learningOf(one), "waiting for its time, or for errors to grow");
+    await t.rejects(one.runtime.control.fineTune("mills"), {
+      code: "bad_argument",
+      message: 'cannot fine-tune group "mills": it does not learn; those that do: presses',
+    });
+    await one.runtime.control.fineTune("presses");
+    await until("too few readings are told", () => learningOf(one).startsWith("not tuned: cannot fine-tune model"));
+    t.match(learningOf(one), /readings to learn from and \d+ to choose by, at least 400 and 80 are needed/);
+    await one.publish(700);
+    await one.runtime.control.fineTune("presses");
+    await until("a challenger", () => learningOf(one).startsWith("a challenger, version "), 60_000);
+    await t.rejects(one.runtime.control.fineTune("presses"), { code: "bad_argument", message: /is held against the model/ });
+    t.ok(existsSync(join(folder, "state/learning/presses.onnx")));
+    t.equal(one.runtime.status().groups[0]!.version, first.version, "it is not in force yet");
+    await one.stop();
+    one = await start(folder, broker.url, 800);
+    t.match(learningOf(one), /^a challenger, version /, "a restart forgets nothing");
+    await one.publish(210);
+    await until("the switch", () => one.runtime.status().groups[0]!.version !== first.version, 60_000);
+    await until("the probation", () => learningOf(one).endsWith("is on probation"));
+    await one.publish(210);
+    await until("the end of the probation", () => learningOf(one).startsWith("kept: "), 60_000);
+    const [inForce, before] = await one.runtime.control.listModels();
+    t.equal(before!.version, first.version);
+    t.match(inForce, { inForce: true, lineage: { base: first.version } });
+    t.match(JSON.parse(readFileSync(join(folder, "state/learning.json"), "utf8")), { groups: { presses: { stage: "idle" } } });
+    await one.stop();
+  },
+);
