@@ -15,7 +15,7 @@ export const limits = {
   clockJumpMs: 600_000,
   streamKeyBytesMax: 128,
   groupsMax: 64,
-  groupTopicsMax: 16,
+  groupTopicsMax: 256,
   csvColumnsMax: 1024,
   /** Streams times features whose counters are followed. */
   counterRatesMax: 100_000,

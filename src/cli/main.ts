@@ -13,6 +13,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   demo: async () => (await import("./demo.ts")).demoCommand(),
   check: async () => (await import("./check.ts")).checkCommand(),
   doctor: async () => (await import("./doctor.ts")).doctorCommand(),
+  watch: async () => (await import("./watch.ts")).watchCommand(),
   run: async () => (await import("./run.ts")).runCommand(),
   status: async () => (await import("./status.ts")).statusCommand(),
   state: async () => (await import("./state.ts")).stateCommand(),
