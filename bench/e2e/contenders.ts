@@ -61,6 +61,8 @@ export interface Contender {
 
 export interface RunningRuntime extends Contender {
   status(): Promise<Status>;
+  /** Has its model be fine-tuned. */
+  tune(): Promise<void>;
   /** From the start of the process until readings come in. */
   readonly startMs: number;
   /** What it says of its recovery: milliseconds; 0 without one. */
@@ -136,6 +138,7 @@ export class Box {
       `    model: ${join(this.folder, "model.onnx")}`,
       "    engine: native",
       "    predictions: { format: protobuf }",
+      "    learn: { every: never, drift: false }",
       "",
     ].join("\n");
   }
@@ -185,6 +188,7 @@ export class Box {
       startMs,
       recoveryMs: recovered === undefined ? 0 : (JSON.parse(recovered) as { ms: number }).ms,
       status: async () => (await control!.request("status", {})) as Status,
+      tune: async () => void (await control!.request("tune", { group: NODE })),
       stop: async () => {
         control!.close();
         await end(child, "SIGTERM");
