@@ -146,6 +146,9 @@ export const limits = {
   /** Of the thread that learns. */
   learningHeapMiB: 256,
   learningCheckMs: 60_000,
+  /** Between two fine-tunes of a group, and the readings that a challenger is judged by. */
+  learningEveryMs: 24 * 3_600_000,
+  learningReadings: 500,
 
   // Control socket
   controlLineCharactersMax: 64 * MIB,

@@ -1,6 +1,5 @@
 // The one durable order of events: segments of pre-written bytes, one write and one datasync a block. Opening reads and changes
-// nothing; only `makeWritable` and what follows it write. A full disk can be waited for; after any other failure nothing is written
-// again.
+// nothing; only `makeWritable` and what follows it write. What becomes of a write that fails, write-guard.ts decides.
 import { strict as assert } from "node:assert";
 import { writeFully } from "../base/disk.ts";
 import type { Disk, DiskFile } from "../base/disk.ts";
@@ -265,7 +264,7 @@ export class Journal {
     return this.#history.bytes;
   }
 
-  /** Gives up the oldest of the history for its room on the disk; returns whether there was any. */
+  /** Gives up the oldest of the history for its room; returns whether there was any. */
   giveUpHistory(): Promise<boolean> {
     return this.#guard.run(() => this.#history.giveUp());
   }

@@ -1,6 +1,7 @@
 // The course of learning of one group: when its model is fine-tuned, how long a challenger is held against it, when that takes its place and
 // when it has to give it back. It knows the order and the gates; who trains, judges and switches is given to it. What it must not forget
 // over a restart is its state, plain values.
+import { limits } from "../base/limits.ts";
 import type { PrequentialLoss } from "./prequential-loss.ts";
 
 export interface CourseSettings {
@@ -19,9 +20,9 @@ export interface CourseSettings {
 }
 
 export const defaultCourseSettings: CourseSettings = {
-  everyMs: 24 * 3_600_000,
+  everyMs: limits.learningEveryMs,
   onDrift: true,
-  readingsMin: 500,
+  readingsMin: limits.learningReadings,
   margin: 0.02,
   winsMin: 8,
   changeMax: 0.5,

@@ -4,7 +4,6 @@ import { limits } from "../base/limits.ts";
 import { fieldTimeShapes } from "../message/field-time.ts";
 import { formatNames } from "../message/message-formats.ts";
 import { presetNames } from "../message/presets.ts";
-import { defaultCourseSettings } from "../learn/course.ts";
 import { durabilityModes } from "../pipeline/durability.ts";
 import { budget, duration, size } from "./config-units.ts";
 import { dashboardSchema } from "./dashboard-config.ts";
@@ -45,11 +44,11 @@ const group = z.strictObject({
   schema: z.string().min(1).optional(),
   /** The model file, relative to the config; without one each stream learns a network of its own. */
   model: z.string().min(1).optional(),
-  /** Without a model: how many readings ahead it is to look, rising. */
-  horizons: z.array(z.int().min(1).max(limits.horizonMax)).min(1).max(8).optional(),
   engine: z.enum(["auto", "native", "onnx"]).default("auto"),
   /** The native engine's; the fastest that runs here unless given. */
   kernel: z.enum(["relaxed", "plain", "scalar"]).optional(),
+  /** Without a model: how many readings ahead it is to look, rising. */
+  horizons: z.array(z.int().min(1).max(limits.horizonMax)).min(1).max(8).optional(),
   /** The payload's names of the model's features, in the model's order; or by feature where it stands in a message. */
   features: z.union([z.array(fieldPath).min(1).max(limits.featuresMax), z.record(z.string(), field)]).optional(),
   /** Where the time stands and what it counts; `none`: the time of arrival. */
@@ -78,9 +77,9 @@ const group = z.strictObject({
   /** Fine-tune the model on the group's own readings, and take what proves better. */
   learn: z
     .strictObject({
-      every: z.union([duration, z.literal("never")]).default(defaultCourseSettings.everyMs!),
-      drift: z.boolean().default(defaultCourseSettings.onDrift),
-      readings: z.int().min(100).max(limits.learningRowsMax).default(defaultCourseSettings.readingsMin),
+      every: z.union([duration, z.literal("never")]).default(limits.learningEveryMs),
+      drift: z.boolean().default(true),
+      readings: z.int().min(100).max(limits.learningRowsMax).default(limits.learningReadings),
     })
     .optional(),
   predictions: z

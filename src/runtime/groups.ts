@@ -70,7 +70,7 @@ export async function loadGroups(config: Config, disk: Disk): Promise<Configured
     const path = ["groups", index];
     const { model: modelFile, schema: file } = group;
     const model = await (modelFile === undefined
-      ? namedBy([...path, "features"], async () => ownModel(group))
+      ? namedBy([...path, "features"], () => ownModel(group))
       : namedBy([...path, "model"], () => loadModel(disk, modelFile)));
     const schema = file === undefined ? undefined : await namedBy([...path, "schema"], () => loadProtoSchema(disk, file));
     groups.push(configureGroup(group, model, config.timezone, path, schema));

@@ -8,8 +8,7 @@ import { HiddenstateError, reasonOf } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { Log } from "../base/log.ts";
 import type { Metrics } from "../base/metrics.ts";
-import { beginCourse, Course, defaultCourseSettings } from "../learn/course.ts";
-import type { Challenger, CourseActions, CourseSettings, CourseState, Decision } from "../learn/course.ts";
+import type { Challenger, Course, CourseActions, CourseSettings, CourseState, Decision } from "../learn/course.ts";
 import type { JobSource, RunLearning } from "../learn/learning-job.ts";
 import type { Fold } from "../pipeline/fold.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
@@ -22,7 +21,7 @@ import type { Surroundings } from "./surroundings.ts";
 
 export interface LearningLoopOptions {
   /** By group, how it learns. */
-  readonly groups: ReadonlyMap<string, CourseSettings>;
+  readonly groups: ReadonlyMap<string, Partial<CourseSettings>>;
   readonly pace: JobSource["pace"];
   /** Whether a challenger is held to the parity measure before it comes into force. */
   readonly verify: boolean;
@@ -40,8 +39,8 @@ export interface LearningLoopOptions {
 }
 
 /** A group's course as the config has it. */
-function courseOf({ every, drift, readings }: NonNullable<GroupConfig["learn"]>): CourseSettings {
-  return { ...defaultCourseSettings, everyMs: every === "never" ? undefined : every, onDrift: drift, readingsMin: readings };
+function courseOf({ every, drift, readings }: NonNullable<GroupConfig["learn"]>): Partial<CourseSettings> {
+  return { everyMs: every === "never" ? undefined : every, onDrift: drift, readingsMin: readings };
 }
 
 const whole = z.int().min(0);
@@ -79,9 +78,12 @@ export class LearningLoop {
     if (groups.size === 0) return;
     await disk.makeDirectory(`${directory}/learning`);
     const states = await this.#load();
+    // Loaded where there is something to learn.
+    const { beginCourse, Course: Opened, defaultCourseSettings } = await import("../learn/course.ts");
     for (const [name, settings] of groups) {
       const { position, wallMs } = this.#moment();
-      this.#courses.set(name, new Course(settings, this.#actions(name), states[name] ?? beginCourse(position, wallMs)));
+      const course = { ...defaultCourseSettings, ...settings };
+      this.#courses.set(name, new Opened(course, this.#actions(name), states[name] ?? beginCourse(position, wallMs)));
     }
     await this.#save();
     this.#schedule();

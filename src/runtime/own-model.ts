@@ -1,7 +1,6 @@
 // A group of the config without a model file: each of its streams learns a network of its own. What such a group must say instead, and what
 // makes no sense for it.
 import { HiddenstateError } from "../base/errors.ts";
-import { startingModel } from "../learn/starting-model.ts";
 import type { Model } from "../model/model.ts";
 import type { Fault } from "./config-fault.ts";
 import type { GroupConfig } from "./config-schema.ts";
@@ -29,8 +28,9 @@ export function ownModelFaults(group: GroupConfig, path: readonly PropertyKey[])
 }
 
 /** What the streams of a group without a model file begin with. Throws `bad_config` where its features make no model. */
-export function ownModel({ name, features = [], horizons }: GroupConfig): Model {
+export async function ownModel({ name, features = [], horizons }: GroupConfig): Promise<Model> {
   const names = Array.isArray(features) ? features : Object.keys(features);
+  const { startingModel } = await import("../learn/starting-model.ts");
   try {
     return startingModel({ name, features: names, horizons });
   } catch (thrown) {

@@ -3,7 +3,6 @@
 import { HiddenstateError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import { defaultEngine, openEngine } from "../engine/open-engine.ts";
-import { LearningEngine } from "../learn/learning-engine.ts";
 import type { Model } from "../model/model.ts";
 import { shortVersion } from "../model/model.ts";
 import { switchProblem } from "../model/switch-problem.ts";
@@ -61,7 +60,10 @@ export async function chooseEngine(
   present: StreamGroup | undefined,
   choices: EngineChoices,
 ): Promise<Pick<GroupSettings, "engine" | "kernel">> {
-  if (model.spec.learner !== undefined) return { engine: "learning", kernel: new LearningEngine(model, config.kernel).kernel };
+  if (model.spec.learner !== undefined) {
+    const { LearningEngine } = await import("../learn/learning-engine.ts");
+    return { engine: "learning", kernel: new LearningEngine(model, config.kernel).kernel };
+  }
   const engine = config.engine === "auto" ? (choices.get(model.version)?.engine ?? defaultEngine(model)) : config.engine;
   // Of onnxruntime this process has one version; a native kernel is chosen anew, for the journal may come from another box.
   if (engine === "onnx" && present?.engine.name === engine) return { engine, kernel: present.engine.kernel };

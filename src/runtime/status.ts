@@ -62,20 +62,12 @@ export function statusOf(parts: StatusParts): Status {
     node,
     upSeconds,
     streams: fold.streamCount,
-    groups: fold.groups.map((group) => ({
-      name: group.settings.name,
-      version: group.settings.version,
-      configured: group.settings.configured,
-      engine: group.engine.name,
-      kernel: group.engine.kernel,
-      engineReason: parts.engineReason(group),
-      streams: group.columns.count,
-    })),
     groups: fold.groups.map((group) => {
       const learning = warmUpText(group) ?? parts.learningOf(group);
       return {
         name: group.settings.name,
         version: group.settings.version,
+        configured: group.settings.configured,
         engine: group.engine.name,
         kernel: group.engine.kernel,
         engineReason: parts.engineReason(group),

@@ -4,7 +4,6 @@ import { HiddenstateError } from "../base/errors.ts";
 import type { Engine } from "../engine/engine.ts";
 import { kernelOfVersion } from "../engine/native-engine.ts";
 import { openEngine } from "../engine/open-engine.ts";
-import { learningKernelOf, LearningEngine } from "../learn/learning-engine.ts";
 import type { Model } from "../model/model.ts";
 import { shortVersion } from "../model/model.ts";
 import { switchProblem } from "../model/switch-problem.ts";
@@ -26,7 +25,10 @@ interface Prepared {
  * replay is held to a looser measure.
  */
 async function engineOf(model: Model, { engine, kernel: version }: GroupSettings): Promise<Engine> {
-  if (engine === "learning") return new LearningEngine(model, learningKernelOf(version));
+  if (engine === "learning") {
+    const { learningKernelOf, LearningEngine } = await import("../learn/learning-engine.ts");
+    return new LearningEngine(model, learningKernelOf(version));
+  }
   const kernel = kernelOfVersion(version);
   try {
     return await openEngine(model, kernel === undefined ? { engine } : { engine, kernel });

@@ -11,7 +11,6 @@ import { createSystemRandom } from "../base/random.ts";
 import type { RunTrial } from "../engine/engine-trial.ts";
 import { runTrial as runEngineTrial } from "../engine/run-trial.ts";
 import type { RunLearning } from "../learn/learning-job.ts";
-import { runLearning as runInThread } from "../learn/run-learning.ts";
 import type { VerifyModel } from "../engine/verify-model.ts";
 import { verifyModel as verifyByChild } from "../engine/verify-model.ts";
 import type { Config } from "./config-schema.ts";
@@ -35,6 +34,9 @@ export interface Surroundings {
   readonly verifyModel: VerifyModel;
 }
 
+/** Loaded where something is to be learned. */
+const learnInThread: RunLearning = async (job, signal) => (await import("../learn/run-learning.ts")).runLearning(job, signal);
+
 /** Throws `bad_config` where a file that the config names is absent. */
 export async function surroundingsOf(config: Config, given: Partial<Surroundings>): Promise<Surroundings> {
   const clock = given.clock ?? systemClock;
@@ -43,6 +45,6 @@ export async function surroundingsOf(config: Config, given: Partial<Surroundings
   const log = given.log ?? createLog(config.log);
   const ports = given.ports ?? (await brokerPorts(config, { clock, random, disk, log }));
   const { metrics = new Metrics(), runTrial = runEngineTrial, verifyModel = verifyByChild } = given;
-  const runLearning: RunLearning = given.runLearning ?? runInThread;
+  const runLearning: RunLearning = given.runLearning ?? learnInThread;
   return { clock, random, disk, log, metrics, ports, runTrial, runLearning, verifyModel };
 }

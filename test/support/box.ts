@@ -85,10 +85,11 @@ export class Box {
     const config = this.#config();
     this.metrics = new Metrics();
     this.fatal = undefined;
-    const groups: ConfiguredGroup[] = config.groups.map((group) => {
-      const model = group.model === undefined ? ownModel(group) : this.options.models[group.model]!;
-      return configureGroup(group, model, config.timezone, []);
-    });
+    const groups: ConfiguredGroup[] = [];
+    for (const group of config.groups) {
+      const model = group.model === undefined ? await ownModel(group) : this.options.models[group.model]!;
+      groups.push(configureGroup(group, model, config.timezone, []));
+    }
     this.#life = new Life(this.clock, this.disk);
     const { metrics } = this;
     const { disk, clock } = this.#life;
