@@ -37,7 +37,7 @@ const journal: readonly Mutant[] = [
   mutant(
     "takes a failed sync for done",
     "journal/journal.js",
-    "throw this.#failure(thrown);\n        }\n        finally {\n            this.#syncing",
+    "throw this.#guard.fail(thrown);\n        }\n        finally {\n            this.#syncing",
     "}\n        finally {\n            this.#syncing",
   ),
   mutant(
