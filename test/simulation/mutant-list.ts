@@ -238,8 +238,8 @@ const judging: readonly Mutant[] = [
   mutant(
     "takes one stream too many",
     "pipeline/admit.js",
-    "this.#fold.streamCount < streamsMax",
-    "this.#fold.streamCount <= streamsMax",
+    "this.#fold.streamCount >= streamsMax",
+    "this.#fold.streamCount > streamsMax",
   ),
   mutant(
     "leaves a bucket to the next stream of its row",
