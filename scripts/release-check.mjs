@@ -20,6 +20,7 @@ const runs = [
   ["bench:kernels"],
   ["bench:training"],
   ["bench:e2e"],
+  ["bench:learn"],
 ];
 
 const names = process.argv.slice(2).filter((argument) => argument !== "--list");
