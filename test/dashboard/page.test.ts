@@ -125,6 +125,7 @@ t.test("the page, on desktop and phone, in light and dark", { skip }, async (t) 
   await t.test("the overview shows rates, times, groups and the disk, in figures and words", async (t) => {
     await hash(page, "#/");
     const flowing = `document.querySelectorAll(".chart canvas").length === 2 && /Readings\\s+[1-9]/.test(document.querySelector("main").innerText)`;
+    await page.until("all are counted", `/Streams\\s+10\\s/.test(document.querySelector("main").innerText)`);
     await seen(t, page, "overview", "#/", flowing);
     const text = await page.text("main");
     t.match(text, /Streams\s+10\s+in 2 groups/);
