@@ -11,7 +11,6 @@ import type { Slot } from "../engine/engine.ts";
 import type { Stepper } from "./stepper.ts";
 
 const ROWS_PER_CHUNK = 64;
-const NOTHING = new Float32Array(0);
 
 export class RecentReadings {
   readonly #features: number;
@@ -49,23 +48,32 @@ export class RecentReadings {
 
   /** The `index`th remembered reading of a row, the oldest first: the decay before it and its features, a view. */
   at(row: number, index: number): Float32Array {
-    const place = this.#places[row]!;
-    const oldest = place <= this.capacity ? 0 : place - this.capacity;
-    return this.#cells(row, (oldest + index) % this.capacity);
+    const start = this.#startOf(row, (this.#oldest(row) + index) % this.capacity);
+    return this.#chunkOf(row).subarray(start, start + this.#width);
   }
 
-  #cells(row: number, at: number): Float32Array {
-    const start = ((row % ROWS_PER_CHUNK) * this.capacity + at) * this.#width;
-    return this.#chunks[Math.floor(row / ROWS_PER_CHUNK)]!.subarray(start, start + this.#width);
+  /** The place in the ring of the oldest reading. */
+  #oldest(row: number): number {
+    return Math.max(0, this.#places[row]! - this.capacity);
+  }
+
+  #chunkOf(row: number): Float32Array {
+    return this.#chunks[Math.floor(row / ROWS_PER_CHUNK)]!;
+  }
+
+  /** Where in its chunk a place of a row's ring begins. */
+  #startOf(row: number, place: number): number {
+    return ((row % ROWS_PER_CHUNK) * this.capacity + place) * this.#width;
   }
 
   /** Remembers a reading whose features stand in `x` from `from` on; before it the state was multiplied by `decay`, 1 where it was not. */
   add(row: number, decay: number, x: Float32Array, from: number): void {
     this.#reserve(row);
     const place = this.#places[row]!;
-    const cells = this.#cells(row, place % this.capacity);
-    cells[0] = decay;
-    for (let d = 0; d < this.#features; d++) cells[1 + d] = x[from + d]!;
+    const chunk = this.#chunkOf(row);
+    const start = this.#startOf(row, place % this.capacity);
+    chunk[start] = decay;
+    for (let d = 0; d < this.#features; d++) chunk[start + 1 + d] = x[from + d]!;
     this.#places[row] = place + 1 === 2 * this.capacity ? this.capacity : place + 1;
   }
 
@@ -119,7 +127,12 @@ export class RecentReadings {
   encodeRow(into: ByteWriter, row: number): void {
     const count = this.count(row);
     into.varint(count);
-    for (let i = 0; i < count; i++) into.f32Array(this.at(row, i));
+    if (count > 0) {
+      const chunk = this.#chunkOf(row);
+      const oldest = this.#oldest(row);
+      into.f32Array(chunk.subarray(this.#startOf(row, oldest), this.#startOf(row, count)));
+      into.f32Array(chunk.subarray(this.#startOf(row, 0), this.#startOf(row, oldest)));
+    }
     into.u8(this.isStale(row) ? 1 : 0);
   }
 
@@ -129,10 +142,10 @@ export class RecentReadings {
     if (count > this.capacity) {
       throw new HiddenstateError("bad_payload", `cannot decode ${count} readings of a stream: it has at most ${this.capacity}`);
     }
-    const cells = count === 0 ? NOTHING : new Float32Array(this.#width);
-    for (let i = 0; i < count; i++) {
-      from.f32Array(cells);
-      this.add(row, cells[0]!, cells, 1);
+    if (count > 0) {
+      this.#reserve(row);
+      from.f32Array(this.#chunkOf(row).subarray(this.#startOf(row, 0), this.#startOf(row, count)));
+      this.#places[row] = count;
     }
     if (from.u8() === 1) this.markStale(row);
   }
