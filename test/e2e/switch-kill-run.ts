@@ -105,7 +105,7 @@ class SwitchStage {
         return within(400);
       case "coming into force":
         await appears(models, ".json");
-        return within(12);
+        return within(60);
       case "answered":
         await answered;
         return within(3);
@@ -113,7 +113,7 @@ class SwitchStage {
         await answered;
         return within(60);
       case "rollback":
-        return within(12);
+        return within(60);
     }
   }
 
