@@ -58,6 +58,10 @@ export interface GroupPlan {
   readonly reorder: { readonly readings: number; readonly withinMs: number } | undefined;
   /** In force where the seed has rate limits. */
   readonly rate: { readonly perSecond: number; readonly burst: number };
+  /** Values are held by time, and readings that lack some are kept; the same over all lives. */
+  readonly holdMs: number | undefined;
+  /** Then only a reading that brings the last feature is a step. */
+  readonly stepsOnLast: boolean;
   /** The same over all lives: what streams remember of their readings depends on it. */
   readonly switch: SwitchPolicy;
   /** The variant of its model that the config names. */
@@ -127,6 +131,8 @@ export function groupPlan(random: Random, bigOutbox: boolean): GroupPlan {
     switch: pick(random, ["replay", "replay", "carry", "reset"]),
     model: 0,
     reorder: reorder ? { readings: 1 + (random.uint32() % 5), withinMs: Math.round(around(random, 7, 12)) } : undefined,
+    holdMs: undefined,
+    stepsOnLast: false,
   };
 }
 
@@ -139,9 +145,17 @@ export function hasExpiry({ faults, outboxBytesMax }: Plan): boolean {
   return faults.has("expiry") && outboxBytesMax > SMALL_OUTBOX_BYTES;
 }
 
+/** The group with what stays the same over all lives. */
+function holding(group: GroupPlan, random: Random): GroupPlan {
+  const holdMs = random.next() < 0.3 ? Math.round(around(random, 9, 13)) : undefined;
+  return { ...group, holdMs, stepsOnLast: random.next() < 0.3 };
+}
+
 /** `without`: classes that are left off although the seed has them; nothing else changes. */
 export function planOf(seed: number, without: ReadonlySet<FaultClass> = new Set()): Plan {
   const random = createRandom(seed);
+  // Of their own: what else a seed draws stays as it was.
+  const holds = createRandom(seed).fork();
   const share = [0.15, 0.35, 0.6][random.uint32() % 3]!;
   const drawn = faultClasses.filter(() => random.next() < share);
   const faults = new Set(drawn.filter((name) => !without.has(name)));
@@ -152,7 +166,9 @@ export function planOf(seed: number, without: ReadonlySet<FaultClass> = new Set(
     faults,
     mode: pick(random, ["strict", "strict", "strict", "relaxed", "volatile"]),
     lingerMs: random.next() < 0.3 ? Math.round(around(random, 2, 8)) : 0,
-    groups: Array.from({ length: random.next() < 0.3 ? 2 : 1 }, () => groupPlan(random, !smallOutbox)),
+    groups: Array.from({ length: random.next() < 0.3 ? 2 : 1 }, () => groupPlan(random, !smallOutbox)).map((group) =>
+      holding(group, holds),
+    ),
     segmentBytes: 4096 + blockBytesMax * (1 + (random.uint32() % 3)),
     blockBytesMax,
     reserveBytes: 16_384,

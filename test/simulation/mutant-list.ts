@@ -137,11 +137,31 @@ const checkpoint: readonly Mutant[] = [
     "this.heldFor.set(from.raw(this.#features), row * this.#features);",
     "from.raw(this.#features);",
   ),
+  mutant(
+    "forgets since when a value is held in a checkpoint",
+    "pipeline/stream-columns.js",
+    "this.heldAt[row * this.#features + d] = from.f64();",
+    "from.f64();",
+  ),
 ];
 
 const replay: readonly Mutant[] = [
   mutant("forgets gaps in a replay", "pipeline/fold.js", "const broken = skipped > 0 ||", "const broken ="),
   mutant("forgets restarts in a replay", "pipeline/fold.js", "|| (i === 0 && restarted)", ""),
+  mutant("forgets kept readings in a replay", "pipeline/recover.js", "this.#fold.applyKept(event);", ";"),
+  mutant("holds values without end", "pipeline/stream-group.js", "|| time - heldAt[cell] > holdMs", ""),
+  mutant(
+    "steps on readings that are to be kept",
+    "pipeline/judge-readings.js",
+    "return brings && (lacks || !steps);",
+    "return brings && lacks;",
+  ),
+  mutant(
+    "keeps a reading before those of its message are pushed",
+    "pipeline/judge-readings.js",
+    "if (isKept) {\n                close();",
+    "if (isKept) {",
+  ),
   mutant("keeps held readings in a replay", "pipeline/fold.js", "group.held.drop(event.row, sequence);", ";"),
   mutant("forgets packet ids in a replay", "pipeline/fold.js", "if (event.weakDelivery)", "if (false)"),
   mutant(

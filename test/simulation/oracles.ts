@@ -69,6 +69,8 @@ export function differenceOf({ group, row }: StreamRef, stream: ReferenceStream)
     return "it holds other readings";
   const D = group.features;
   if (!sameNumbers(columns.held.subarray(row * D, (row + 1) * D), stream.last)) return "last values differ";
+  if (columns.heldAt !== undefined && !sameNumbers(columns.heldAt.subarray(row * D, (row + 1) * D), stream.lastAt))
+    return "the times of its last values differ";
   if (group.model.version !== stream.model.model.version) return "it is stepped by another model";
   if (group.settings.switch === "replay" && !remembersAs(group, row, stream)) return "its last readings differ";
   // Where it has yet to be rebuilt, what it will be built from is all there is to see.
@@ -293,7 +295,8 @@ export class Oracles {
     let refused = 0;
     for (const [name, value] of Object.entries(counters)) if (name.startsWith("readings_refused{")) refused += value;
     for (const [reason, count] of this.reference.refused) expect(`readings_refused{reason="${reason}"}`, count);
-    expect("readings_received", this.reference.accepted + refused + this.heldMore);
+    expect("readings_kept", this.reference.kept);
+    expect("readings_received", this.reference.accepted + this.reference.kept + refused + this.heldMore);
   }
 
   /** Readings held now, less those held when the life began: neither accepted nor refused. */

@@ -65,6 +65,8 @@ export class ReferenceStream {
   last: Float32Array;
   /** Readings for which each feature has been missing; Infinity where it never came. */
   missingFor: readonly number[];
+  /** The time of each feature's last value; 0 where there was none. */
+  lastAt: readonly number[];
   held: readonly HeldReading[] = [];
   /** The last readings since the state was last initial or set, the oldest first. */
   recent: readonly RecentReading[] = [];
@@ -75,6 +77,7 @@ export class ReferenceStream {
     this.state = model.blank();
     this.last = new Float32Array(model.features.length);
     this.missingFor = model.features.map(() => Infinity);
+    this.lastAt = model.features.map(() => 0);
   }
 
   copy(): ReferenceStream {
@@ -107,12 +110,21 @@ export class ReferenceStream {
   }
 
   /** Whether nothing can stand in for a value that is missing. */
-  cannotFill({ missing }: SimReading, plan: GroupPlan): boolean {
-    if (missing === undefined) return false;
-    return missing.some(
-      (flag, d) =>
-        flag === 1 && (plan.missing === "refuse" || (plan.missing === "hold" && this.missingFor[d]! >= plan.holdReadingsMax)),
-    );
+  cannotFill({ missing }: SimReading, time: number, plan: GroupPlan): boolean {
+    if (missing === undefined || plan.missing === "mean") return false;
+    const isOver = (d: number): boolean => {
+      if (plan.holdMs === undefined) return this.missingFor[d]! >= plan.holdReadingsMax;
+      return this.missingFor[d] === Infinity || time - this.lastAt[d]! > plan.holdMs;
+    };
+    return missing.some((flag, d) => flag === 1 && (plan.missing === "refuse" || isOver(d)));
+  }
+
+  /** Keeps the values of a reading that is no step. */
+  keep({ reading: { values, missing }, time, receivedAt }: ArrivedReading): void {
+    this.receivedAt = receivedAt;
+    this.last = this.last.map((value, d) => (missing![d] === 1 ? value : values[d]!));
+    this.missingFor = this.missingFor.map((count, d) => (missing![d] === 1 ? count : 0));
+    this.lastAt = this.lastAt.map((at, d) => (missing![d] === 1 ? at : time));
   }
 
   /** Steps a reading that is accepted. Not `counted`: its sequence number is the runtime's. */
@@ -128,6 +140,7 @@ export class ReferenceStream {
     const x = this.#filled(reading, plan);
     const outputs = this.model.step(this.state, x);
     this.recent = [...this.recent, { decay, x }].slice(-RECENT_MAX);
+    this.lastAt = this.lastAt.map((at, d) => (reading.missing?.[d] === 1 ? at : time));
     if (counted) [this.boot, this.nonce] = [boot, nonce];
     [this.sequence, this.time] = [sequence, time];
     if (!isReleased) this.receivedAt = receivedAt;

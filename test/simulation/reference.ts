@@ -52,6 +52,13 @@ export function owedKey(stream: string, boot: number, nonce: number, sequence: n
   return `${stream}/${boot}/${nonce}/${sequence}`;
 }
 
+/** A reading without identity that is no step: it lacks what nothing stands in for, or does not bring what is stepped on. */
+function isOnlyKept({ reading: { missing } }: ArrivedReading, lacks: boolean, plan: GroupPlan): boolean {
+  if (plan.holdMs === undefined || plan.missing === "refuse" || missing === undefined) return false;
+  const steps = !plan.stepsOnLast || missing.at(-1) === 0;
+  return missing.some((flag) => flag === 0) && (lacks || !steps);
+}
+
 export class Reference {
   #groups: readonly GroupPlan[];
   readonly #plan: Plan;
@@ -76,6 +83,7 @@ export class Reference {
   /** By group, the latest last. */
   #models: ModelsOfGroup[][] = [];
   accepted = 0;
+  kept = 0;
   readonly refused = new Map<string, number>();
 
   constructor(plan: Plan) {
@@ -92,6 +100,7 @@ export class Reference {
     this.#groups = groups;
     this.startedAtMs = startedAtMs;
     this.accepted = 0;
+    this.kept = 0;
     this.refused.clear();
     if (isNew) {
       this.#models = groups.map(({ model }) => [{ operation: -1, variant: model, configured: model, before: [] }]);
@@ -228,12 +237,20 @@ export class Reference {
     if (!arrived.reading.values.every((value, d) => arrived.reading.missing?.[d] === 1 || Number.isFinite(value))) {
       return this.#refuse("nonfinite");
     }
-    if ((known ?? new ReferenceStream(group, this.#modelOf(group))).cannotFill(arrived.reading, plan))
-      return this.#refuse("missing");
+    const lacks = (known ?? new ReferenceStream(group, this.#modelOf(group))).cannotFill(arrived.reading, arrived.time, plan);
+    const isKept = identity === undefined && isOnlyKept(arrived, lacks, plan);
+    if (lacks && !isKept) return this.#refuse("missing");
     const stream = known ?? this.#add(key, group);
     if (hasRateLimits(this.#plan) && !stream.takes(nowMs - this.startedAtMs, plan.rate)) return this.#refuse("rate");
     stream.seenMs = nowMs;
     stream.heardMs = nowMs;
+    if (isKept) {
+      this.#endEvent(key);
+      stream.keep(arrived);
+      this.kept++;
+      this.#isChanged = true;
+      return this.#endEvent(key);
+    }
     if (verdict === "gap" && plan.reorder !== undefined) {
       this.#endEvent(key);
       stream.hold(arrived, nowMs);

@@ -113,6 +113,8 @@ export class SimBox {
     this.#groups = this.#groups.map((group) => ({
       ...groupPlan(this.#random, this.#plan.outboxBytesMax > 2000),
       codec: group.codec,
+      holdMs: group.holdMs,
+      stepsOnLast: group.stepsOnLast,
       switch: group.switch,
       model: switches && this.#random.next() < 0.5 ? drawModel(this.#random, group.switch) : group.model,
     }));
