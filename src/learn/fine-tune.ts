@@ -38,7 +38,7 @@ export interface FineTuned {
   readonly change: number;
 }
 
-/** Rows of a stretch, and of how many one chooses among the passes. */
+/** Rows of a stretch, and of how many stretches one chooses among the passes. */
 const STRETCH_ROWS = 100;
 const STRETCHES = 5;
 /** Rows to forecast that training and validation have at least. */
@@ -57,15 +57,19 @@ export function seriesOptionsOf(spec: ModelSpec): SeriesOptions {
   return { features: spec.features.length, targets: outputFeatures(spec), horizon };
 }
 
-/** Each run cut into stretches, of which every fifth chooses and is not trained on: by the latest alone a pass is chosen that suits one season. */
+/**
+ * Runs cut into stretches, of which every fifth chooses and is not trained on, in each run another one: by the latest alone a pass would be
+ * chosen that suits one season, and many short runs must do as well as a long one.
+ */
 function splitRuns(runs: readonly HistoryRun[], width: number): [TableStream[], TableStream[]] {
   const parts: [TableStream[], TableStream[]] = [[], []];
-  for (const run of runs) {
-    for (let from = 0; from < run.count; from += STRETCHES * STRETCH_ROWS) {
-      const cut = Math.min(run.count, from + (STRETCHES - 1) * STRETCH_ROWS);
-      const end = Math.min(run.count, from + STRETCHES * STRETCH_ROWS);
-      parts[0].push(rowsOf(run, from, cut, width));
-      if (end > cut) parts[1].push(rowsOf(run, cut, end, width));
+  for (const [index, run] of runs.entries()) {
+    const chooses = (stretch: number): boolean => (index + stretch) % STRETCHES === STRETCHES - 1;
+    const count = Math.ceil(run.count / STRETCH_ROWS);
+    for (let from = 0, to = 1; from < count; from = to++) {
+      while (to < count && !chooses(from) && !chooses(to)) to++;
+      const rows = rowsOf(run, from * STRETCH_ROWS, Math.min(run.count, to * STRETCH_ROWS), width);
+      parts[chooses(from) ? 1 : 0].push(rows);
     }
   }
   return parts;

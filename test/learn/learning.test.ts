@@ -1,12 +1,16 @@
 import t from "tap";
 import { generateRows } from "../../firmware-sim/generate-rows.ts";
+import { systemClock } from "../../src/base/clock.ts";
 import { createRandom } from "../../src/base/random.ts";
 import type { JournalEvent } from "../../src/journal/events.ts";
 import { beginCourse, Course, defaultCourseSettings } from "../../src/learn/course.ts";
 import type { CourseActions, CourseMoment, CourseSettings } from "../../src/learn/course.ts";
+import { fineTune } from "../../src/learn/fine-tune.ts";
 import { HistoryTable } from "../../src/learn/history-table.ts";
 import { pacedClock } from "../../src/learn/paced-clock.ts";
 import type { PrequentialLoss } from "../../src/learn/prequential-loss.ts";
+import { trainOnTable } from "../../src/learn/train-on-table.ts";
+import { defaultTrainingSettings } from "../../src/learn/training-settings.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { runLearning } from "./learning-run.ts";
 
@@ -32,6 +36,33 @@ t.test("where nothing changes learning does no harm", async (t) => {
     decisions.some(({ decision }) => decision === "dropped"),
     "it was tried",
   );
+});
+
+t.test("many streams with a short past are learned from as one with a long past is", async (t) => {
+  const { streams, features } = generateRows({ signal: "vibration", seed: 5, devices: 30, steps: 120 });
+  const table = { features, streams: streams.slice(0, 6) };
+  const { model: champion } = await trainOnTable({
+    table,
+    name: "bearing",
+    source: "test",
+    targets: ["vibration"],
+    horizon: 1,
+    split: { train: 0.6, validation: 0.2, test: 0.2 },
+    settings: { ...defaultTrainingSettings, hidden: [8], epochsMax: 5 },
+    clock: systemClock,
+  });
+  const runs = streams.map((stream, index) => ({
+    ...stream,
+    positions: Float64Array.from({ length: stream.count }, (_, row) => row * streams.length + index),
+  }));
+  const { rows, model, change } = await fineTune({ champion, runs, seed: 1, clock: systemClock, source: "test" });
+  // Of each stream 119 rows have a next one, or one fewer where a stretch ends before the last.
+  t.ok(rows.validation >= 6 * 99 && rows.train > 3 * rows.validation, JSON.stringify(rows));
+  t.ok(change > 0 && model.version !== champion.version);
+  await t.rejects(fineTune({ champion, runs: runs.slice(0, 2), seed: 1, clock: systemClock, source: "test" }), {
+    code: "bad_argument",
+    message: /cannot fine-tune model bearing: \d+ readings to learn from and \d+ to choose by, at least 400 and 80 are needed/,
+  });
 });
 
 class Stage {
