@@ -149,6 +149,8 @@ export class LearningLoop {
       try {
         const before = course.state;
         const decision = await course.go({ ...this.#moment(), version: this.#group(group).settings.version });
+        // What a stop has ended is begun again by the next start.
+        if (this.#ended.signal.aborted) return;
         if (course.state !== before) await this.#save();
         if (decision === undefined) continue;
         this.#last.set(group, decision);

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { generateRows } from "../../firmware-sim/generate-rows.ts";
-import type { SignalKind } from "../../firmware-sim/signals.ts";
+import { signalKinds } from "../../firmware-sim/signals.ts";
 import { parseCsv } from "../../src/message/csv-table.ts";
 import type { ReadingTable } from "../../src/message/reading-table.ts";
 import { runLearning } from "./learning-run.ts";
@@ -16,24 +16,37 @@ function airQuality(data: string): ReadingTable {
   return parseCsv(readFileSync(path, "utf8"), { origin: path, timeColumn: "Date,Time", features: AIR, missing: ["-200"] });
 }
 
-function simulated(signal: SignalKind, steps: number): ReadingTable {
-  return generateRows({ signal, seed: 5, devices: 2, steps });
+interface Series {
+  readonly name: string;
+  readonly table: () => ReadingTable;
+  readonly target: string;
 }
 
+const SEEDS = [1, 2, 3, 4];
+const STEPS = 9000;
+
 const [data = "../shared/data", ...flags] = process.argv.slice(2);
-const results: Record<string, LearningRun> = {};
-for (const signal of ["drift", "daily", "vibration", "steps", "mixed"] as const) {
-  const table = simulated(signal, 12_000);
-  results[signal] = await runLearning({ table, targets: [table.features[0]!] });
+const simulated = signalKinds.flatMap((signal) =>
+  SEEDS.map((seed): Series => {
+    const table = generateRows({ signal, seed, devices: 1, steps: STEPS });
+    return { name: signal, table: () => table, target: table.features[0]! };
+  }),
+);
+const recorded = ["C6H6_GT", "T", "RH", "PT08_S5_O3"].map((target): Series => {
+  return { name: `airquality ${target}`, table: () => airQuality(data), target };
+});
+const results: (LearningRun & { readonly name: string })[] = [];
+for (const { name, table, target } of [...simulated, ...recorded]) {
+  results.push({ name, ...(await runLearning({ table: table(), targets: [target] })) });
 }
-results["airquality"] = await runLearning({ table: airQuality(data), targets: ["C6H6_GT"] });
 if (flags.includes("--json")) process.stdout.write(`${JSON.stringify(results)}\n`);
 else {
-  for (const [name, { frozen, learning, swaps, decisions }] of Object.entries(results)) {
-    const gain = (100 * (1 - learning / frozen)).toFixed(1);
-    process.stdout.write(
-      `${name.padEnd(12)} frozen ${frozen.toFixed(4)}  learning ${learning.toFixed(4)}  ${gain} %  ${swaps} swaps\n`,
-    );
-    for (const decision of decisions) process.stdout.write(`  ${JSON.stringify(decision)}\n`);
+  process.stdout.write(
+    "RMSE of the next reading, learning against as it is, one number a series; and how often the model was switched\n",
+  );
+  for (const name of new Set(results.map((one) => one.name))) {
+    const runs = results.filter((one) => one.name === name);
+    const gains = runs.map(({ frozen, learning }) => `${(100 * (learning / frozen - 1)).toFixed(1)} %`.padStart(8));
+    process.stdout.write(`${name.padEnd(24)}${gains.join("").padEnd(36)}${runs.map(({ swaps }) => swaps).join(", ")}\n`);
   }
 }
