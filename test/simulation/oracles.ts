@@ -228,7 +228,9 @@ export class Oracles {
       // Of two that nobody can tell apart it is the one that may come now.
       const due = alike.filter(({ place, operation }) => {
         const isInTurn = isLatest || place <= (this.#sentUpTo.get(stream) ?? 0) + i;
-        return isInTurn && !this.#sentOn.has(`${where} ${id} of ${operation}`);
+        const known = this.#bytes.get(`${id} of ${operation}`);
+        const isItself = known === undefined || sameNumbers(known, payload);
+        return isInTurn && isItself && !this.#sentOn.has(`${where} ${id} of ${operation}`);
       });
       const owed = due.find(({ isPublished }) => !isPublished) ?? due[0] ?? alike[0] ?? named.at(-1);
       if (owed === undefined) this.#fail(`a prediction for ${id}, reading ${sequence}, which was not accepted`);
