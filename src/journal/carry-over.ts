@@ -3,6 +3,7 @@
 // them would not do either: they may be on stable storage all the same, and a power cut could spoil them.
 import { readFully, writeFully } from "../base/disk.ts";
 import type { Disk } from "../base/disk.ts";
+import type { Random } from "../base/random.ts";
 import type { Place } from "./read-segment.ts";
 import { BlockBuffer, encodeSegmentHeader, readBlock, SEGMENT_HEADER_BYTES } from "./segment.ts";
 import type { SegmentHeader } from "./segment.ts";
@@ -29,6 +30,7 @@ export async function carryOver(
   disk: Disk,
   { from, first, end }: Carried,
   to: { readonly path: string; readonly generation: number },
+  random: Random,
 ): Promise<{ readonly header: SegmentHeader; readonly end: Place }> {
   const bytes = await readUpTo(disk, from.path, end);
   const header = { generation: to.generation, base: first.position, previous: first.previous };
@@ -42,7 +44,7 @@ export async function carryOver(
       const block = readBlock(bytes, { generation: from.generation, offset: read, position })!;
       moved.refill(block);
       const target = { generation: to.generation, offset: place.offset, position };
-      const sealed = moved.seal(target, place.previous, first.position, block.drawn);
+      const sealed = moved.seal(target, place.previous, first.position, random.uint32());
       await writeFully(file, sealed, place.offset);
       read += block.bytes;
       place = { offset: place.offset + sealed.length, position: position + block.count, previous: moved.crc };

@@ -193,7 +193,7 @@ export class Journal {
     const to = { path, generation: this.#nextGeneration };
     let carried: Awaited<ReturnType<typeof carryOver>>;
     try {
-      carried = await carryOver(disk, { from: last, first, end: this.#offset }, to);
+      carried = await carryOver(disk, { from: last, first, end: this.#offset }, to, this.#options.random);
       this.#file = await disk.open(path, "write");
     } catch (thrown) {
       // Another try writes the same to the same file.

@@ -169,7 +169,6 @@ export interface ReadBlock {
   readonly previous: number;
   /** The journal was on stable storage up to here when the block was written. */
   readonly synced: number;
-  readonly drawn: number;
 }
 
 /** The block at `place` of a whole segment's bytes; undefined where none of that place stands there. */
@@ -183,12 +182,11 @@ export function readBlock(segment: Uint8Array, place: BlockPlace): ReadBlock | u
   const previous = reader.u32();
   const position = reader.f64();
   const synced = position - reader.u32();
-  const drawn = reader.u32();
   if (position !== place.position) return undefined;
   if (bodyBytes === 0 || count === 0 || start + BLOCK_HEADER_BYTES + bodyBytes > segment.length) return undefined;
   if (blockCrc(segment, start, bodyBytes, place) !== crc) return undefined;
   const body = segment.subarray(start + BLOCK_HEADER_BYTES, start + BLOCK_HEADER_BYTES + bodyBytes);
-  return { count, bytes: blockBytes(bodyBytes), body, crc, previous, synced, drawn };
+  return { count, bytes: blockBytes(bodyBytes), body, crc, previous, synced };
 }
 
 /** How far a segment's whole blocks go: the position behind the last. */

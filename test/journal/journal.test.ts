@@ -454,6 +454,41 @@ t.test(
   },
 );
 
+t.test("what was lost behind a carried block does not come back behind another copy of it", async (t) => {
+  const disk = new MemoryDisk();
+  const [first, second] = [1, 2].map((number) => `${directory}/segment-00000${number}`) as [string, string];
+  const journal = await begun(disk);
+  const alike = (text: string): BlockBuffer => {
+    const block = new BlockBuffer();
+    block.add(notice(text));
+    return block;
+  };
+  await journal.append(alike("a"));
+  await journal.append(alike("b"));
+  await new Promise(setImmediate);
+  // The process dies before the copy of both has its header, and so does the next one.
+  const dies = async (): Promise<void> => {
+    let syncs = 0;
+    disk.intercept = (call, path) => {
+      // The first is that of the spare file.
+      if (call === "datasync" && path === second && ++syncs === 2) throw new Error("killed");
+    };
+    const { journal: next, texts } = await reopen(disk);
+    t.strictSame(texts, ["a", "b"]);
+    await t.rejects(next.makeWritable());
+    disk.intercept = () => {};
+  };
+  await dies();
+  await dies();
+  // A power cut then takes the second block where it stood.
+  const start = SEGMENT_HEADER_BYTES + alike("a").bytes;
+  disk.bytes(first).fill(0, start, start + alike("b").bytes);
+  const { journal: last, texts } = await reopen(disk);
+  t.strictSame(texts, ["a"]);
+  await last.makeWritable();
+  t.strictSame((await reopen(disk)).texts, ["a"]);
+});
+
 t.test("a spare file whose zeros never reached the disk is made whole before it is used", async (t) => {
   const disk = new MemoryDisk();
   let isBroken = true;

@@ -10,11 +10,13 @@ export class IntakeConnection extends SimConnection implements PacketPort {
   #sent = 0;
   /** Packet ids that have arrived on this connection and are not acked, in order. */
   #owed: number[] = [];
+  /** The operation by which the present attempt is known. */
+  #noted: number | undefined;
   #isHeld = false;
   #kept: InboundPacket[] = [];
 
   protected connecting(): Promise<void> {
-    this.broker.events.connecting();
+    this.#noted = this.broker.events.connecting();
     return this.events!.connecting!();
   }
 
@@ -26,6 +28,7 @@ export class IntakeConnection extends SimConnection implements PacketPort {
   protected accept(): boolean {
     const { broker } = this;
     if (broker.plan.faults.has("sessionLoss") && !broker.calm && broker.random.next() < 0.2) broker.loseSession();
+    if (this.#noted !== undefined) broker.events.asked(this.#noted);
     const present = broker.hasSession;
     broker.hasSession = true;
     return present;

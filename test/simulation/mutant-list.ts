@@ -60,6 +60,7 @@ const journal: readonly Mutant[] = [
   ),
   mutant("checks no block's CRC", "journal/segment.js", "if (blockCrc(segment, start, bodyBytes, place) !== crc)", "if (false)"),
   mutant("takes a block of another continuation", "journal/read-segment.js", "|| block.previous !== end.previous", ""),
+  mutant("copies blocks to the bit", "journal/carry-over.js", "random.uint32());", "7);"),
   mutant("writes blocks that are alike", "journal/journal.js", "this.#options.random.uint32()", "7"),
   mutant(
     "begins a segment before the last is synced",

@@ -163,10 +163,12 @@ export class Reference {
     return this.#operations++;
   }
 
-  /** The intake asks for a connection. */
-  connecting(): void {
+  /** The intake is about to ask for a connection. Returns the operation that must last once it has; undefined where nothing is remembered. */
+  connecting(): number | undefined {
     if (this.#session.inDoubt) this.#session.forget(this.#operations++);
-    if (!this.#session.isEmpty) this.#session.doubt(this.#operations++);
+    if (this.#session.isEmpty) return undefined;
+    this.#session.doubt(this.#operations);
+    return this.#operations++;
   }
 
   answered(present: boolean): void {

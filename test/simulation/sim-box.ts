@@ -58,9 +58,8 @@ export class SimBox {
     this.broker = new SimBroker(this.time, plan, random.fork(), trace, {
       violation: fail,
       // A process that stops notes nothing any more.
-      connecting: () => {
-        if (!this.#isStopping) this.oracles.reference.connecting();
-      },
+      connecting: () => (this.#isStopping ? undefined : this.oracles.reference.connecting()),
+      asked: (operation) => this.oracles.reference.tell(operation),
       answered: (present) => {
         if (!this.#isStopping) this.oracles.reference.answered(present);
       },

@@ -19,8 +19,10 @@ export interface InFlight {
 export interface BrokerEvents {
   /** A client has broken a rule. */
   violation(what: string): void;
-  /** The intake is about to ask for a connection. */
-  connecting(): void;
+  /** The intake is about to ask for a connection; returns the operation that `asked` is called with. */
+  connecting(): number | undefined;
+  /** It has asked. */
+  asked(operation: number): void;
   /** The intake gets an answer: whether there was a session. Also where it has not asked. */
   answered(present: boolean): void;
   /** It will never deliver a message that a device gave it. */
