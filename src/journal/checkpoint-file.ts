@@ -133,6 +133,8 @@ export class CheckpointFiles {
   /** By file; undefined where it holds none. */
   readonly #held: (HeldCheckpoint | undefined)[] = [undefined, undefined];
   #damagedCount = 0;
+  /** Files that are there and hold none. */
+  #unfinished: string[] = [];
 
   constructor(disk: Disk, directory: string) {
     this.#disk = disk;
@@ -153,9 +155,12 @@ export class CheckpointFiles {
   /** The latest whole checkpoint. */
   async load(): Promise<Checkpoint | undefined> {
     let latest: Checkpoint | undefined;
+    this.#unfinished = [];
     for (const [index, name] of NAMES.entries()) {
-      const checkpoint = decodeCheckpoint(await readWhole(this.#disk, `${this.#directory}/${name}`));
+      const bytes = await readWhole(this.#disk, `${this.#directory}/${name}`);
+      const checkpoint = decodeCheckpoint(bytes);
       if (checkpoint === "damaged") this.#damagedCount++;
+      if (checkpoint === "absent" && bytes !== undefined) this.#unfinished.push(name);
       if (typeof checkpoint === "string") continue;
       const { generation, position, chunks } = checkpoint;
       this.#held[index] = { generation, position, chunkCount: chunks.length, isDurable: false };
@@ -164,12 +169,33 @@ export class CheckpointFiles {
     return latest;
   }
 
+  /**
+   * Sees to it that a file which holds no checkpoint holds none on stable storage either: one that was given up, and not synced, would come
+   * back in a power cut, newer than what has been recovered without it. To be called before anything is added to that. Throws like `write`.
+   */
+  async clear(): Promise<void> {
+    for (const name of this.#unfinished) {
+      await this.#guard("clear", async () => {
+        const file = await this.#disk.open(`${this.#directory}/${name}`, "write");
+        try {
+          await file.truncate(0);
+          // A file that looks empty already would not be written.
+          await writeFully(file, Uint8Array.of(0), 0);
+          await file.datasync();
+        } finally {
+          await file.close();
+        }
+      });
+    }
+    this.#unfinished = [];
+  }
+
   /** Writes a checkpoint over the older of the two. Throws `disk_failed`; the newer one stays whatever happens. */
   async write(fill: (writer: CheckpointWriter) => Promise<number>): Promise<number> {
     const generations = this.#held.map((held) => held?.generation ?? 0);
     const index = generations[0]! <= generations[1]! ? 0 : 1;
     const generation = Math.max(...generations) + 1;
-    try {
+    return this.#guard("write", async () => {
       await this.#disk.makeDirectory(this.#directory);
       // Where that file holds none, the other was made sure of before it lost it, and must not be touched: it is the only one.
       if (this.#held[index] !== undefined) await this.#settle(1 - index);
@@ -187,9 +213,15 @@ export class CheckpointFiles {
       } finally {
         await writer.close();
       }
+    });
+  }
+
+  async #guard<T>(verb: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
     } catch (thrown) {
       const code = isDiskFull(thrown) ? "disk_full" : "disk_failed";
-      throw new HiddenstateError(code, `cannot write a checkpoint in ${this.#directory}: ${reasonOf(thrown)}`, thrown);
+      throw new HiddenstateError(code, `cannot ${verb} a checkpoint in ${this.#directory}: ${reasonOf(thrown)}`, thrown);
     }
   }
 

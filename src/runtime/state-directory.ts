@@ -138,12 +138,16 @@ export class StateDirectory {
 
   /** On a full disk history, or the reserve, makes the room that a start may need; where that is too little, it cannot start. */
   async #makeWritable(): Promise<void> {
-    try {
+    const make = async (): Promise<void> => {
+      await this.checkpoints.clear();
       await this.journal.makeWritable();
+    };
+    try {
+      await make();
     } catch (thrown) {
       if (!(thrown instanceof HiddenstateError && thrown.code === "disk_full")) throw thrown;
       if (!(await this.journal.giveUpHistory())) await this.reserve.giveUp().catch(() => {});
-      await this.journal.makeWritable();
+      await make();
     }
   }
 

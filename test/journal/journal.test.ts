@@ -188,6 +188,33 @@ t.test("the only checkpoint there is is not touched while another one is written
   t.match(await new CheckpointFiles(disk, directory).load(), { position: 30 });
 });
 
+t.test("a checkpoint that was given up does not come back in a power cut", async (t) => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const disk = new MemoryDisk();
+    const one = (text: string) => async (writer: CheckpointWriter) => {
+      await writer.chunk(new TextEncoder().encode(text));
+      return Number(text);
+    };
+    const files = new CheckpointFiles(disk, directory);
+    await files.write(one("10"));
+    await files.write(one("20"));
+    // The process dies once it has truncated the older one.
+    disk.intercept = (call) => {
+      if (call === "datasync" && disk.bytes(`${directory}/checkpoint-a`).length === 0) throw new Error("killed");
+    };
+    const { journal } = await reopen(disk, 20);
+    t.equal(journal.position, 20);
+    await t.rejects(files.write(one("30")));
+    disk.intercept = () => {};
+    const again = new CheckpointFiles(disk, directory);
+    t.match(await again.load(), { position: 20 });
+    await again.clear();
+    disk.powerCut(createRandom(seed));
+    disk.bytes(`${directory}/checkpoint-b`)[6]! ^= 1;
+    t.equal(await new CheckpointFiles(disk, directory).load(), undefined, `seed ${seed}`);
+  }
+});
+
 t.test("a checkpoint of another format is told from a damaged one", async (t) => {
   const disk = new MemoryDisk();
   const files = new CheckpointFiles(disk, directory);

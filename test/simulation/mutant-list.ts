@@ -112,6 +112,7 @@ const checkpoint: readonly Mutant[] = [
     "if (held === undefined || held.isDurable)",
     "if (true)",
   ),
+  mutant("leaves a checkpoint on the disk that it gave up", "runtime/state-directory.js", "await this.checkpoints.clear();", ""),
   mutant("checks no chunk's CRC", "journal/checkpoint-file.js", "if (chunkCrc(chunk, generation, index) !== crc)", "if (false)"),
   mutant("writes streams as they are later", "pipeline/fold.js", "this.onTouch?.(group, row);", ""),
   mutant(
@@ -273,6 +274,12 @@ const judging: readonly Mutant[] = [
     "pipeline/rate-limit.js",
     "/ 1000) * this.#rate.perSecond",
     "/ 500) * this.#rate.perSecond",
+  ),
+  mutant(
+    "never forgets a stream",
+    "pipeline/expiry.js",
+    "for (const [key, { group, row }] of expired)",
+    "for (const [key, { group, row }] of [])",
   ),
   mutant("forgets a stream that holds readings", "pipeline/expiry.js", "&& group.held.of(row).length === 0", ""),
   mutant("forgets streams by a clock that was set", "pipeline/expiry.js", "if (this.#setAtWallMs >= before)", "if (false)"),

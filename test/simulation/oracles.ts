@@ -9,6 +9,7 @@ import type { Fold, StreamRef } from "../../src/pipeline/fold.ts";
 import { shortVersion } from "../../src/model/model.ts";
 import type { StreamGroup } from "../../src/pipeline/stream-group.ts";
 import type { Recovered } from "../../src/pipeline/recover.ts";
+import { hasExpiry } from "./fault-plan.ts";
 import type { GroupPlan, Plan } from "./fault-plan.ts";
 import { owedKey, Reference } from "./reference.ts";
 import type { SessionMoment } from "./reference-session.ts";
@@ -91,6 +92,8 @@ export class Oracles {
   readonly #responses = new Set<string>();
   /** By stream: how many outputs, in order, have left at least once. */
   readonly #sentUpTo = new Map<string, number>();
+  /** When the last message was taken, in this life. */
+  #takenAtMs: number | undefined;
   /** A power cut since the last start. */
   #powerCut = false;
   #rotten = false;
@@ -153,6 +156,7 @@ export class Oracles {
     if (last < reference.told) this.#forgetAfter(last);
     reference.rollBack(last, startedAtMs);
     this.#powerCut = false;
+    this.#takenAtMs = undefined;
   }
 
   /** Outputs of readings that are lost may come a second time with other bytes. */
@@ -169,6 +173,19 @@ export class Oracles {
       const ref = fold.find(key);
       return `${key}: ${ref === undefined ? "absent" : (differenceOf(ref, stream) ?? "as at the end")}`;
     }).join("; ");
+  }
+
+  /** A message is about to be taken: what was due when the one before it was is forgotten by now. */
+  taken(nowMs: number): void {
+    const atMs = this.#takenAtMs;
+    this.#takenAtMs = nowMs;
+    const { expiryMs, expiryCheckMs, faults } = this.#plan;
+    if (atMs === undefined || !hasExpiry(this.#plan) || faults.has("clockJumps")) return;
+    const graceMs = 3 * expiryCheckMs;
+    if (atMs - this.reference.readyAtMs < graceMs) return;
+    for (const [key, { heardMs, held }] of this.reference.streams) {
+      if (held.length === 0 && atMs - heardMs > expiryMs + graceMs) this.#fail(`the stream ${key} is never forgotten`);
+    }
   }
 
   /** The runtime forgets a stream: it must have been silent for long, by a clock that nobody has set meanwhile. */

@@ -64,6 +64,7 @@ export class Reference {
   readonly #plan: Plan;
   /** Of the process, in virtual time. */
   startedAtMs = 0;
+  readyAtMs = 0;
   #operations = 0;
   /** Since the last event ended. */
   #isChanged = false;
@@ -391,6 +392,7 @@ export class Reference {
 
   /** A process takes messages from now on: the silence of streams counts from here. */
   ready(nowMs: number): void {
+    this.readyAtMs = nowMs;
     for (const stream of this.streams.values()) stream.seenMs = nowMs;
   }
 

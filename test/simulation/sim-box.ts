@@ -247,6 +247,7 @@ export class SimBox {
     const { reference } = this.oracles;
     const { intake } = this.#process!;
     if (intake.unsettled > this.#plan.unsettledMessagesMax) this.#fail("more messages are taken than the bound allows");
+    this.oracles.taken(this.time.nowMs);
     const operation = reference.deliver(message, delivery, this.time.nowMs);
     this.#watchHeld(message.meaning.stream);
     if (message.meaning.kind === "command") this.#watchHeld(message.meaning.to);
