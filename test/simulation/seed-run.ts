@@ -127,7 +127,8 @@ class SeedRun {
     const command: SimCommand = {
       kind: "command",
       command: isRename ? "rename" : random.next() < 0.5 ? "reset" : "set",
-      to: isRename ? `${transaction}x` : undefined,
+      // Its own name is one that is taken.
+      to: isRename ? (random.next() < 0.3 ? `d${index}` : `${transaction}x`) : undefined,
       stream: `d${index}`,
       transaction,
       state: states,
