@@ -178,6 +178,8 @@ export class Oracles {
   /** A message is about to be taken: what was due when the one before it was is forgotten by now. */
   taken(nowMs: number): void {
     const atMs = this.#takenAtMs;
+    // What came at the same moment has its turn later.
+    if (atMs === nowMs) return;
     this.#takenAtMs = nowMs;
     const { expiryMs, expiryCheckMs, faults } = this.#plan;
     if (atMs === undefined || !hasExpiry(this.#plan) || faults.has("clockJumps")) return;
