@@ -128,7 +128,8 @@ export class SimBroker {
 
   /** Whether it will not have a message: now, with a reason, or ever, without a word. */
   refusalOf({ topic, payload }: OutboundMessage): "quota" | "close" | undefined {
-    if (!this.plan.faults.has("refusals")) return undefined;
+    // What clears a retained message is the same every time, and would be hated every time.
+    if (!this.plan.faults.has("refusals") || payload.length === 0) return undefined;
     const message = `${topic} ${crc32c(payload)}`;
     if (this.#hated.has(message)) return "close";
     if (this.calm) return undefined;
