@@ -41,7 +41,9 @@ export async function carryOver(
   try {
     while (read < end) {
       const { position } = place;
-      const block = readBlock(bytes, { generation: from.generation, offset: read, position })!;
+      const block = readBlock(bytes, { generation: from.generation, offset: read, position });
+      // It ends this start; the next one sees what is left.
+      if (block === undefined) throw new Error(`${from.path} has changed since it was read`);
       moved.refill(block);
       const target = { generation: to.generation, offset: place.offset, position };
       const sealed = moved.seal(target, place.previous, first.position, random.uint32());

@@ -38,6 +38,8 @@ export class SimBox {
   #isStopping = false;
   #heldAtStart = 0;
   #failuresBefore = 0;
+  /** What is durable has changed in the present life, and may have done so between two looks at it. */
+  #hasRotted = false;
   /** The disk has been full in the present life: what fails of it may be told when there is room again. */
   #wasFull = false;
   /** Switches under way. */
@@ -71,6 +73,7 @@ export class SimBox {
     const life = new Life(this.time, this.#wall);
     this.#life = life;
     this.#failuresBefore = this.#disk.failures;
+    this.#hasRotted = false;
     this.#wasFull = this.#disk.image.capacityBytes !== Infinity;
     if (this.crashes > 0 && this.#plan.faults.has("configChanges") && this.#random.next() < 0.5) this.#changeConfig();
     const groups = this.#groups;
@@ -154,7 +157,7 @@ export class SimBox {
   #fatal(life: Life, thrown: unknown): void {
     if (life.isOver) return;
     const isFull = this.#wasFull && thrown instanceof HiddenstateError && thrown.code === "disk_full";
-    if (this.#disk.failures === this.#failuresBefore && !isFull) {
+    if (this.#disk.failures === this.#failuresBefore && !isFull && !this.#hasRotted) {
       this.#fail(`the process ends, and no fault made it: ${thrown instanceof Error ? (thrown.stack ?? "") : reasonOf(thrown)}`);
     }
     this.crash(false);
@@ -216,7 +219,9 @@ export class SimBox {
 
   /** Damage to what is durable, found at the next start. */
   rot(): void {
-    if (this.#disk.rot()) this.oracles.noteRot();
+    if (!this.#disk.rot()) return;
+    this.#hasRotted = true;
+    this.oracles.noteRot();
   }
 
   /** Damage to one of two checkpoints, found at once: the other one and the journal behind it make up for it. */
