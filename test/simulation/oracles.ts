@@ -182,7 +182,9 @@ export class Oracles {
     if (atMs === nowMs) return;
     this.#takenAtMs = nowMs;
     const { expiryMs, expiryCheckMs, faults } = this.#plan;
-    if (atMs === undefined || !hasExpiry(this.#plan) || faults.has("clockJumps")) return;
+    // A switch reads models from the disk, and what comes meanwhile waits for its turn.
+    const isPrompt = !faults.has("clockJumps") && !faults.has("switches");
+    if (atMs === undefined || !hasExpiry(this.#plan) || !isPrompt) return;
     const graceMs = 3 * expiryCheckMs;
     if (atMs - this.reference.readyAtMs < graceMs) return;
     for (const [key, { heardMs, held }] of this.reference.streams) {
