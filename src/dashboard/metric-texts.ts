@@ -21,7 +21,6 @@ export const counterTexts: Texts = {
   dead_letters: "Refused messages and readings told on the dead-letter topic.",
   dead_letters_suppressed: "Refusals not told there because there were too many.",
   disk_reserve_given_up: "Times the room kept for a full disk was given up.",
-  history_given_up: "Times the history of readings was given up to make room on a full disk.",
   intake_bytes: "Bytes of payloads received from the broker.",
   intake_connects: "Connections of the intake to the broker.",
   intake_disconnects: "Connections of the intake that ended.",

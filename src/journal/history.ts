@@ -72,12 +72,10 @@ export class History {
     return this.#release(over);
   }
 
-  /** Gives the oldest file up, for its room; returns whether there was one. */
-  async giveUp(): Promise<boolean> {
-    const oldest = this.#files.shift();
-    if (oldest === undefined) return false;
-    await this.#options.disk.remove(oldest.path);
-    return true;
+  /** Gives the oldest file up; returns the file that may be written over, undefined where there is none. */
+  async giveUp(): Promise<string | undefined> {
+    const [path] = this.#files.length === 0 ? [] : await this.#release(1);
+    return path;
   }
 
   async #release(count: number): Promise<string[]> {

@@ -68,9 +68,10 @@ export class Journal {
   private constructor(options: JournalOptions, files: SegmentFiles) {
     this.#options = options;
     this.#files = files;
-    this.#spares = new SpareSegments(options.disk, options.directory, options.segmentBytes);
     this.#guard = new WriteGuard(options.directory);
     this.#history = new History(options, options.history, files.history);
+    const { disk, directory, segmentBytes } = options;
+    this.#spares = new SpareSegments(disk, directory, segmentBytes, () => this.#history.giveUp());
   }
 
   /** Reads which segments there are; an absent or empty folder is an empty journal. */
@@ -262,11 +263,6 @@ export class Journal {
   /** Of the segments kept for learning. */
   get historyBytes(): number {
     return this.#history.bytes;
-  }
-
-  /** Gives up the oldest of the history for its room; returns whether there was any. */
-  giveUpHistory(): Promise<boolean> {
-    return this.#guard.run(() => this.#history.giveUp());
   }
 
   async close(): Promise<void> {

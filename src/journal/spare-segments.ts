@@ -2,6 +2,7 @@
 // longer needed.
 import { writeFully } from "../base/disk.ts";
 import type { Disk, DiskFile } from "../base/disk.ts";
+import { isDiskFull } from "../base/errors.ts";
 
 const ZEROS = new Uint8Array(256 * 1024);
 
@@ -25,16 +26,19 @@ export class SpareSegments {
   readonly #disk: Disk;
   readonly #directory: string;
   readonly #segmentBytes: number;
+  readonly #whereFull: () => Promise<string | undefined>;
   readonly #paths: string[] = [];
   /** Made by an earlier process, whose sync may have failed. */
   readonly #inherited = new Set<string>();
   #preparing: Promise<void> | undefined;
   #nextNumber = 1;
 
-  constructor(disk: Disk, directory: string, segmentBytes: number) {
+  /** `whereFull`: another file to write to where the disk has no room for one more; undefined where there is none. */
+  constructor(disk: Disk, directory: string, segmentBytes: number, whereFull: () => Promise<string | undefined>) {
     this.#disk = disk;
     this.#directory = directory;
     this.#segmentBytes = segmentBytes;
+    this.#whereFull = whereFull;
   }
 
   /** Nothing is there for the next `take`, nor being made. */
@@ -68,7 +72,7 @@ export class SpareSegments {
   async take(): Promise<string> {
     await this.#preparing;
     const path = this.#paths.pop();
-    if (path === undefined) return this.#create();
+    if (path === undefined) return this.#createOrElse();
     if (!this.#inherited.has(path)) return path;
     try {
       await this.#makeDurable(path);
@@ -78,6 +82,16 @@ export class SpareSegments {
     }
     this.#inherited.delete(path);
     return path;
+  }
+
+  async #createOrElse(): Promise<string> {
+    try {
+      return await this.#create();
+    } catch (thrown) {
+      const path = isDiskFull(thrown) ? await this.#whereFull() : undefined;
+      if (path === undefined) throw thrown;
+      return path;
+    }
   }
 
   /** Sees to it that the file is as long as it looks: zeros that no sync has brought to the disk leave a segment that seems cut short. */

@@ -94,15 +94,11 @@ export class Checkpointer {
     this.#wanted = true;
   }
 
-  /** Gives up history, and then the reserve, so that the journal can go on in one more segment while a checkpoint makes older ones free. */
+  /** Gives up the reserve, so that the journal can go on in one more segment while a checkpoint makes older ones free. */
   async makeRoom(): Promise<void> {
-    const { journal, reserve, metrics } = this.#options;
+    const { reserve, metrics } = this.#options;
     this.#wanted = true;
     this.#notBeforeMs = -Infinity;
-    if (await journal.giveUpHistory()) {
-      metrics.counter("history_given_up").add();
-      return;
-    }
     if (!reserve.isHeld) return;
     metrics.counter("disk_reserve_given_up").add();
     await reserve.giveUp().catch(() => {});

@@ -136,7 +136,7 @@ export class StateDirectory {
     return outbox;
   }
 
-  /** On a full disk history, or the reserve, makes the room that a start may need; where that is too little, it cannot start. */
+  /** On a full disk the reserve makes the room that a start may need; where that is too little, it cannot start. */
   async #makeWritable(): Promise<void> {
     const make = async (): Promise<void> => {
       await this.checkpoints.clear();
@@ -146,7 +146,7 @@ export class StateDirectory {
       await make();
     } catch (thrown) {
       if (!(thrown instanceof HiddenstateError && thrown.code === "disk_full")) throw thrown;
-      if (!(await this.journal.giveUpHistory())) await this.reserve.giveUp().catch(() => {});
+      await this.reserve.giveUp().catch(() => {});
       await make();
     }
   }
