@@ -16,6 +16,7 @@ export interface HistoryBounds {
 
 export interface HistoryFiles {
   readonly disk: Disk;
+  readonly directory: string;
   readonly segmentBytes: number;
   /** The longest block, and so what must be read to see a file's first readings. */
   readonly blockBytesMax: number;
@@ -87,6 +88,8 @@ export class History {
       this.#files.shift();
       released.push(back);
     }
+    // Before they are written to: a segment that still had the other name after a power cut would be taken for history.
+    if (released.length > 0) await this.#options.disk.syncDirectory(this.#options.directory);
     return released;
   }
 

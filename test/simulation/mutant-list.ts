@@ -70,6 +70,12 @@ const journal: readonly Mutant[] = [
   ),
   mutant("loses what does not fit on a full disk", "pipeline/commit.js", "await makeRoom();", "return makeRoom();"),
   mutant(
+    "writes to a file of the history under a name that is not durable",
+    "journal/history.js",
+    "if (released.length > 0)",
+    "if (released.length > 1e9)",
+  ),
+  mutant(
     "counts a segment as free one too early",
     "journal/journal.js",
     "this.#segments[1].base <= position",
