@@ -56,7 +56,7 @@ export function modelLines(models: readonly ListedModel[]): string[] {
     inForce ? "in force" : "before",
     timeText(inForce ? since : undefined),
     lineage?.file ?? "",
-    configured ? "named by the config" : "",
+    configured ? ORIGINS[lineage?.why === "learning" ? "learning" : "config"] : "",
   ]);
   const head = ["group", "version", "", "since", "from", ""];
   const widths = head.map((title, i) => Math.max(...[head, ...rows].map((row) => row[i]!.length), title.length));
