@@ -276,9 +276,8 @@ t.test(
     t.equal(highest, 30, "mosquitto's window of 30 is filled and not passed");
     t.equal(sent, count + repeated);
     t.ok(repeated <= 60, `${repeated} were sent again`);
-    // The broker was killed with what its reader had not got yet: what it confirms afterwards arrives.
-    const last = arrived.lastIndexOf(Math.max(...arrived.filter((number) => number < count)));
-    t.equal(arrived[last], count - 1);
+    // The broker was killed with what its reader had not got yet: what it confirms afterwards arrives, though not at the same moment.
+    await until("the last has arrived", () => arrived.includes(count - 1));
     let falls = 0;
     for (let i = 1; i < arrived.length; i++) if (arrived[i]! < arrived[i - 1]!) falls++;
     t.ok(falls <= 2, `the order fell back ${falls} times, at most once a new connection`);
