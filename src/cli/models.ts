@@ -9,14 +9,10 @@ import { shortVersion } from "../model/model.ts";
 import { loadModel } from "../onnx/load-model.ts";
 import { ModelShelf } from "../runtime/model-shelf.ts";
 import type { ListedModel, Switched } from "../runtime/model-switch.ts";
-import { openControl } from "../runtime/stopped-state.ts";
+import { addControlCommand, print, withControl } from "./control-command.ts";
+import type { ControlOptions } from "./control-command.ts";
 
-interface ModelsOptions {
-  readonly state: string;
-  readonly json?: true;
-}
-
-interface GroupOptions extends ModelsOptions {
+interface GroupOptions extends ControlOptions {
   readonly group: string;
   readonly unverified?: true;
 }
@@ -27,20 +23,11 @@ const ORIGINS = {
   promoted: "put in force by command",
 } as const;
 
-function print(value: unknown): void {
-  process.stdout.write(typeof value === "string" ? `${value}\n` : `${JSON.stringify(value)}\n`);
+function ask(options: ControlOptions, method: string, params: unknown): Promise<unknown> {
+  return withControl(options, (control) => control.request(method, params));
 }
 
-async function ask(options: ModelsOptions, method: string, params: unknown): Promise<unknown> {
-  const control = await openControl(options.state);
-  try {
-    return await control.request(method, params);
-  } finally {
-    await control.close();
-  }
-}
-
-async function listed(options: ModelsOptions): Promise<ListedModel[]> {
+async function listed(options: ControlOptions): Promise<ListedModel[]> {
   return (await ask(options, "models", {})) as ListedModel[];
 }
 
@@ -68,14 +55,14 @@ export function modelLines(models: readonly ListedModel[]): string[] {
   );
 }
 
-async function list(options: ModelsOptions): Promise<void> {
+async function list(options: ControlOptions): Promise<void> {
   const models = await listed(options);
   if (options.json) print(models);
   else for (const line of modelLines(models)) print(line);
 }
 
 /** The version that the first digits mean. Throws `bad_argument` where they mean none or several. */
-async function findVersion(digits: string, options: ModelsOptions): Promise<ListedModel> {
+async function findVersion(digits: string, options: ControlOptions): Promise<ListedModel> {
   const models = await listed(options);
   const found = models.filter(({ version }) => version.startsWith(digits));
   const versions = new Set(found.map(({ version }) => version));
@@ -84,11 +71,11 @@ async function findVersion(digits: string, options: ModelsOptions): Promise<List
   throw new HiddenstateError("bad_argument", `cannot find model "${digits}": ${what} with that; list them first`);
 }
 
-function fileOf({ version }: ListedModel, options: ModelsOptions): string {
+function fileOf({ version }: ListedModel, options: ControlOptions): string {
   return new ModelShelf(systemDisk, `${options.state}/models`).fileOf(version);
 }
 
-async function show(digits: string, options: ModelsOptions): Promise<void> {
+async function show(digits: string, options: ControlOptions): Promise<void> {
   const model = await findVersion(digits, options);
   const { spec } = await loadModel(systemDisk, fileOf(model, options));
   if (options.json) return print({ ...model, spec });
@@ -109,7 +96,7 @@ async function show(digits: string, options: ModelsOptions): Promise<void> {
   }
 }
 
-function tell({ group, version, from }: Switched, verb: string, options: ModelsOptions): void {
+function tell({ group, version, from }: Switched, verb: string, options: ControlOptions): void {
   if (options.json) print({ group, version, from });
   else if (version === from) print(`group "${group}" is on model ${shortVersion(version)} already`);
   else print(`group "${group}" ${verb} model ${shortVersion(version)}, before ${shortVersion(from)}`);
@@ -131,7 +118,7 @@ async function tune(options: GroupOptions): Promise<void> {
   else print(`group "${options.group}" is fine-tuned in the background; see how it goes with: hiddenstate status`);
 }
 
-async function exportModel(digits: string, file: string, options: ModelsOptions): Promise<void> {
+async function exportModel(digits: string, file: string, options: ControlOptions): Promise<void> {
   const model = await findVersion(digits, options);
   await copyFile(fileOf(model, options), file).catch((thrown: unknown) => {
     throw new HiddenstateError("bad_argument", `cannot write ${file}: ${reasonOf(thrown)}`, thrown);
@@ -144,12 +131,7 @@ export function modelsCommand(): Command {
     "show and change the models that step each group, whether the runtime is running or not",
   );
   const add = (name: string, description: string, action: (...args: never[]) => Promise<void>): Command =>
-    command
-      .command(name)
-      .description(description)
-      .option("-s, --state <directory>", "the state directory", ".hiddenstate")
-      .option("--json", "print JSON")
-      .action(action as (...args: unknown[]) => Promise<void>);
+    addControlCommand(command, name, description, action);
   add("list", "of each group the model in force, and those that were before", list);
   add("show <version>", "where a model came from and what it is; the first digits of its version do", show);
   add("promote <file>", "put the model in a file in force, between two readings", promote)

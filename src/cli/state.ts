@@ -5,31 +5,14 @@ import { Command } from "commander";
 import { HiddenstateError, reasonOf } from "../base/errors.ts";
 import type { Answer, StreamFacts } from "../pipeline/commands.ts";
 import type { ControlAccess } from "../runtime/stopped-state.ts";
-import { openControl } from "../runtime/stopped-state.ts";
-
-interface StateOptions {
-  readonly state: string;
-  readonly json?: true;
-}
+import { addControlCommand, print, withControl } from "./control-command.ts";
+import type { ControlOptions } from "./control-command.ts";
 
 type Done = Extract<Answer, { ok: true }>;
 
 interface Exported {
   readonly format: 1;
   readonly streams: readonly Pick<Done, "stream" | "facts" | "state">[];
-}
-
-async function withControl<T>(options: StateOptions, work: (control: ControlAccess) => Promise<T>): Promise<T> {
-  const control = await openControl(options.state);
-  try {
-    return await work(control);
-  } finally {
-    await control.close();
-  }
-}
-
-function print(value: unknown): void {
-  process.stdout.write(typeof value === "string" ? `${value}\n` : `${JSON.stringify(value)}\n`);
 }
 
 /** JSON out of a file, or out of standard input where its name is `-`. */
@@ -49,7 +32,7 @@ async function streamsOf(control: ControlAccess): Promise<StreamFacts[]> {
   return (await control.request("streams", {})) as StreamFacts[];
 }
 
-async function list(options: StateOptions): Promise<void> {
+async function list(options: ControlOptions): Promise<void> {
   const streams = await withControl(options, streamsOf);
   if (options.json) return print(streams);
   const width = Math.max(6, ...streams.map(({ stream }) => stream.length));
@@ -68,12 +51,12 @@ async function list(options: StateOptions): Promise<void> {
   }
 }
 
-async function get(stream: string, options: StateOptions): Promise<void> {
+async function get(stream: string, options: ControlOptions): Promise<void> {
   const { facts, state } = (await withControl(options, (control) => control.request("get", { stream }))) as Done;
   print({ stream, facts, state });
 }
 
-async function set(stream: string, path: string, options: StateOptions): Promise<void> {
+async function set(stream: string, path: string, options: ControlOptions): Promise<void> {
   const given = await readJson(path);
   // What `get` prints is taken back as it is.
   const state = typeof given === "object" && given !== null && "state" in given ? given.state : given;
@@ -81,17 +64,17 @@ async function set(stream: string, path: string, options: StateOptions): Promise
   print(options.json ? { ok: true, stream } : `the state of "${stream}" is set`);
 }
 
-async function reset(stream: string, options: StateOptions): Promise<void> {
+async function reset(stream: string, options: ControlOptions): Promise<void> {
   await withControl(options, (control) => control.request("reset", { stream }));
   print(options.json ? { ok: true, stream } : `the state of "${stream}" is the model's initial one`);
 }
 
-async function rename(stream: string, to: string, options: StateOptions): Promise<void> {
+async function rename(stream: string, to: string, options: ControlOptions): Promise<void> {
   await withControl(options, (control) => control.request("rename", { stream, to }));
   print(options.json ? { ok: true, stream: to } : `"${stream}" is now "${to}"`);
 }
 
-async function exportAll(path: string, options: StateOptions): Promise<void> {
+async function exportAll(path: string, options: ControlOptions): Promise<void> {
   const exported = await withControl(options, async (control): Promise<Exported> => {
     const streams: Done[] = [];
     for (const { stream } of await streamsOf(control)) streams.push((await control.request("get", { stream })) as Done);
@@ -106,7 +89,7 @@ async function exportAll(path: string, options: StateOptions): Promise<void> {
   }
 }
 
-async function importAll(path: string, options: StateOptions): Promise<void> {
+async function importAll(path: string, options: ControlOptions): Promise<void> {
   const given = await readJson(path);
   if (typeof given !== "object" || given === null || !("format" in given) || given.format !== 1 || !("streams" in given)) {
     throw new HiddenstateError("bad_argument", `cannot import ${path}: it is not what "state export" writes`);
@@ -122,14 +105,8 @@ export function stateCommand(): Command {
   const command = new Command("state").description(
     "show and change what streams remember, whether the runtime is running or not",
   );
-  const add = (name: string, description: string, action: (...args: never[]) => Promise<void>): void => {
-    command
-      .command(name)
-      .description(description)
-      .option("-s, --state <directory>", "the state directory", ".hiddenstate")
-      .option("--json", "print JSON")
-      .action(action as (...args: unknown[]) => Promise<void>);
-  };
+  const add = (name: string, description: string, action: (...args: never[]) => Promise<void>): Command =>
+    addControlCommand(command, name, description, action);
   add("list", "all streams, with how far each has come", list);
   add("get <stream>", "a stream's hidden state as JSON", get);
   add("set <stream> <file>", "replace the hidden state by what get printed; - is standard input", set);

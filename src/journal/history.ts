@@ -23,7 +23,7 @@ export interface HistoryFiles {
 }
 
 /** What a segment is called once it is history. */
-export function historyName(path: string): string {
+function historyName(path: string): string {
   return path.replace(/segment-(\d+)$/, "history-$1");
 }
 

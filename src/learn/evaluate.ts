@@ -1,5 +1,7 @@
 // Walks forecasters along series and measures how far off they were: the same rows for each, one reading at a time.
 import type { Clock } from "../base/clock.ts";
+import { forecastOutputs } from "../model/forecast-outputs.ts";
+import type { ModelSpec } from "../model/spec.ts";
 import type { Forecaster, Walk } from "./forecaster.ts";
 
 /** Of one output, in its unit, over the rows that have a target. */
@@ -19,6 +21,11 @@ export interface Score {
   readonly forecaster: string;
   /** In the order of the model's outputs. */
   readonly outputs: readonly OutputScore[];
+}
+
+/** A model's errors by the names of its outputs, as its file keeps them. */
+export function rmseByOutput(spec: ModelSpec, { outputs }: Score): Record<string, number> {
+  return Object.fromEntries(forecastOutputs(spec).map(({ name }, o) => [name, outputs[o]!.rmse]));
 }
 
 const ROWS_PER_TURN = 4096;

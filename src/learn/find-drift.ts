@@ -3,7 +3,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Model } from "../model/model.ts";
 import { Adwin, PageHinkley } from "./drift.ts";
 import type { HistoryRun } from "./history-table.ts";
-import { squaredErrors } from "./prequential-loss.ts";
+import { squaredErrors, walksFrom } from "./prequential-loss.ts";
 
 /** One wild reading is an anomaly, not a change: no single error counts for more than this, in variances. */
 const ERROR_MAX = 16;
@@ -15,7 +15,7 @@ export async function findDrift(
   from: number,
   clock: Clock,
 ): Promise<string | undefined> {
-  const errors = await squaredErrors(model, runs, from, clock);
+  const errors = await squaredErrors(model, walksFrom(runs, from, model.spec), clock);
   // Detectors know errors in units of what is normal here.
   const usual = median(errors.slice(0, USUAL_ERRORS)) / MEDIAN_OF_SQUARE;
   if (!(usual > 0)) return undefined;

@@ -10,8 +10,9 @@ import type { Model, ModelWeights } from "../model/model.ts";
 import { namedWeights } from "../model/named-weights.ts";
 import type { ModelSpec } from "../model/spec.ts";
 import { Persistence } from "./baselines.ts";
-import { evaluate } from "./evaluate.ts";
+import { evaluate, rmseByOutput } from "./evaluate.ts";
 import { modelOf } from "./fit-network.ts";
+import type { Forecaster } from "./forecaster.ts";
 import type { HistoryRun } from "./history-table.ts";
 import { ModelForecaster } from "./model-forecaster.ts";
 import { buildSeries } from "./series.ts";
@@ -42,7 +43,7 @@ export interface FineTuned {
 const STRETCH_ROWS = 100;
 const STRETCHES = 5;
 /** Rows to forecast that training and validation have at least. */
-export const TUNING_ROWS_MIN = { train: 400, validation: 80 } as const;
+const TUNING_ROWS_MIN = { train: 400, validation: 80 } as const;
 const SETTINGS = { epochsMax: 100, patience: 15, lanes: 4 } as const;
 
 /** How series are built for a model. Throws `bad_argument` for one that forecasts nothing, or several horizons at once. */
@@ -106,7 +107,7 @@ function settingsOf({ head }: ModelSpec, seed: number): TrainingSettings {
 }
 
 /** The length of the difference of two networks' trained weights over the length of the first's. */
-export function weightChange(before: ModelWeights, after: ModelWeights): number {
+function weightChange(before: ModelWeights, after: ModelWeights): number {
   const from = namedWeights(before);
   const to = namedWeights(after);
   let [difference, length] = [0, 0];
@@ -120,18 +121,6 @@ export function weightChange(before: ModelWeights, after: ModelWeights): number 
     }
   });
   return Math.sqrt(difference / length);
-}
-
-async function rmseByOutput(
-  forecaster: ModelForecaster | Persistence,
-  spec: ModelSpec,
-  series: readonly Series[],
-  clock: Clock,
-): Promise<Record<string, number>> {
-  const outputs = forecastOutputs(spec);
-  const walks = series.map((one) => ({ series: one, past: undefined }));
-  const score = await evaluate(forecaster, walks, outputs.length, clock);
-  return Object.fromEntries(outputs.map(({ name }, o) => [name, score.outputs[o]!.rmse]));
 }
 
 /**
@@ -156,15 +145,17 @@ export async function fineTune({ champion, runs, seed, clock, signal, source }: 
   }
   const settings = settingsOf(spec, seed);
   const training = await trainModel({ spec, scaling: weights, from: weights, train, validation, settings, clock, signal });
-  const judged = modelOf(spec, training.weights);
+  const walks = validation.map((series) => ({ series, past: undefined }));
+  const rmseOf = async (forecaster: Forecaster): Promise<Record<string, number>> =>
+    rmseByOutput(spec, await evaluate(forecaster, walks, O, clock));
   const provenance: ModelSpec["training"] = {
     source,
     seed,
     kernel: kernelVersions[settings.kernel!],
     epochs: training.epochs.length,
     rows: { ...rows, test: 0 },
-    testRmse: await rmseByOutput(new ModelForecaster(judged), spec, validation, clock),
-    persistenceRmse: await rmseByOutput(new Persistence(layout), spec, validation, clock),
+    testRmse: await rmseOf(new ModelForecaster(modelOf(spec, training.weights))),
+    persistenceRmse: await rmseOf(new Persistence(layout)),
   };
   return {
     model: modelOf({ ...spec, training: provenance }, training.weights),

@@ -3,6 +3,7 @@
 import { HiddenstateError } from "../base/errors.ts";
 import { checkBatch } from "../engine/check-batch.ts";
 import type { Engine, Slot, StateTensors, StepBatch, WarmUp } from "../engine/engine.ts";
+import { chooseKernel } from "../kernels/open-network.ts";
 import { kernelVersions } from "../kernels/recurrent-network.ts";
 import type { Kernel } from "../kernels/recurrent-network.ts";
 import { forecastOutputs } from "../model/forecast-outputs.ts";
@@ -19,6 +20,11 @@ const PARTS = 3;
 /** The kernel in the name of a learning engine's; undefined where it names none. */
 export function learningKernelOf(version: string): Kernel | undefined {
   return (Object.keys(kernelVersions) as Kernel[]).find((kernel) => version === nameOf(kernel));
+}
+
+/** How the journal names a learning engine on a kernel, the fastest here unless one is given. Throws `unavailable` where that one does not run. */
+export function learningKernelName(asked?: Kernel): string {
+  return nameOf(chooseKernel(asked));
 }
 
 function nameOf(kernel: Kernel): string {

@@ -7,9 +7,9 @@ import { limits } from "../base/limits.ts";
 import { createRandom } from "../base/random.ts";
 import type { Kernel } from "../kernels/recurrent-network.ts";
 import type { ModelWeights } from "../model/model.ts";
-import type { LayerSpec, ModelSpec, OutputSpec } from "../model/spec.ts";
-import { stateSpecs } from "../onnx/state-specs.ts";
+import type { LayerSpec, ModelSpec } from "../model/spec.ts";
 import type { JudgedForecast } from "../score/residual.ts";
+import { defaultHorizons, LEARNER_LAYER, learnerSpec } from "./learner-spec.ts";
 import { LANES, OnlineNetwork, STEPS } from "./online-network.ts";
 import { OnlineState } from "./online-state.ts";
 import type { StateLayout, StateTensor } from "./online-state.ts";
@@ -33,30 +33,6 @@ export interface OnlineForecasterSettings {
 const READINGS_PER_UPDATE = 8;
 /** Before it there is nothing to learn from, and no forecast. */
 const READINGS_BEFORE = 100;
-
-/** Readings ahead that fit among the outputs of a model of so many features. */
-export function defaultHorizons(features: number): readonly number[] {
-  const most = Math.floor(limits.featuresMax / (2 * features));
-  return most >= 3 ? [1, 12, 48] : most === 2 ? [1, 12] : [1];
-}
-
-function specOf({ name, features, layer }: OnlineForecasterSettings, horizons: readonly number[]): ModelSpec {
-  const layers: LayerSpec[] = [layer ?? { cell: "gru", hidden: 16, linearBeforeReset: true }];
-  const outputs = (suffix: string): OutputSpec[] =>
-    horizons.flatMap((horizon) =>
-      features.map((feature) => ({ name: `${feature}+${horizon}${suffix}`, unit: "", feature, horizon, deviation: 1 })),
-    );
-  return {
-    format: 1,
-    name,
-    task: "forecast",
-    features: [...features, ...seasonNames].map((feature) => ({ name: feature, unit: "" })),
-    outputs: [...outputs(""), ...outputs(" deviation")],
-    layers,
-    head: { kind: "gaussian", residual: false },
-    states: stateSpecs(layers),
-  };
-}
 
 export class OnlineForecaster {
   /** Outputs `(O)`: for each horizon the means of all features, then in the same order the standard deviations. */
@@ -83,9 +59,11 @@ export class OnlineForecaster {
           `${limits.featuresMax} are allowed; ask for fewer horizons`,
       );
     }
+    const { horizons } = this;
+    const spec = learnerSpec({ layer: LEARNER_LAYER, ...settings, horizons }, seasonNames);
     this.#features = D;
     this.#seed = settings.seed;
-    this.#network = new OnlineNetwork(specOf(settings, this.horizons), settings.seed, settings.kernel);
+    this.#network = new OnlineNetwork(spec, settings.seed, settings.kernel);
     this.forecasts = this.horizons.flatMap((horizon, h) =>
       settings.features.map((_, feature) => ({ output: h * D + feature, feature, horizon, deviation: K + h * D + feature })),
     );

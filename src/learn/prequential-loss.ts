@@ -16,23 +16,23 @@ export interface PrequentialLoss {
   readonly readings: number;
   /** By model, in the order given: mean squared errors in the outputs' deviations. */
   readonly losses: readonly number[];
-  /** In how many of `STRETCHES` equal stretches of time the second model's loss is lower than the first's. */
+  /** In how many of ten equal stretches of time the second model's loss is lower than the first's. */
   readonly wins: number;
 }
 
 /** What a loss is cut into, to tell a model that is better from one that was lucky once. */
-export const STRETCHES = 10;
+const STRETCHES = 10;
 /** Rows before the position that a state settles on. */
 const WARM_UP_ROWS = 512;
 
 /** A walk along a run, and the journal's position of each of its rows. */
-interface PlacedWalk {
+export interface PlacedWalk {
   readonly walk: Walk;
   readonly positions: Float64Array;
 }
 
 /** The runs' rows from a while before position `from` on, of which only those from there on have targets. */
-function walksFrom(runs: readonly HistoryRun[], from: number, spec: ModelSpec): PlacedWalk[] {
+export function walksFrom(runs: readonly HistoryRun[], from: number, spec: ModelSpec): PlacedWalk[] {
   const layout = seriesOptionsOf(spec);
   const { features: D, targets, horizon } = layout;
   return runs.flatMap(({ key, count, times, values, positions }) => {
@@ -47,18 +47,13 @@ function walksFrom(runs: readonly HistoryRun[], from: number, spec: ModelSpec): 
   });
 }
 
-/** A model's squared errors in the outputs' deviations, averaged over the outputs, of all runs from position `from` on, in the order of time. */
-export async function squaredErrors(
-  model: Model,
-  runs: readonly HistoryRun[],
-  from: number,
-  clock: Clock,
-): Promise<Float64Array> {
+/** A model's squared errors in the outputs' deviations, averaged over the outputs, of all walks in the order of time. */
+export async function squaredErrors(model: Model, walks: readonly PlacedWalk[], clock: Clock): Promise<Float64Array> {
   const outputs = forecastOutputs(model.spec);
   const O = outputs.length;
   const forecaster = new ModelForecaster(model);
   const errors: { readonly position: number; readonly error: number }[] = [];
-  for (const { walk, positions } of walksFrom(runs, from, model.spec)) {
+  for (const { walk, positions } of walks) {
     await new Promise<void>((resolve) => clock.soon(resolve));
     const forecasts = forecastWalk(forecaster, walk, O);
     const { targets, count } = walk.series;
@@ -90,7 +85,8 @@ export async function prequentialLoss(
   from: number,
   clock: Clock,
 ): Promise<PrequentialLoss> {
-  const [first, second] = [await squaredErrors(models[0], runs, from, clock), await squaredErrors(models[1], runs, from, clock)];
+  const walks = walksFrom(runs, from, models[0].spec);
+  const [first, second] = [await squaredErrors(models[0], walks, clock), await squaredErrors(models[1], walks, clock)];
   const { length: readings } = first;
   const edges = Array.from({ length: STRETCHES + 1 }, (_, index) => Math.floor((index * readings) / STRETCHES));
   const wins = edges.slice(1).filter((to, index) => meanOf(second, edges[index]!, to) < meanOf(first, edges[index]!, to)).length;

@@ -7,11 +7,10 @@ import { zeros } from "../kernels/tensor.ts";
 import type { Tensor } from "../kernels/tensor.ts";
 import { initialWeights } from "../model/initial-weights.ts";
 import type { Model } from "../model/model.ts";
-import type { LayerSpec, ModelSpec, OutputSpec } from "../model/spec.ts";
+import type { ModelSpec } from "../model/spec.ts";
 import { decodeModel } from "../onnx/decode-model.ts";
 import { encodeModel } from "../onnx/encode-model.ts";
-import { stateSpecs } from "../onnx/state-specs.ts";
-import { defaultHorizons } from "./online-forecaster.ts";
+import { defaultHorizons, LEARNER_LAYER, learnerSpec } from "./learner-spec.ts";
 
 export interface StartingModelOptions {
   readonly name: string;
@@ -22,7 +21,6 @@ export interface StartingModelOptions {
 }
 
 const SEED = 1;
-const LAYER: LayerSpec = { cell: "gru", hidden: 16, linearBeforeReset: true };
 
 function ones(count: number): Tensor {
   return { shape: [count], data: new Float32Array(count).fill(1) };
@@ -37,21 +35,7 @@ export function startingModel({ name, features, horizons = defaultHorizons(featu
       `cannot begin a model: ${features.length} features at ${horizons.length} horizons make ${2 * K} outputs, 2 to ${limits.featuresMax} are allowed`,
     );
   }
-  const outputs = (suffix: string): OutputSpec[] =>
-    horizons.flatMap((horizon) =>
-      features.map((feature) => ({ name: `${feature}+${horizon}${suffix}`, unit: "", feature, horizon, deviation: 1 })),
-    );
-  const spec: ModelSpec = {
-    format: 1,
-    name,
-    task: "forecast",
-    features: features.map((feature) => ({ name: feature, unit: "" })),
-    outputs: [...outputs(""), ...outputs(" deviation")],
-    layers: [LAYER],
-    head: { kind: "gaussian", residual: false },
-    states: stateSpecs([LAYER]),
-    learner: { seed: SEED },
-  };
+  const spec: ModelSpec = { ...learnerSpec({ name, features, horizons, layer: LEARNER_LAYER }), learner: { seed: SEED } };
   const scaling = { xMean: zeros([features.length]), xScale: ones(features.length), yMean: zeros([K]), yScale: ones(K) };
   return decodeModel(encodeModel(spec, initialWeights(spec, scaling, createRandom(SEED))), name);
 }

@@ -7,11 +7,10 @@ import { chooseKernel } from "../kernels/open-network.ts";
 import { kernelVersions } from "../kernels/recurrent-network.ts";
 import type { ReadingTable, TableStream } from "../message/reading-table.ts";
 import type { Model } from "../model/model.ts";
-import { forecastOutputs } from "../model/forecast-outputs.ts";
 import type { ModelSpec } from "../model/spec.ts";
 import { Autoregression, Persistence, SeasonalNaive } from "./baselines.ts";
 import type { RowLayout } from "./baselines.ts";
-import { evaluate } from "./evaluate.ts";
+import { evaluate, rmseByOutput } from "./evaluate.ts";
 import type { Score } from "./evaluate.ts";
 import { featureRanges } from "./fit-scaling.ts";
 import type { FeatureRange } from "./fit-scaling.ts";
@@ -137,10 +136,6 @@ function testWalks(table: ReadingTable, test: readonly Series[], build: BuildSer
     const before = stream.count - series.count;
     return { series, past: before === 0 ? undefined : build(sliceStream(stream, 0, before)) };
   });
-}
-
-function rmseByOutput(spec: ModelSpec, { outputs }: Score): Record<string, number> {
-  return Object.fromEntries(forecastOutputs(spec).map(({ name }, o) => [name, outputs[o]!.rmse]));
 }
 
 async function scoreAll(

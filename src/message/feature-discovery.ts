@@ -64,20 +64,29 @@ function collect(value: unknown, levels: readonly string[], into: Map<string, nu
   }
 }
 
-/** The measuring fields of a message by path; undefined where it is not JSON. */
-export function measuringFields(payload: Uint8Array): ReadonlyMap<string, number> | undefined {
+/** Undefined where it is not JSON. */
+function documentOf(payload: Uint8Array): unknown {
   try {
-    const fields = new Map<string, number>();
-    collect(parseJsonPayload(payload), [], fields);
-    return fields;
+    return parseJsonPayload(payload);
   } catch (thrown) {
     if (thrown instanceof PayloadError) return undefined;
     throw thrown;
   }
 }
 
-function timesOf(payload: Uint8Array, nowMs: number): string[] {
-  const document = parseJsonPayload(payload);
+function fieldsOf(document: unknown): ReadonlyMap<string, number> {
+  const fields = new Map<string, number>();
+  collect(document, [], fields);
+  return fields;
+}
+
+/** The measuring fields of a message by path; undefined where it is not JSON. */
+export function measuringFields(payload: Uint8Array): ReadonlyMap<string, number> | undefined {
+  const document = documentOf(payload);
+  return document === undefined ? undefined : fieldsOf(document);
+}
+
+function timesOf(document: unknown, nowMs: number): string[] {
   if (!isFields(document)) return [];
   return TIME_FIELDS.filter((name) => {
     const ms = Object.hasOwn(document, name) ? parseFieldTime(document[name], "auto", ZONE) : undefined;
@@ -103,10 +112,10 @@ export class FeatureDiscovery {
       this.#sightings.set(topic, sighting);
     }
     sighting.messages++;
-    const fields = measuringFields(payload);
-    if (fields !== undefined) {
-      this.#note(sighting, fields);
-      for (const name of timesOf(payload, nowMs)) sighting.times.set(name, (sighting.times.get(name) ?? 0) + 1);
+    const document = documentOf(payload);
+    if (document !== undefined) {
+      this.#note(sighting, fieldsOf(document));
+      for (const name of timesOf(document, nowMs)) sighting.times.set(name, (sighting.times.get(name) ?? 0) + 1);
     }
     if (sighting.messages < MESSAGES_SEEN && nowMs - sighting.firstMs < SEEN_MS) return undefined;
     this.#sightings.delete(topic);

@@ -124,7 +124,8 @@ export class GroupScores {
     const D = this.#features.length;
     const O = this.#modelOutputs;
     const alarms: Uint8Array[] = [];
-    const outputs = this.#room(event.count * this.width);
+    const { width } = this;
+    const outputs = this.#room(event.count * width);
     let sequence = event.firstSequence - 1 - (event.skipped?.[0] ?? 0);
     for (let i = 0; i < event.count; i++) {
       sequence += 1 + (event.skipped?.[i] ?? 0);
@@ -134,9 +135,9 @@ export class GroupScores {
       reading.time = event.times[i]!;
       reading.broken = this.#broken[first + i] === 1;
       scorer.judge(row, reading);
-      for (let o = 0; o < O; o++) outputs[i * this.width + o] = steps.y[reading.yFrom + o]!;
-      outputs[i * this.width + O] = scorer.score;
-      outputs[i * this.width + O + 1] = scorer.alarming ? 1 : 0;
+      for (let o = 0; o < O; o++) outputs[i * width + o] = steps.y[reading.yFrom + o]!;
+      outputs[i * width + O] = scorer.score;
+      outputs[i * width + O + 1] = scorer.alarming ? 1 : 0;
       if (scorer.opened !== undefined || scorer.closed) alarms.push(this.#message(event, key, sequence, event.times[i]!));
     }
     return { outputs, alarms };

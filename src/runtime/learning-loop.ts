@@ -65,7 +65,7 @@ export class LearningLoop {
   readonly #last = new Map<string, Decision>();
   readonly #ended = new AbortController();
   #timer: Timer | undefined;
-  #looking: Promise<void> | undefined;
+  #isLooking = false;
 
   constructor(options: LearningLoopOptions) {
     this.#options = options;
@@ -93,11 +93,6 @@ export class LearningLoop {
   stop(): void {
     this.#timer?.cancel();
     this.#ended.abort();
-  }
-
-  /** Resolves when nothing of it runs any more; after `stop`. */
-  async stopped(): Promise<void> {
-    await this.#looking;
   }
 
   /** Has a fine-tune of a group begin at the next look. Throws `bad_argument` where the group does not learn or is at it already. */
@@ -135,8 +130,10 @@ export class LearningLoop {
   }
 
   #look(): void {
-    this.#looking ??= this.#goOn().finally(() => {
-      this.#looking = undefined;
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    void this.#goOn().finally(() => {
+      this.#isLooking = false;
       this.#schedule();
     });
   }

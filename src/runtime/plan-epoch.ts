@@ -61,8 +61,8 @@ export async function chooseEngine(
   choices: EngineChoices,
 ): Promise<Pick<GroupSettings, "engine" | "kernel">> {
   if (model.spec.learner !== undefined) {
-    const { LearningEngine } = await import("../learn/learning-engine.ts");
-    return { engine: "learning", kernel: new LearningEngine(model, config.kernel).kernel };
+    const { learningKernelName } = await import("../learn/learning-engine.ts");
+    return { engine: "learning", kernel: learningKernelName(config.kernel) };
   }
   const engine = config.engine === "auto" ? (choices.get(model.version)?.engine ?? defaultEngine(model)) : config.engine;
   // Of onnxruntime this process has one version; a native kernel is chosen anew, for the journal may come from another box.

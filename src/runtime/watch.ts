@@ -82,11 +82,6 @@ export class Watch {
     return [...this.#topics.values()].filter(({ fields }) => fields.length > 0);
   }
 
-  /** Topics of which too little is known yet. */
-  get pending(): number {
-    return this.#discovery.pending;
-  }
-
   #listen(): void {
     const { port, filters } = this.#options;
     const subscriptions = [...filters.map((filter) => ({ filter, qos: 0 as const })), { filter: `${ALARMS}+`, qos: 1 as const }];

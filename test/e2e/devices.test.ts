@@ -5,14 +5,12 @@ import { join } from "node:path";
 import t from "tap";
 import mqtt from "mqtt";
 import { sparkplug } from "../../src/message/generated/sparkplug.js";
-import { NativeEngine } from "../../src/engine/native-engine.ts";
 import { repository, startCli } from "../support/cli.ts";
 import { mosquittoMissing, startMosquitto } from "../support/mosquitto.ts";
-import { randomModel } from "../support/random-model.ts";
+import { model, offline } from "../support/one-group.ts";
 import { until } from "../support/until.ts";
 
 const skip = mosquittoMissing();
-const model = randomModel({ features: 2, hidden: [8], seed: 3 });
 
 const CONFIG = `node: e2e
 state: state
@@ -42,17 +40,6 @@ function examples(file: string): Example[] {
 function payloadOf({ payload, payload_type, payload_b64 }: Example): Buffer {
   if (payload_b64 !== undefined) return Buffer.from(payload_b64, "base64");
   return Buffer.from(payload_type === "json" ? JSON.stringify(payload) : String(payload));
-}
-
-/** What the model gives for rows of features from the initial state. */
-function offline(rows: readonly (readonly number[])[]): number[] {
-  const engine = new NativeEngine(model);
-  const slots = Int32Array.of(engine.allocate());
-  return rows.map((row) => {
-    const y = new Float32Array(1);
-    engine.step({ slots, count: 1, steps: 1, x: Float32Array.from(row), y });
-    return y[0]!;
-  });
 }
 
 t.test("run: devices with presets give the predictions of their values, and no dead letters", { skip }, async (t) => {

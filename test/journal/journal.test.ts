@@ -45,6 +45,12 @@ async function begun(disk: MemoryDisk): Promise<Journal> {
   return journal;
 }
 
+/** Writes a checkpoint of one chunk that says its position. */
+const one = (text: string) => async (writer: CheckpointWriter) => {
+  await writer.chunk(new TextEncoder().encode(text));
+  return Number(text);
+};
+
 t.test("a journal gives back what was appended, in order and with positions", async (t) => {
   const disk = new MemoryDisk();
   const journal = await begun(disk);
@@ -143,10 +149,6 @@ t.test(
   async (t) => {
     for (let seed = 1; seed <= 100; seed++) {
       const disk = new MemoryDisk();
-      const one = (text: string) => async (writer: CheckpointWriter) => {
-        await writer.chunk(new TextEncoder().encode(text));
-        return Number(text);
-      };
       const files = new CheckpointFiles(disk, directory);
       await files.write(one("10"));
       // The process dies of the last sync: the header stands in the page cache only.
@@ -171,10 +173,6 @@ t.test(
 
 t.test("the only checkpoint there is is not touched while another one is written", async (t) => {
   const disk = new MemoryDisk();
-  const one = (text: string) => async (writer: CheckpointWriter) => {
-    await writer.chunk(new TextEncoder().encode(text));
-    return Number(text);
-  };
   const files = new CheckpointFiles(disk, directory);
   await files.write(one("10"));
   await files.write(one("20"));
@@ -191,10 +189,6 @@ t.test("the only checkpoint there is is not touched while another one is written
 t.test("a checkpoint that was given up does not come back in a power cut", async (t) => {
   for (let seed = 1; seed <= 20; seed++) {
     const disk = new MemoryDisk();
-    const one = (text: string) => async (writer: CheckpointWriter) => {
-      await writer.chunk(new TextEncoder().encode(text));
-      return Number(text);
-    };
     const files = new CheckpointFiles(disk, directory);
     await files.write(one("10"));
     await files.write(one("20"));

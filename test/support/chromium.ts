@@ -3,11 +3,12 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { accessSync, constants, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { delimiter, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
+import { findProgram } from "./find-program.ts";
 
 const INSTALL = "Chromium is missing, so the dashboard's page was not looked at; install it with: apt-get install chromium";
 const NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
@@ -15,17 +16,7 @@ const WAIT_MS_MAX = 60_000;
 const CLOSE_MS_MAX = 10_000;
 
 function findChromium(): string | undefined {
-  const folders = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/bin", "/usr/local/bin"];
-  return folders
-    .flatMap((folder) => NAMES.map((name) => join(folder, name)))
-    .find((path) => {
-      try {
-        accessSync(path, constants.X_OK);
-        return true;
-      } catch {
-        return false;
-      }
-    });
+  return findProgram(NAMES, ["/usr/bin", "/usr/local/bin"]);
 }
 
 /** For a test's `skip` option: why it cannot run, or false. In CI it is never skipped: the test then fails for want of a browser. */

@@ -3,11 +3,12 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { findProgram } from "./find-program.ts";
 import { freePort } from "./free-port.ts";
 
 const INSTALL = "mosquitto is missing; install it with: apt-get install mosquitto";
@@ -43,18 +44,7 @@ export interface Mosquitto {
 }
 
 function findMosquitto(): string | undefined {
-  const folders = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin"];
-  return folders
-    .filter((folder) => folder !== "")
-    .map((folder) => join(folder, "mosquitto"))
-    .find((path) => {
-      try {
-        accessSync(path, constants.X_OK);
-        return true;
-      } catch {
-        return false;
-      }
-    });
+  return findProgram(["mosquitto"], ["/usr/sbin", "/usr/local/sbin"]);
 }
 
 /** For a test's `skip` option: why it cannot run, or false. In CI it is never skipped: the test then fails for want of a broker. */
