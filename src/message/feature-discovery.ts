@@ -86,11 +86,11 @@ export function measuringFields(payload: Uint8Array): ReadonlyMap<string, number
   return document === undefined ? undefined : fieldsOf(document);
 }
 
-function timesOf(document: unknown, nowMs: number): string[] {
+function timesOf(document: unknown, wallMs: number): string[] {
   if (!isFields(document)) return [];
   return TIME_FIELDS.filter((name) => {
     const ms = Object.hasOwn(document, name) ? parseFieldTime(document[name], "auto", ZONE) : undefined;
-    return ms !== undefined && Math.abs(ms - nowMs) < DAY_MS;
+    return ms !== undefined && Math.abs(ms - wallMs) < DAY_MS;
   });
 }
 
@@ -102,8 +102,11 @@ export class FeatureDiscovery {
     return this.#sightings.size;
   }
 
-  /** Takes a message in; returns what the topic measures once enough of its messages have been seen: 20, or those of 10 minutes. */
-  see(topic: string, payload: Uint8Array, nowMs: number): DiscoveredTopic | undefined {
+  /**
+   * Takes a message in that came at `nowMs` of a monotonic clock and `wallMs` since 1970; returns what the topic measures once enough of its
+   * messages have been seen: 20, or those of 10 minutes.
+   */
+  see(topic: string, payload: Uint8Array, nowMs: number, wallMs: number): DiscoveredTopic | undefined {
     if (validateStreamKey(topic) !== undefined) return undefined;
     let sighting = this.#sightings.get(topic);
     if (sighting === undefined) {
@@ -115,7 +118,7 @@ export class FeatureDiscovery {
     const document = documentOf(payload);
     if (document !== undefined) {
       this.#note(sighting, fieldsOf(document));
-      for (const name of timesOf(document, nowMs)) sighting.times.set(name, (sighting.times.get(name) ?? 0) + 1);
+      for (const name of timesOf(document, wallMs)) sighting.times.set(name, (sighting.times.get(name) ?? 0) + 1);
     }
     if (sighting.messages < MESSAGES_SEEN && nowMs - sighting.firstMs < SEEN_MS) return undefined;
     this.#sightings.delete(topic);

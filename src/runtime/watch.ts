@@ -109,7 +109,7 @@ export class Watch {
     if (topic.startsWith(`${TOPIC_ROOT}/`) || topic.startsWith("$")) return;
     const known = this.#topics.get(topic);
     if (known !== undefined) return this.#lookForNew(known, payload);
-    const found = this.#discovery.see(topic, payload, clock.monotonicMs());
+    const found = this.#discovery.see(topic, payload, clock.monotonicMs(), clock.wallMs());
     if (found === undefined || this.#topics.size >= limits.streamsMax) return;
     this.#topics.set(topic, found);
     if (found.fields.length > 0) tell({ what: "found", topic, features: found.fields.map(({ path }) => path) });

@@ -47,12 +47,13 @@ t.test("a field's path reads back to it, whatever its name", async (t) => {
 
 t.test("a topic is known after 20 messages, or those of ten minutes, with counters and the field that says when", async (t) => {
   const discovery = new FeatureDiscovery();
-  const message = (i: number): Uint8Array =>
-    bytes({ energy: 77 + i, power: 400 + (i % 3), co2: i < 3 ? undefined : 900, last_seen: i * 1000 });
   const now = 1_000_000;
-  for (let i = 0; i < 19; i++) t.equal(discovery.see("z/plug", message(i), now + i), undefined);
+  const wall = 1_741_066_212_441;
+  const message = (i: number): Uint8Array =>
+    bytes({ energy: 77 + i, power: 400 + (i % 3), co2: i < 3 ? undefined : 900, last_seen: wall + i * 1000 });
+  for (let i = 0; i < 19; i++) t.equal(discovery.see("z/plug", message(i), now + i, wall), undefined);
   t.equal(discovery.pending, 1);
-  t.strictSame(discovery.see("z/plug", message(19), now + 19), {
+  t.strictSame(discovery.see("z/plug", message(19), now + 19, wall), {
     topic: "z/plug",
     fields: [
       { path: "co2", isCounter: false },
@@ -62,15 +63,18 @@ t.test("a topic is known after 20 messages, or those of ten minutes, with counte
     time: "last_seen",
   });
   t.equal(discovery.pending, 0);
-  discovery.see("z/slow", bytes({ level: 1 }), now);
-  t.match(discovery.see("z/slow", bytes({ level: 2 }), now + 10 * 60_000), { fields: [{ path: "level" }], time: undefined });
+  discovery.see("z/slow", bytes({ level: 1 }), now, wall);
+  t.match(discovery.see("z/slow", bytes({ level: 2 }), now + 10 * 60_000, wall), {
+    fields: [{ path: "level" }],
+    time: undefined,
+  });
 });
 
 t.test("what is no JSON, has no numbers or no usable topic ends as nothing to measure", async (t) => {
   const discovery = new FeatureDiscovery();
-  for (let i = 0; i < 19; i++) discovery.see("z/door", new TextEncoder().encode("open"), i);
-  t.match(discovery.see("z/door", bytes({ contact: false }), 20), { fields: [] });
-  t.equal(discovery.see("x".repeat(200), bytes({ a: 1 }), 0), undefined);
+  for (let i = 0; i < 19; i++) discovery.see("z/door", new TextEncoder().encode("open"), i, 0);
+  t.match(discovery.see("z/door", bytes({ contact: false }), 20, 0), { fields: [] });
+  t.equal(discovery.see("x".repeat(200), bytes({ a: 1 }), 0, 0), undefined);
   t.equal(discovery.pending, 0);
 });
 

@@ -57,7 +57,7 @@ async function start(state: string, url: string): Promise<Watched> {
 async function publish(client: MqttClient, from: number, to: number, leapAt = -1): Promise<void> {
   for (let i = from; i < to; i++) {
     const temperature = (i === leapAt ? 60 : 20) + Math.sin(i * 1.7);
-    await client.publishAsync("home/hall", JSON.stringify({ temperature, humidity: 50 + Math.sin(i), linkquality: 80 }), {
+    await client.publishAsync("home/hall", JSON.stringify({ temperature, humidity: 50 + Math.sin(i), last_seen: Date.now() }), {
       qos: 1,
     });
     await client.publishAsync("home/meter", String(230 + Math.cos(i)), { qos: 1 });
@@ -85,6 +85,13 @@ t.test("what measures something is found, learned and watched, and a restart goe
   await until("the subscription", () => broker.port > 0);
   await publish(client, 0, 25);
   await until("both are found", () => one.watch.topics.length === 2);
+  t.strictSame(
+    one.watch.topics.map(({ topic, time }) => [topic, time]),
+    [
+      ["home/hall", "last_seen"],
+      ["home/meter", undefined],
+    ],
+  );
   await until("a runtime for both", () => one.runtimes.at(-1)?.status().groups.length === 2);
   t.strictSame(
     one.news.map((news) => newsLine(news, 0)),
