@@ -9,6 +9,7 @@ import { silentLog } from "../base/log.ts";
 import { randomName } from "../base/random.ts";
 import type { Random } from "../base/random.ts";
 import { responseTopic } from "../message/topics.ts";
+import { parseBrokerUrl } from "../mqtt/broker-address.ts";
 import { createMqttPort } from "../mqtt/mqttjs-port.ts";
 import type { PacketPort, SessionFacts } from "../mqtt/packet-port.ts";
 import type { Config } from "../runtime/config-schema.ts";
@@ -119,11 +120,11 @@ export class BrokerExamination {
   }
 
   async examine(): Promise<Finding[]> {
-    const { url } = this.#config.mqtt;
+    const { display } = parseBrokerUrl(this.#config.mqtt.url);
     const visitor = await this.#visit("", Math.round(this.#config.mqtt.sessionExpiry / 1000));
     try {
       const { protocol, receiveMax } = await visitor.session(this.#clock);
-      const findings = [good("broker", `${url} lets us in, and speaks MQTT ${protocol === 5 ? "5" : "3.1.1"}`)];
+      const findings = [good("broker", `${display} lets us in, and speaks MQTT ${protocol === 5 ? "5" : "3.1.1"}`)];
       for (const warning of visitor.warnings) findings.push(note("session", warning, "see docs/config.md, mqtt.sessionExpiry"));
       if (receiveMax < limits.publishWindowMax) {
         const advice = "in mosquitto: max_inflight_messages 1000; predictions wait for each other otherwise";
@@ -134,7 +135,9 @@ export class BrokerExamination {
       return findings;
     } catch (thrown) {
       if (!(thrown instanceof HiddenstateError)) throw thrown;
-      return [bad("broker", `${url} cannot be used: ${reasonOf(thrown)}`, "check that it runs, and the user name and password")];
+      return [
+        bad("broker", `${display} cannot be used: ${reasonOf(thrown)}`, "check that it runs, and the user name and password"),
+      ];
     } finally {
       await visitor.close();
       await this.#forget("");

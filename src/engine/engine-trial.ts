@@ -1,5 +1,5 @@
-// Both engines held against the clock on one model, at the batch sizes that it is stepped with. It decides nothing; engine-preference.ts
-// does. It runs in a process of its own (trial-process.ts), so that a runtime that steps natively never loads onnxruntime.
+// Engines held against the clock on one model, at the batch sizes that it is stepped with. It decides nothing; engine-preference.ts does.
+// The trial of both runs in a process of its own (trial-process.ts), so that a runtime that steps natively never loads onnxruntime.
 import type { Clock } from "../base/clock.ts";
 import { createRandom } from "../base/random.ts";
 import type { Engine } from "./engine.ts";
@@ -23,7 +23,6 @@ const ROUNDS = 7;
 const READING_MS = 4;
 
 interface Contender {
-  readonly engine: Engine;
   readonly calls: number;
   readonly run: (calls: number) => Promise<void>;
 }
@@ -53,11 +52,25 @@ async function prepare(clock: Clock, engine: Engine, batch: number): Promise<Con
   const run = runner(engine, batch);
   let calls = 1;
   while ((await timed(clock, () => run(calls))) < READING_MS) calls *= 2;
-  return { engine, calls, run };
+  return { calls, run };
 }
 
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
+/** Milliseconds a call. */
+async function reading(clock: Clock, { calls, run }: Contender): Promise<number> {
+  return (await timed(clock, () => run(calls))) / calls;
+}
+
+/** Of a stream-step, out of milliseconds a call: the median. */
+function nanoseconds(ms: readonly number[], batch: number): number {
+  return (ms.toSorted((a, b) => a - b)[ms.length >> 1]! * 1e6) / batch;
+}
+
+/** Nanoseconds a stream-step of one engine alone. It stays open. */
+export async function timeEngine(clock: Clock, engine: Engine, batch: number): Promise<number> {
+  const contender = await prepare(clock, engine, batch);
+  const readings: number[] = [];
+  for (let round = 0; round < ROUNDS; round++) readings.push(await reading(clock, contender));
+  return nanoseconds(readings, batch);
 }
 
 /** Times both engines in turns. They are of one model and stay open. */
@@ -72,11 +85,11 @@ export async function tryEngines(
     const onnx = await prepare(clock, engines.onnx, batch);
     const readings = { native: [] as number[], onnx: [] as number[] };
     for (let round = 0; round < ROUNDS; round++) {
-      readings.native.push((await timed(clock, () => native.run(native.calls))) / native.calls);
-      readings.onnx.push((await timed(clock, () => onnx.run(onnx.calls))) / onnx.calls);
+      readings.native.push(await reading(clock, native));
+      readings.onnx.push(await reading(clock, onnx));
     }
-    const nanoseconds = (ms: readonly number[]): number => Math.round((median(ms) * 1e6) / batch);
-    figures.push({ batch, native: nanoseconds(readings.native), onnx: nanoseconds(readings.onnx) });
+    const [ofNative, ofOnnx] = [nanoseconds(readings.native, batch), nanoseconds(readings.onnx, batch)];
+    figures.push({ batch, native: Math.round(ofNative), onnx: Math.round(ofOnnx) });
   }
   return { kernels: { native: engines.native.kernel, onnx: engines.onnx.kernel }, figures };
 }

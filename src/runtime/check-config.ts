@@ -8,6 +8,7 @@ import { predictionTopic } from "../message/topics.ts";
 import { forecastOutputs } from "../model/forecast-outputs.ts";
 import { shortVersion } from "../model/model.ts";
 import type { ModelSpec } from "../model/spec.ts";
+import { parseBrokerUrl } from "../mqtt/broker-address.ts";
 import type { EpochSettings } from "../pipeline/settings.ts";
 import type { StreamGroup } from "../pipeline/stream-group.ts";
 import type { Config } from "./config-schema.ts";
@@ -127,7 +128,7 @@ async function standingOf(config: Config, groups: readonly ConfiguredGroup[], di
 function notesOf({ mqtt, durability, commands, dashboard }: Config): string[] {
   const notes: string[] = [];
   if (mqtt.allowInsecure) notes.push("mqtt.allowInsecure: readings and the password can be read and changed on their way");
-  if (mqtt.username === undefined && mqtt.tls?.cert === undefined)
+  if ((mqtt.username ?? parseBrokerUrl(mqtt.url).username) === undefined && mqtt.tls?.cert === undefined)
     notes.push("no user name and no certificate: only a broker that lets everybody in will take us");
   if (durability.mode === "volatile") notes.push("durability.mode volatile: what was acknowledged can be lost in a crash");
   if (commands.mqtt) notes.push("commands.mqtt: whoever may publish on the command topics can set and reset states");
@@ -148,7 +149,7 @@ export async function checkConfig(config: Config, disk: Disk, environment: NodeJ
   const entries = entriesOf(groups, settings);
   return {
     node: config.node,
-    broker: config.mqtt.url,
+    broker: parseBrokerUrl(config.mqtt.url).display,
     groups: groups.map(({ config: { name, predictions }, model, messages: { features, topics } }): CheckedGroup => {
       const place = settings.groups.findIndex((group) => group.name === name);
       const { engine, kernel, score } = settings.groups[place]!;

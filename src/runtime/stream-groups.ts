@@ -24,7 +24,10 @@ interface Prepared {
  * The engine that an epoch names; where this processor lacks its kernel, or onnxruntime is gone, the native engine on the fastest, whose
  * replay is held to a looser measure.
  */
-async function engineOf(model: Model, { engine, kernel: version }: GroupSettings): Promise<Engine> {
+export async function engineOf(
+  model: Model,
+  { engine, kernel: version }: Pick<GroupSettings, "engine" | "kernel">,
+): Promise<Engine> {
   if (engine === "learning") {
     const { learningKernelOf, LearningEngine } = await import("../learn/learning-engine.ts");
     return new LearningEngine(model, learningKernelOf(version));

@@ -94,3 +94,31 @@ t.test("check tells what is wrong with its place, as a start would", async (t) =
   const open = await runCli(["check", write(folder, url, 'dashboard: { listen: "0.0.0.0:1" }\n')]);
   t.match(open, { code: 78, stderr: /config\.yaml:4:22: dashboard\.listen: 0\.0\.0\.0:1 can be reached from other machines/ });
 });
+
+t.test("what is shown of a broker's URL holds no credentials, and they count as such", async (t) => {
+  const folder = t.testdir({});
+  writeFileSync(join(folder, "model.onnx"), randomModel({ features: 2, hidden: [8], seed: 3 }).bytes);
+  const path = write(folder, "mqtt://box:secret@127.0.0.1:1");
+  const checked = await runCli(["check", path]);
+  t.match(checked, { code: 0, stderr: "" });
+  t.match(checked.stdout, "n would connect to mqtt://127.0.0.1:1\n");
+  t.notMatch(checked.stdout, /secret|no user name/);
+  const doctor = await runCli(["doctor", path, "--json"]);
+  t.match(
+    (JSON.parse(doctor.stdout) as { about: string; text: string }[]).find(({ about }) => about === "broker"),
+    { text: /^mqtt:\/\/127\.0\.0\.1:1 cannot be used: / },
+  );
+  t.notMatch(doctor.stdout + doctor.stderr, "secret");
+});
+
+t.test("a group that learns by itself is timed by the engine that learns", async (t) => {
+  const folder = t.testdir({});
+  const path = join(folder, "config.yaml");
+  const group = '{ name: g, topic: "s/{device}/r", codec: json, features: [a, b], score: {} }';
+  writeFileSync(path, `node: n\nstate: state\nmqtt: { url: "mqtt://127.0.0.1:1" }\ngroups: [${group}]\n`);
+  const { stdout } = await runCli(["doctor", path, "--json"]);
+  t.match(
+    (JSON.parse(stdout) as { about: string; text: string }[]).find(({ about }) => about === "group g"),
+    { text: /^the learning engine \(/ },
+  );
+});
