@@ -69,7 +69,7 @@ function inWantedUnit(value: number, source: FieldSource, unit: string | undefin
 
 /**
  * The feature's value out of what stands at its path, before a counter becomes a rate; NaN where it is missing. `unit`: the value's, where
- * the config does not say it. Throws PayloadError.
+ * one is wanted and it is known. Throws PayloadError.
  */
 export function sourceValue(
   source: FieldSource,
@@ -87,5 +87,5 @@ export function sourceValue(
     return refuseField(at, source.path.text, `is ${describeValue(found)}, ${expected}${hint}`);
   }
   if (Number.isNaN(value) || source.marks.has(value)) return Number.NaN;
-  return inWantedUnit(value * source.scale + source.offset, source, source.unit ?? unit, at);
+  return inWantedUnit(value * source.scale + source.offset, source, unit, at);
 }

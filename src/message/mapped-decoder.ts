@@ -79,7 +79,8 @@ class MappedDecoder implements PayloadDecoder {
       const source = sources[d]!;
       const found = readSource(source, document, feature, root);
       if (found !== undefined) named++;
-      const unit = row.units?.get(source.path.text) ?? unitOf?.(source.path.text, document);
+      const { wanted, path } = source;
+      const unit = wanted && (source.unit ?? row.units?.get(path.text) ?? unitOf?.(path.text, document));
       let value = sourceValue(source, found, unit, decimalComma, at);
       if (source.rate && !Number.isNaN(value)) value = this.#rates.next(`${row.name}\n${source.name}`, value, row.time);
       row.missing[row.from + d] = Number.isNaN(value) ? 1 : 0;

@@ -50,8 +50,9 @@ export interface Scored {
 const NOTHING = new Float32Array(0);
 
 export class GroupScores {
+  /** The model's outputs, then the score's. */
+  readonly outputNames: readonly string[];
   readonly #features: readonly string[];
-  readonly #modelOutputs: number;
   readonly #shape: ScorerShape;
   #scorer: Scorer;
   /** `(rows, rowSize)`. */
@@ -75,18 +76,13 @@ export class GroupScores {
   constructor(spec: ModelSpec, settings: ScoreSettings) {
     this.#shape = shapeOf(spec);
     this.#features = this.#shape.features;
-    this.#modelOutputs = spec.outputs.length;
+    this.outputNames = [...spec.outputs.map(({ name }) => name), ...SCORE_OUTPUTS];
     this.#scorer = new Scorer(this.#shape, settings);
   }
 
   /** Judges by other settings from now on; what the streams have shown so far stays. */
   follow(settings: ScoreSettings): void {
     this.#scorer = new Scorer(this.#shape, settings);
-  }
-
-  /** Numbers that a reading's outputs have: the model's and those of the score. */
-  get width(): number {
-    return this.#modelOutputs + SCORE_OUTPUTS.length;
   }
 
   begin(row: number): void {
@@ -122,9 +118,9 @@ export class GroupScores {
     reading.missing = event.missing;
     const row = this.#row(event.row);
     const D = this.#features.length;
-    const O = this.#modelOutputs;
+    const width = this.outputNames.length;
+    const O = width - SCORE_OUTPUTS.length;
     const alarms: Uint8Array[] = [];
-    const { width } = this;
     const outputs = this.#room(event.count * width);
     let sequence = event.firstSequence - 1 - (event.skipped?.[0] ?? 0);
     for (let i = 0; i < event.count; i++) {
@@ -137,7 +133,7 @@ export class GroupScores {
       scorer.judge(row, reading);
       for (let o = 0; o < O; o++) outputs[i * width + o] = steps.y[reading.yFrom + o]!;
       outputs[i * width + O] = scorer.score;
-      outputs[i * width + O + 1] = scorer.alarming ? 1 : 0;
+      outputs[i * width + O + 1] = scorer.isAlarming(row) ? 1 : 0;
       if (scorer.opened !== undefined || scorer.closed) alarms.push(this.#message(event, key, sequence, event.times[i]!));
     }
     return { outputs, alarms };

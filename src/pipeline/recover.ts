@@ -107,7 +107,7 @@ class Replay {
     const group = this.#fold.groups[event.group]!;
     const { stepper, outputs, engine, settings, scores } = group;
     // What was judged once is judged again by the outputs kept, whatever engine replays.
-    const width = scores?.width ?? outputs;
+    const width = group.outputNames.length;
     const steps = { x: stepper.x, first, y: event.outputs, yFirst: 0, yWidth: width };
     scores?.judge(event, group.columns.keys[event.row]!, steps);
     const exact = engine.deterministic && engine.kernel === settings.kernel;

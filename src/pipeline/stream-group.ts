@@ -8,7 +8,7 @@ import { limits } from "../base/limits.ts";
 import { decodeStateTensors, encodeStateTensors } from "../journal/event-codec.ts";
 import type { Identity } from "../message/reading.ts";
 import type { Model } from "../model/model.ts";
-import { GroupScores, SCORE_OUTPUTS } from "./group-scores.ts";
+import { GroupScores } from "./group-scores.ts";
 import { HeldReadings } from "./held-readings.ts";
 import { RecentReadings } from "./recent-readings.ts";
 import type { GroupSettings, SwitchPolicy } from "./settings.ts";
@@ -33,6 +33,7 @@ export class StreamGroup {
   /** Its place in the epoch's settings and in journal events. */
   readonly index: number;
   #model: Model;
+  readonly #modelOutputNames: readonly string[];
   #engine: Engine;
   #stepper: Stepper;
   readonly columns: StreamColumns;
@@ -47,6 +48,7 @@ export class StreamGroup {
     this.index = index;
     this.#settings = settings;
     this.#model = model;
+    this.#modelOutputNames = model.spec.outputs.map(({ name }) => name);
     this.#engine = engine;
     this.#stepper = new Stepper(engine);
     this.columns = new StreamColumns(features);
@@ -81,8 +83,7 @@ export class StreamGroup {
 
   /** The model's outputs, and those of the score. */
   get outputNames(): readonly string[] {
-    const names = this.#model.spec.outputs.map((output) => output.name);
-    return this.#scores === undefined ? names : [...names, ...SCORE_OUTPUTS];
+    return this.#scores?.outputNames ?? this.#modelOutputNames;
   }
 
   get model(): Model {

@@ -4,7 +4,7 @@ import type { RowLayout } from "./row-layout.ts";
 const INTERVALS = 15;
 /** Until a stream has shown one, and where its times stand still. */
 const INTERVAL_MS_ASSUMED = 60_000;
-const WEEK_MS = 7 * 24 * 3_600_000;
+export const WEEK_MS = 7 * 24 * 3_600_000;
 
 export class Interval {
   readonly #at: number;

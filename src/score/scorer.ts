@@ -2,7 +2,7 @@
 // within the budget. All that is remembered of a stream lies in its row; replayed readings give the same bits.
 import { exp } from "../kernels/exp.ts";
 import { log } from "../kernels/log.ts";
-import { Interval } from "./interval.ts";
+import { Interval, WEEK_MS } from "./interval.ts";
 import { LevelPart } from "./level.ts";
 import { RangePart } from "./range.ts";
 import { ResidualPart } from "./residual.ts";
@@ -43,7 +43,6 @@ export interface Alarm {
  */
 const HOLD_OFF_READINGS = 100;
 const SCORE_DIGITS = 10;
-const WEEK_MS = 7 * 24 * 3_600_000;
 /** More often than once in so many readings no budget can ask for an alarm. */
 const READINGS_PER_ALARM_MIN = 10;
 
@@ -78,7 +77,6 @@ export class Scorer {
   readonly #choice: number;
   #score = 0;
   #event = 0;
-  #alarming = false;
   #opened: Alarm | undefined;
   #closed = false;
 
@@ -155,20 +153,19 @@ export class Scorer {
     this.#closed = false;
     const budget = Math.min((this.#budget * this.#interval.median(row)) / WEEK_MS, 1 / READINGS_PER_ALARM_MIN);
     const shift = row[this.#at + SHIFT]!;
-    const opensAt = Math.max(shift - log(budget), SURPRISE_MIN);
+    const opens = part !== undefined && surprise >= Math.max(shift - log(budget), SURPRISE_MIN);
     const hold = row[this.#at + ALARM_HOLD]!;
     if (count > WARM_UP_READINGS) row[this.#at + SHIFT] = Math.max(shift - budget, -SHIFT_MAX);
-    if (surprise >= opensAt && hold === 0 && part !== undefined) {
+    if (opens && hold === 0) {
       const probability = exp(-surprise);
       const extrapolated = count * probability < 1;
       this.#opened = { kind: part.kind, score: this.#score, probability, extrapolated, contributions: contributionsOf(part) };
       row[this.#at + ALARM_HOLD] = HOLD_OFF_READINGS;
       row[this.#at + SHIFT] = Math.min(shift + 1, SHIFT_MAX);
     } else if (hold > 0) {
-      row[this.#at + ALARM_HOLD] = surprise >= opensAt && part !== undefined ? HOLD_OFF_READINGS : hold - 1;
+      row[this.#at + ALARM_HOLD] = opens ? HOLD_OFF_READINGS : hold - 1;
       this.#closed = row[this.#at + ALARM_HOLD] === 0;
     }
-    this.#alarming = row[this.#at + ALARM_HOLD]! > 0;
   }
 
   /** Of the reading judged last: its -log10 P / 10, at most 1. About one reading in 1,000 has 0.3 or more, one in a million 0.6. */
@@ -187,11 +184,6 @@ export class Scorer {
   /** Whether an alarm of the stream of `row` is open. */
   isAlarming(row: Float64Array): boolean {
     return row[this.#at + ALARM_HOLD]! > 0;
-  }
-
-  /** An alarm is open. */
-  get alarming(): boolean {
-    return this.#alarming;
   }
 
   /** The alarm that the reading judged last has opened. */
