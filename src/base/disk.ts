@@ -188,6 +188,17 @@ export async function readWhole(disk: Disk, path: string): Promise<Uint8Array | 
   }
 }
 
+/** A JSON file by its schema; undefined where it is absent, or cannot be read by it. */
+export async function readJson<T>(disk: Disk, path: string, schema: { parse(value: unknown): T }): Promise<T | undefined> {
+  const bytes = await readWhole(disk, path);
+  if (bytes === undefined) return undefined;
+  try {
+    return schema.parse(JSON.parse(new TextDecoder().decode(bytes)));
+  } catch {
+    return undefined;
+  }
+}
+
 /** Puts `bytes` in place of a file so that a crash leaves the old contents or the new ones, never a part. */
 export async function replaceFile(disk: Disk, path: string, bytes: Uint8Array): Promise<void> {
   const temporary = `${path}.new`;

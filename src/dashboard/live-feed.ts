@@ -84,9 +84,9 @@ export class LiveFeed {
     client.send("setting", setting);
     client.send("history", this.#sampler.samples);
     client.send("lines", log.lines);
-    client.send("standing", await this.#now(this.#sampler.samples.at(-1)));
     this.#clients.set(client, -1);
     client.whenClosed(() => this.#clients.delete(client));
+    client.send("standing", await this.#now(this.#sampler.samples.at(-1)));
   }
 
   async #tell(sample: Sample): Promise<void> {

@@ -11,11 +11,11 @@ export async function writeZeros(file: DiskFile, start: number, end: number): Pr
     await writeFully(file, ZEROS.subarray(0, Math.min(ZEROS.length, end - at)), at);
 }
 
-/** Gives a segment that was cut short its size back. */
-export async function makeFullSize(disk: Disk, path: string, segmentBytes: number): Promise<void> {
+/** Gives a segment that was cut short its size back, with zeros from `start` on: from its end, where that is not given. */
+export async function makeFullSize(disk: Disk, path: string, segmentBytes: number, start?: number): Promise<void> {
   const file = await disk.open(path, "write");
   try {
-    await writeZeros(file, await file.size(), segmentBytes);
+    await writeZeros(file, start ?? (await file.size()), segmentBytes);
     await file.datasync();
   } finally {
     await file.close();
@@ -75,7 +75,8 @@ export class SpareSegments {
     if (path === undefined) return this.#createOrElse();
     if (!this.#inherited.has(path)) return path;
     try {
-      await this.#makeDurable(path);
+      // As long as it looks: zeros that no sync has brought to the disk leave a segment that seems cut short.
+      await makeFullSize(this.#disk, path, this.#segmentBytes, this.#segmentBytes - 1);
     } catch (thrown) {
       this.keep(path);
       throw thrown;
@@ -91,17 +92,6 @@ export class SpareSegments {
       const path = isDiskFull(thrown) ? await this.#whereFull() : undefined;
       if (path === undefined) throw thrown;
       return path;
-    }
-  }
-
-  /** Sees to it that the file is as long as it looks: zeros that no sync has brought to the disk leave a segment that seems cut short. */
-  async #makeDurable(path: string): Promise<void> {
-    const file = await this.#disk.open(path, "write");
-    try {
-      await writeZeros(file, this.#segmentBytes - 1, this.#segmentBytes);
-      await file.datasync();
-    } finally {
-      await file.close();
     }
   }
 

@@ -75,11 +75,8 @@ function faultsOf(issues: readonly Issue[]): Fault[] {
   });
 }
 
-function overlap(one: string, other: string): boolean {
-  return filtersOverlap(one.split("/"), other.split("/"));
-}
-
-type Claimed = { readonly name: string; readonly filters: readonly string[] }[];
+/** By group: the levels of its filters. */
+type Claimed = { readonly name: string; readonly filters: readonly (readonly string[])[] }[];
 
 /** What is wrong with a group's topics, which claim what they catch. */
 function topicFaults(group: GroupConfig, node: string, path: Fault["path"], claimed: Claimed): Fault[] {
@@ -97,8 +94,8 @@ function topicFaults(group: GroupConfig, node: string, path: Fault["path"], clai
     try {
       const { filter, layoutFilter } = parseTopicPattern(pattern, node, rules);
       // Nobody else has layouts.
-      const filters = format === "protobuf" ? [filter, layoutFilter] : [filter];
-      const twice = claimed.find((other) => other.filters.some((one) => filters.some((mine) => overlap(one, mine))));
+      const filters = (format === "protobuf" ? [filter, layoutFilter] : [filter]).map((one) => one.split("/"));
+      const twice = claimed.find((other) => other.filters.some((one) => filters.some((mine) => filtersOverlap(one, mine))));
       claimed.push({ name, filters });
       if (twice === undefined) return [];
       const message = `it also catches topics of group "${twice.name}"; a broker may then send their messages twice`;

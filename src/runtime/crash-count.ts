@@ -2,7 +2,7 @@
 // down again and again can be told from a power cut. Counting is the best that can be done: where the file cannot be read or written,
 // nothing is counted.
 import { z } from "zod";
-import { readWhole, replaceFile } from "../base/disk.ts";
+import { readJson, replaceFile } from "../base/disk.ts";
 import type { Disk } from "../base/disk.ts";
 import { limits } from "../base/limits.ts";
 import type { GroupSettings } from "../pipeline/settings.ts";
@@ -29,7 +29,8 @@ export class CrashCount {
   /** A runtime is about to start: where the one before it did not end by itself, that was a crash. Changes nothing yet. */
   static async load(disk: Disk, directory: string, nowMs: number): Promise<CrashCount> {
     const path = `${directory}/crashes.json`;
-    const { running, crashes } = parse(await readWhole(disk, path).catch(() => undefined));
+    const file = await readJson(disk, path, fileSchema).catch(() => undefined);
+    const { running, crashes } = file ?? { running: false, crashes: [] };
     return new CrashCount(disk, path, (running ? [...crashes, nowMs] : crashes).slice(-limits.switchCrashesMax));
   }
 
@@ -53,14 +54,5 @@ export class CrashCount {
     if (since === 0 || before.length === 0) return false;
     const soon = this.#crashes.filter((at) => at >= since && at - since <= limits.switchCrashesWithinMs);
     return soon.length >= limits.switchCrashesMax;
-  }
-}
-
-function parse(bytes: Uint8Array | undefined): Pick<z.output<typeof fileSchema>, "running" | "crashes"> {
-  if (bytes === undefined) return { running: false, crashes: [] };
-  try {
-    return fileSchema.parse(JSON.parse(new TextDecoder().decode(bytes)));
-  } catch {
-    return { running: false, crashes: [] };
   }
 }

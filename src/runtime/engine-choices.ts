@@ -1,7 +1,7 @@
 // What `engine: auto` has come to for each model version, kept in the state directory until the model, this build's kernels or Node change.
 // Until a trial has been run `auto` is the native engine.
 import { z } from "zod";
-import { readWhole, replaceFile } from "../base/disk.ts";
+import { readJson, replaceFile } from "../base/disk.ts";
 import type { Disk } from "../base/disk.ts";
 import type { EngineTrial } from "../engine/engine-trial.ts";
 import { kernelVersions } from "../kernels/recurrent-network.ts";
@@ -36,7 +36,8 @@ export class EngineChoices {
   /** A file that cannot be read as one is as good as none: what it said is measured anew. */
   static async load(disk: Disk, directory: string): Promise<EngineChoices> {
     const path = `${directory}/engines.json`;
-    const choices = new Map(Object.entries(parseChoices(await readWhole(disk, path))));
+    const file = await readJson(disk, path, fileSchema);
+    const choices = new Map(Object.entries(file?.choices ?? {}));
     return new EngineChoices(disk, path, choices);
   }
 
@@ -58,15 +59,6 @@ export class EngineChoices {
     const file = { format: 1, choices: Object.fromEntries(this.#choices) };
     await replaceFile(this.#disk, this.#path, new TextEncoder().encode(`${JSON.stringify(file, undefined, 2)}\n`));
     return choice;
-  }
-}
-
-function parseChoices(bytes: Uint8Array | undefined): Record<string, EngineChoice> {
-  if (bytes === undefined) return {};
-  try {
-    return fileSchema.parse(JSON.parse(new TextDecoder().decode(bytes))).choices;
-  } catch {
-    return {};
   }
 }
 

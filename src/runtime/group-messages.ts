@@ -9,6 +9,7 @@ import type { FormatName } from "../message/message-formats.ts";
 import { presets } from "../message/presets.ts";
 import type { PresetTopic } from "../message/presets.ts";
 import { createTimeZone } from "../message/time-zone.ts";
+import type { TimeZone } from "../message/time-zone.ts";
 import { filterOf, filtersOverlap } from "../message/topic-pattern.ts";
 import type { TopicRules } from "../message/topic-pattern.ts";
 import { convertUnit } from "../message/units.ts";
@@ -131,7 +132,7 @@ function mappingOf(
   group: GroupConfig,
   sources: readonly FieldSource[],
   topic: PresetTopic,
-  zone: string,
+  zone: TimeZone,
   fail: Fail,
 ): FieldMapping {
   const { preset, decimalComma } = group;
@@ -149,7 +150,7 @@ function mappingOf(
     sources: isOneValue ? sources.map((source) => ({ ...source, path: WHOLE })) : sources,
     root: topic.root === undefined ? undefined : parseFieldPath(topic.root),
     time: timeOf(group, topic, isOpen && !sources.some(({ path }) => path.text === "time"), fail),
-    zone: createTimeZone(zone),
+    zone,
     decimalComma,
     unitOf: preset === undefined ? undefined : presets[preset].unitOf,
     isLabelled: hasFields && preset === undefined,
@@ -183,8 +184,9 @@ export function messagesOf(group: GroupConfig, model: Model, zone: string, path:
   const absent = sources.find((source) => group.codec === "csv" && !columns.includes(source.path.levels[0]!));
   if (absent !== undefined)
     fail(["columns"], `no column is called "${absent.path.text}", as the feature "${absent.name}" wants it`);
+  const timeZone = createTimeZone(zone);
   const topics = topicsOf(group).map((topic) => {
-    const mapping = mappingOf(group, sources, topic, zone, fail);
+    const mapping = mappingOf(group, sources, topic, timeZone, fail);
     return { pattern: topic.pattern, rules: topic.rules, format: topic.format, mapping };
   });
   return { features, topics, columns, holdMs: group.preset && presets[group.preset].holdMs };

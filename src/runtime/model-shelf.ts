@@ -2,7 +2,7 @@
 // wherever the config's file has gone meanwhile. Beside each lies where it came from. What nothing names any more is removed once no
 // checkpoint leads back to where it was named.
 import { z } from "zod";
-import { readWhole, replaceFile } from "../base/disk.ts";
+import { readJson, replaceFile } from "../base/disk.ts";
 import type { Disk } from "../base/disk.ts";
 import { diskError } from "../base/errors.ts";
 import { Turns } from "../base/turns.ts";
@@ -112,14 +112,8 @@ export class ModelShelf {
   }
 
   /** Where a version came from; undefined where that was never noted, or cannot be read. */
-  async lineageOf(version: string): Promise<Lineage | undefined> {
-    const bytes = await readWhole(this.#disk, this.#lineageFileOf(version));
-    if (bytes === undefined) return undefined;
-    try {
-      return lineageSchema.parse(JSON.parse(new TextDecoder().decode(bytes)));
-    } catch {
-      return undefined;
-    }
+  lineageOf(version: string): Promise<Lineage | undefined> {
+    return readJson(this.#disk, this.#lineageFileOf(version), lineageSchema);
   }
 
   /** From `position` on no settings name other versions than these. */

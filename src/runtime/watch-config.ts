@@ -84,7 +84,9 @@ export function watchConfig(settings: WatchSettings, topics: readonly Discovered
   for (const topic of topics) {
     if (topic.fields.length === 0) continue;
     const signature = signatureOf(topic);
-    bySignature.set(signature, [...(bySignature.get(signature) ?? []), topic]);
+    const alike = bySignature.get(signature);
+    if (alike === undefined) bySignature.set(signature, [topic]);
+    else alike.push(topic);
   }
   const groups = Array.from(bySignature).flatMap(([signature, alike]) => {
     const name = `like-${layoutHash([signature]).toString(16).padStart(8, "0")}`;

@@ -61,14 +61,13 @@ export class Chart {
   /** From nothing, as when the colours have changed. */
   draw() {
     this.#plot?.destroy();
-    const { series, bands = [], height, range, unit = (text) => text, cursor = {} } = this.#options;
-    const lines = series.map(({ label, colour: name, width = 1.5, dash, points, value, fill, paths }) => ({
+    const { series, bands = [], height, range, unit = (text) => text } = this.#options;
+    const lines = series.map(({ label, colour: name, width = 1.5, dash, points, value, fill }) => ({
       label,
       stroke: name === undefined ? undefined : colour(name),
       fill: fill === undefined ? undefined : colour(fill),
       width,
       dash,
-      paths,
       points: points ?? { show: false },
       value: value ?? ((_, number) => (number === null || number === undefined ? "–" : unit(number))),
     }));
@@ -86,7 +85,7 @@ export class Chart {
         axis({ size: 34, space: 90, values: (_, ticks, index, space, step) => ticks.map((seconds) => timeText(seconds, step)) }),
         axis({ size: 64, values: (_, ticks) => ticks.map((number) => unit(number)) }),
       ],
-      cursor: { drag: { x: false, y: false }, ...cursor },
+      cursor: { drag: { x: false, y: false } },
       legend: { live: true },
     };
     this.#plot = new globalThis.uPlot(options, this.#columns, this.#place);

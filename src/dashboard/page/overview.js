@@ -117,6 +117,7 @@ export function openOverview(root, { known }) {
   );
   return {
     update({ samples, standing }, change) {
+      if (change === "lines") return;
       if (change !== "standing" || samples.length > 0) {
         const seconds = samples.map(({ at }) => at / 1000);
         charts.flow.show([seconds, samples.map((one) => one.readingsPerSecond), samples.map((one) => one.confirmedPerSecond)]);
