@@ -27,6 +27,10 @@ function sameNumbers(a: ArrayLike<number>, b: ArrayLike<number>): boolean {
   return a.length === b.length;
 }
 
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0;
+}
+
 function sameTensors(a: StateTensors, b: StateTensors): boolean {
   return Object.entries(a).every(([name, values]) => sameNumbers(values, b[name]!));
 }
@@ -250,7 +254,7 @@ export class Oracles {
       const due = alike.filter(({ place, operation }) => {
         const isInTurn = isLatest || place <= (this.#sentUpTo.get(stream) ?? 0) + i;
         const known = this.#bytes.get(`${id} of ${operation}`);
-        const isItself = known === undefined || sameNumbers(known, payload);
+        const isItself = known === undefined || sameBytes(known, payload);
         return isInTurn && isItself && !this.#sentOn.has(`${where} ${id} of ${operation}`);
       });
       const owed = due.find(({ isPublished }) => !isPublished) ?? due[0] ?? alike[0] ?? named.at(-1);
@@ -277,7 +281,7 @@ export class Oracles {
   /** Sent again it has the same bytes, and on each connection it is sent once. */
   #repetition(id: string, payload: Uint8Array, where: string): void {
     const known = this.#bytes.get(id);
-    if (known !== undefined && !sameNumbers(known, payload)) this.#fail(`${id} is repeated with other bytes`);
+    if (known !== undefined && !sameBytes(known, payload)) this.#fail(`${id} is repeated with other bytes`);
     this.#bytes.set(id, payload);
     const sent = `${where} ${id}`;
     if (this.#sentOn.has(sent)) this.#fail(`${id} is published twice on one connection`);

@@ -41,7 +41,7 @@ export interface ProcessOptions {
   readonly fatal: (thrown: unknown) => void;
 }
 
-function configOf(plan: Plan, groups: readonly GroupPlan[]): Config {
+function parseConfig(plan: Plan, groups: readonly GroupPlan[]): Config {
   return configSchema.parse({
     node: NODE,
     state: "/state",
@@ -72,6 +72,15 @@ function configOf(plan: Plan, groups: readonly GroupPlan[]): Config {
       }),
     ),
   });
+}
+
+/** What the groups of a box were parsed to: a process starts many times before they change. */
+const parsed = new WeakMap<readonly GroupPlan[], Config>();
+
+function configOf(plan: Plan, groups: readonly GroupPlan[]): Config {
+  const config = parsed.get(groups) ?? parseConfig(plan, groups);
+  parsed.set(groups, config);
+  return config;
 }
 
 function boundsOf(plan: Plan): Bounds {
