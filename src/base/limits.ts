@@ -149,6 +149,8 @@ export const limits = {
   /** Between two fine-tunes of a group, and the readings that a challenger is judged by. */
   learningEveryMs: 24 * 3_600_000,
   learningReadings: 500,
+  /** Decisions on a group's course that are kept to be shown. */
+  learningDecisionsKept: 20,
 
   // Control socket
   controlLineCharactersMax: 64 * MIB,

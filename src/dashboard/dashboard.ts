@@ -18,6 +18,8 @@ import { HttpServer } from "./http-server.ts";
 import type { EventClient, HttpEvents, HttpReply, HttpRequest } from "./http-server.ts";
 import { LiveFeed } from "./live-feed.ts";
 import type { LogMemory } from "./log-memory.ts";
+import { groupModels } from "./model-list.ts";
+import { carryOut } from "./page-command.ts";
 import { readPageFiles } from "./page-files.ts";
 import type { PageFiles } from "./page-files.ts";
 import { processFamilies } from "./process-families.ts";
@@ -39,9 +41,6 @@ export interface DashboardOptions {
   readonly disk: Disk;
   readonly log: LogMemory;
 }
-
-/** Ends what the page sent with a number or a list where an object belongs. */
-const NO_FIELDS = {};
 
 function json(status: number, value: unknown): HttpReply {
   return { status, headers: { "content-type": "application/json; charset=utf-8" }, body: JSON.stringify(value) };
@@ -140,6 +139,8 @@ export class Dashboard {
         return this.#metrics();
       case "streams":
         return this.#streams(query);
+      case "models":
+        return groupModels(this.#options.runtime).then((groups) => json(200, { groups }));
       case "state":
         return this.#options.runtime.getState(query.get("stream") ?? "").then((state) => json(200, state));
       case "live":
@@ -170,25 +171,20 @@ export class Dashboard {
     };
   }
 
-  /** `{command, stream, transaction, state}`: resets or sets a state, where the config lets the page do so. */
+  /** Where the config lets the page change something: `{command, ...}`, see `carryOut`. */
   async #change(request: HttpRequest): Promise<HttpReply> {
     const { dashboard, runtime, log } = this.#options;
     if (request.path !== "command") return text(404, "there is no such page");
     if (!dashboard.commands)
-      return json(403, { error: "the config does not let the page change states: dashboard.commands is false" });
+      return json(403, { error: "the config does not let the page change anything: dashboard.commands is false" });
     let asked: unknown;
     try {
       asked = JSON.parse(await request.body());
     } catch {
       return json(400, { error: "the body is not JSON" });
     }
-    const fields = new Map<string, unknown>(Object.entries(asked ?? NO_FIELDS));
-    const command = fields.get("command");
-    if (command !== "reset" && command !== "set") return json(400, { error: "the page can reset and set states" });
-    const answer = await runtime.control.handle(command, asked);
-    log.note("info", command === "reset" ? "a state was reset from the page" : "a state was set from the page", {
-      stream: String(fields.get("stream")),
-    });
+    const { answer, done, about } = await carryOut(runtime.control, asked);
+    log.note("info", `${done} from the page`, about);
     return json(200, answer);
   }
 

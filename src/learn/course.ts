@@ -62,10 +62,15 @@ export interface CourseActions {
   rollback(): Promise<void>;
 }
 
+export const decisionNames = ["tuned", "not tuned", "promoted", "dropped", "kept", "rolled back", "interrupted"] as const;
+
 export interface Decision {
-  readonly decision: "tuned" | "not tuned" | "promoted" | "dropped" | "kept" | "rolled back" | "interrupted";
+  readonly decision: (typeof decisionNames)[number];
   readonly why: string;
-  readonly [figure: string]: string | number;
+  /** The version that it is about. */
+  readonly version?: string;
+  /** What it rests on, by name. */
+  readonly figures: Readonly<Record<string, number>>;
 }
 
 /** Events between two looks for drift. */
@@ -106,7 +111,7 @@ export class Course {
     // A person, or a rollback at the start, has put another version in force.
     if (state.champion !== moment.version) {
       this.#rest(moment);
-      return { decision: "interrupted", why: "another version is in force" };
+      return { decision: "interrupted", why: "another version is in force", figures: {} };
     }
     if (moment.position < state.notBefore) return undefined;
     return state.stage === "shadow" ? this.#shadow(state, moment) : this.#probation(state, moment);
@@ -132,17 +137,17 @@ export class Course {
       challenger = await this.#actions.tune();
     } catch (thrown) {
       this.#rest(moment);
-      return { decision: "not tuned", why: thrown instanceof Error ? thrown.message : String(thrown) };
+      return { decision: "not tuned", why: thrown instanceof Error ? thrown.message : String(thrown), figures: {} };
     }
     const { version, rows, epochs, change, trainedTo } = challenger;
-    const figures = { version, rows, epochs, change };
+    const made = { version, figures: { rows, epochs, change } };
     if (!(change <= this.#settings.changeMax)) {
       this.#rest(moment);
-      return { decision: "dropped", why: `its weights went further than ${this.#settings.changeMax}`, ...figures };
+      return { decision: "dropped", why: `its weights went further than ${this.#settings.changeMax}`, ...made };
     }
     const notBefore = trainedTo + this.#settings.readingsMin;
     this.#state = { stage: "shadow", champion: moment.version, challenger, notBefore };
-    return { decision: "tuned", why, ...figures };
+    return { decision: "tuned", why, ...made };
   }
 
   async #reason(state: CourseState & { stage: "idle" }, { position, wallMs }: CourseMoment): Promise<string | undefined> {
@@ -170,31 +175,32 @@ export class Course {
     const judged = await this.#judged("challenger", challenger.trainedTo, moment.position);
     if (judged === undefined) return undefined;
     const { readings, losses, wins } = judged;
-    const figures = { version: challenger.version, readings, championLoss: losses[0]!, challengerLoss: losses[1]!, wins };
+    const { version } = challenger;
+    const made = { version, figures: { readings, championLoss: losses[0]!, challengerLoss: losses[1]!, wins } };
     const gate = `lower by ${margin * 100} % and in ${winsMin} of 10 stretches`;
     if (!this.#isBetter(judged)) {
       this.#rest(moment);
-      return { decision: "dropped", why: `its loss is not ${gate}`, ...figures };
+      return { decision: "dropped", why: `its loss is not ${gate}`, ...made };
     }
     try {
       await this.#actions.promote(challenger);
     } catch (thrown) {
       this.#rest(moment);
-      return { decision: "dropped", why: thrown instanceof Error ? thrown.message : String(thrown), ...figures };
+      return { decision: "dropped", why: thrown instanceof Error ? thrown.message : String(thrown), ...made };
     }
     const from = moment.position;
-    this.#state = { stage: "probation", champion: challenger.version, from, notBefore: from + readingsMin };
-    return { decision: "promoted", why: `its loss is ${gate}`, ...figures };
+    this.#state = { stage: "probation", champion: version, from, notBefore: from + readingsMin };
+    return { decision: "promoted", why: `its loss is ${gate}`, ...made };
   }
 
   async #probation(state: CourseState & { stage: "probation" }, moment: CourseMoment): Promise<Decision | undefined> {
     const judged = await this.#judged("previous", state.from, moment.position);
     if (judged === undefined) return undefined;
     const { readings, losses, wins } = judged;
-    const figures = { version: state.champion, readings, loss: losses[0]!, previousLoss: losses[1]!, wins };
+    const made = { version: state.champion, figures: { readings, loss: losses[0]!, previousLoss: losses[1]!, wins } };
     this.#rest(moment);
-    if (!this.#isBetter(judged)) return { decision: "kept", why: "it does no worse than the one before would", ...figures };
+    if (!this.#isBetter(judged)) return { decision: "kept", why: "it does no worse than the one before would", ...made };
     await this.#actions.rollback();
-    return { decision: "rolled back", why: "the one before would do better", ...figures };
+    return { decision: "rolled back", why: "the one before would do better", ...made };
   }
 }

@@ -100,6 +100,11 @@ export class Control {
     return this.#models.rollback(group);
   }
 
+  /** Puts a version in force again that was; see `ModelSwitch.restore`. */
+  restoreModel(version: string, group: string): Promise<Switched> {
+    return this.#models.restore(version, group);
+  }
+
   /** Has a fine-tune of a group's model begin; what comes of it is decided by and by. See `LearningLoop.ask`. */
   async fineTune(group: string): Promise<{ readonly group: string }> {
     if (this.#learning === undefined)

@@ -1,19 +1,21 @@
 // Learning beside the pipeline: now and then each group that may learn goes on with its course, one job at a time in a thread of its own.
 // How far each has come lies in the state directory; a job that a stop or a crash ends is done again.
-import { z } from "zod";
 import type { Clock, Timer } from "../base/clock.ts";
-import { readWhole, replaceFile } from "../base/disk.ts";
 import type { Disk } from "../base/disk.ts";
 import { HiddenstateError, reasonOf } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { Log } from "../base/log.ts";
 import type { Metrics } from "../base/metrics.ts";
-import type { Challenger, Course, CourseActions, CourseSettings, CourseState, Decision } from "../learn/course.ts";
+import { beginCourse, Course, defaultCourseSettings } from "../learn/course.ts";
+import type { Challenger, CourseActions, CourseSettings, CourseState, Decision } from "../learn/course.ts";
 import type { JobSource, RunLearning } from "../learn/learning-job.ts";
+import { shortVersion } from "../model/model.ts";
 import type { Fold } from "../pipeline/fold.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { StreamGroup } from "../pipeline/stream-group.ts";
 import type { Config, GroupConfig } from "./config-schema.ts";
+import { loadLearning, saveLearning } from "./learning-file.ts";
+import type { MadeDecision } from "./learning-file.ts";
 import type { ModelShelf } from "./model-shelf.ts";
 import type { ModelSwitch } from "./model-switch.ts";
 import type { StateDirectory } from "./state-directory.ts";
@@ -43,26 +45,24 @@ function courseOf({ every, drift, readings }: NonNullable<GroupConfig["learn"]>)
   return { everyMs: every === "never" ? undefined : every, onDrift: drift, readingsMin: readings };
 }
 
-const whole = z.int().min(0);
-const challenger = z.strictObject({
-  version: z.string(),
-  rows: whole,
-  epochs: whole,
-  change: z.number(),
-  trainedTo: whole,
-});
-const courseState = z.discriminatedUnion("stage", [
-  z.strictObject({ stage: z.literal("idle"), lastAtMs: z.number(), from: whole, asked: z.boolean() }),
-  z.strictObject({ stage: z.literal("shadow"), champion: z.string(), challenger, notBefore: whole }),
-  z.strictObject({ stage: z.literal("probation"), champion: z.string(), from: whole, notBefore: whole }),
-]);
-const learningFile = z.strictObject({ format: z.literal(1), groups: z.record(z.string(), courseState) });
+/** Where a group's course stands, and what was decided on it. */
+export interface LearningProgress {
+  readonly stage: CourseState["stage"];
+  /** The same in words. */
+  readonly text: string;
+  /** While one is held against the model. */
+  readonly challenger?: Challenger;
+  /** Readings until a challenger is judged, or one that came into force is trusted. */
+  readonly readingsLeft?: number;
+  /** The latest last. */
+  readonly decisions: readonly MadeDecision[];
+}
 
 export class LearningLoop {
   readonly #options: LearningLoopOptions;
   readonly #file: string;
   readonly #courses = new Map<string, Course>();
-  readonly #last = new Map<string, Decision>();
+  readonly #decisions = new Map<string, readonly MadeDecision[]>();
   readonly #ended = new AbortController();
   #timer: Timer | undefined;
   #isLooking = false;
@@ -74,16 +74,15 @@ export class LearningLoop {
 
   /** Reads how far each group has come, and looks now and then from there on. Does nothing where no group learns. */
   async start(): Promise<void> {
-    const { groups, disk, directory } = this.#options;
+    const { groups, disk, directory, log } = this.#options;
     if (groups.size === 0) return;
     await disk.makeDirectory(`${directory}/learning`);
-    const states = await this.#load();
-    // Loaded where there is something to learn.
-    const { beginCourse, Course: Opened, defaultCourseSettings } = await import("../learn/course.ts");
+    const notes = await loadLearning(disk, this.#file, log);
     for (const [name, settings] of groups) {
       const { position, wallMs } = this.#moment();
       const course = { ...defaultCourseSettings, ...settings };
-      this.#courses.set(name, new Opened(course, this.#actions(name), states[name] ?? beginCourse(position, wallMs)));
+      this.#courses.set(name, new Course(course, this.#actions(name), notes[name]?.course ?? beginCourse(position, wallMs)));
+      this.#decisions.set(name, notes[name]?.decisions ?? []);
     }
     await this.#save();
     this.#schedule();
@@ -103,25 +102,34 @@ export class LearningLoop {
       throw new HiddenstateError("bad_argument", `cannot fine-tune group "${group}": it does not learn; those that do: ${names}`);
     }
     if (!course.ask()) {
-      throw new HiddenstateError("bad_argument", `cannot fine-tune group "${group}": ${this.stageOf(group)}; it ends by itself`);
+      throw new HiddenstateError(
+        "bad_argument",
+        `cannot fine-tune group "${group}": ${this.progressOf(group)!.text}; it ends by itself`,
+      );
     }
     await this.#save();
     this.#timer?.cancel();
     this.#look();
   }
 
-  /** How far a group has come, in words; undefined where it does not learn. */
-  stageOf(group: string): string | undefined {
+  /** How far a group has come; undefined where it does not learn. */
+  progressOf(group: string): LearningProgress | undefined {
     const state = this.#courses.get(group)?.state;
     if (state === undefined) return undefined;
-    const { position } = this.#moment();
-    if (state.stage === "shadow") {
-      const left = Math.max(0, state.notBefore - position);
-      return `a challenger, version ${state.challenger.version.slice(0, 16)}, is held against the model; ${left} readings to go`;
+    const decisions = this.#decisions.get(group)!;
+    const { stage } = state;
+    if (state.stage === "idle") {
+      const last = decisions.at(-1);
+      const text = last === undefined ? "waiting for its time, or for errors to grow" : `${last.decision}: ${last.why}`;
+      return { stage, text, decisions };
     }
-    if (state.stage === "probation") return `version ${state.champion.slice(0, 16)} is on probation`;
-    const last = this.#last.get(group);
-    return last === undefined ? "waiting for its time, or for errors to grow" : `${last.decision}: ${last.why}`;
+    const readingsLeft = Math.max(0, state.notBefore - this.#moment().position);
+    if (state.stage === "probation") {
+      return { stage, text: `version ${shortVersion(state.champion)} is on probation`, readingsLeft, decisions };
+    }
+    const { challenger } = state;
+    const text = `a challenger, version ${shortVersion(challenger.version)}, is held against the model; ${readingsLeft} readings to go`;
+    return { stage, text, challenger, readingsLeft, decisions };
   }
 
   #schedule(): void {
@@ -148,16 +156,22 @@ export class LearningLoop {
         const decision = await course.go({ ...this.#moment(), version: this.#group(group).settings.version });
         // What a stop has ended is begun again by the next start.
         if (this.#ended.signal.aborted) return;
+        if (decision !== undefined) this.#note(group, decision);
         if (course.state !== before) await this.#save();
         if (decision === undefined) continue;
-        this.#last.set(group, decision);
+        const { figures, ...said } = decision;
         metrics.counter("learning_decisions", decision.decision).add();
-        log.info("learning", { group, ...decision });
+        log.info("learning", { group, ...said, ...figures });
       } catch (thrown) {
         if (this.#ended.signal.aborted) return;
         log.warn("learning has failed and is tried again", { group, reason: reasonOf(thrown) });
       }
     }
+  }
+
+  #note(group: string, decision: Decision): void {
+    const made = { at: this.#options.clock.wallMs(), ...decision };
+    this.#decisions.set(group, [...this.#decisions.get(group)!, made].slice(-limits.learningDecisionsKept));
   }
 
   #moment(): { readonly position: number; readonly wallMs: number } {
@@ -192,21 +206,13 @@ export class LearningLoop {
     };
   }
 
-  async #load(): Promise<Readonly<Record<string, CourseState>>> {
-    const { disk, log } = this.#options;
-    const bytes = await readWhole(disk, this.#file);
-    if (bytes === undefined) return {};
-    try {
-      return learningFile.parse(JSON.parse(Buffer.from(bytes).toString())).groups;
-    } catch (thrown) {
-      log.warn("how far learning has come cannot be read, it begins anew", { file: this.#file, reason: reasonOf(thrown) });
-      return {};
-    }
-  }
-
-  async #save(): Promise<void> {
-    const groups = Object.fromEntries(Array.from(this.#courses, ([name, { state }]) => [name, state]));
-    await replaceFile(this.#options.disk, this.#file, Buffer.from(JSON.stringify({ format: 1, groups })));
+  #save(): Promise<void> {
+    const { disk } = this.#options;
+    const notes = Array.from(this.#courses, ([name, { state }]) => {
+      const decisions = [...this.#decisions.get(name)!];
+      return [name, { course: state, decisions }] as const;
+    });
+    return saveLearning(disk, this.#file, Object.fromEntries(notes));
   }
 }
 

@@ -103,6 +103,23 @@ export class ModelSwitch {
     }
   }
 
+  /**
+   * Puts a version in force again that was, whichever of those it is that the group remembers: it has passed the parity measure, or never
+   * needed it. Throws `bad_argument` where there is no such group or version, else what `promoteFile` throws.
+   */
+  restore(version: string, group: string): Promise<Switched> {
+    return this.#turns.take(async () => {
+      const { before } = this.#find(group).settings;
+      if (!before.includes(version)) {
+        const known = before.map(shortVersion).join(", ") || "none";
+        const reason = `it was not in force for group "${group}" before; what was: ${known}`;
+        throw new HiddenstateError("bad_argument", `cannot put version ${shortVersion(version)} in force again: ${reason}`);
+      }
+      const { models } = this.#options;
+      return this.#promote(await models.get(version), models.fileOf(version), group, true);
+    });
+  }
+
   /** Puts the version in force that was before. Throws `bad_argument` where there is no such group, or none was before. */
   rollback(group: string): Promise<Switched> {
     return this.#turns.take(() => this.#rollback(group));

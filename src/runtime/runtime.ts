@@ -11,6 +11,7 @@ import type { CommandOptions, Control, StreamState } from "./control.ts";
 import { ControlSocket } from "./control-socket.ts";
 import { CrashCount } from "./crash-count.ts";
 import { loadGroups } from "./groups.ts";
+import type { LearningProgress } from "./learning-loop.ts";
 import type { PromoteOptions, Switched } from "./model-switch.ts";
 import { StateDirectory } from "./state-directory.ts";
 import { statusOf } from "./status.ts";
@@ -103,8 +104,13 @@ export class Runtime {
       sinkUp: sink.isUp,
       metrics,
       engineReason: (group) => trials.reasonOf(group),
-      learningOf: ({ settings }) => learning.stageOf(settings.name),
+      learningOf: ({ settings }) => learning.progressOf(settings.name)?.text,
     });
+  }
+
+  /** How far a group's model has come with learning, see `learn` in the config; undefined where it does not learn. */
+  learningOf(group: string): LearningProgress | undefined {
+    return this.#assembly.learning.progressOf(group);
   }
 
   /** Throws `unknown_stream`. */

@@ -263,6 +263,17 @@ t.test("states are changed only where the config lets the page do it", async (t)
     ["null", 400, /the page can reset and set states/],
     ["{", 400, /the body is not JSON/],
   ];
+  const version = open.started.runtime.status().groups[0]!.version;
+  cases.push(
+    [JSON.stringify({ command: "tune", group: "presses" }), 400, /group \\"presses\\": it does not learn/],
+    [JSON.stringify({ command: "rollback", group: "presses" }), 400, /no version was in force before the present one/],
+    [
+      JSON.stringify({ command: "restore", group: "presses", version: "../x" }),
+      400,
+      /not in force for group \\"presses\\" before; what was: none/,
+    ],
+    [JSON.stringify({ command: "restore", group: "a", version }), 400, /there is no group \\"a\\"/],
+  );
   for (const [body, status, words] of cases) t.match(await open.ask("command", { ...post, body }), { status, body: words }, body);
   t.equal((await open.ask("command")).status, 404, "a link cannot command");
   const large = `{"a":"${"x".repeat(limits.dashboardBodyBytesMax)}"}`;

@@ -10,6 +10,7 @@ import { Chromium, chromiumMissing } from "../support/chromium.ts";
 import type { Page, Screen } from "../support/chromium.ts";
 import { repository } from "../support/cli.ts";
 import { DashboardWorld } from "../support/dashboard-world.ts";
+import { randomModel } from "../support/random-model.ts";
 import { until } from "../support/until.ts";
 
 const skip = chromiumMissing();
@@ -72,13 +73,38 @@ const FAINT = `(() => {
 
 t.test("the page, on desktop and phone, in light and dark", { skip }, async (t) => {
   const metrics = new Metrics();
+  const folder = t.testdir({});
   const world = await DashboardWorld.open({
-    folder: t.testdir({}),
+    folder,
     dashboard: { commands: true },
     surroundings: { metrics },
     range: { feature1: [-100, 100] },
     streamsMax: 10_000,
     score: {},
+    learning: (champion) => ({
+      course: {
+        stage: "shadow",
+        champion,
+        challenger: { version: "c".repeat(64), rows: 1200, epochs: 3, change: 0.034, trainedTo: 0 },
+        notBefore: 1_000_000,
+      },
+      decisions: [
+        {
+          at: Date.UTC(2026, 0, 5, 4),
+          decision: "dropped",
+          why: "its loss is not lower by 2 % and in 8 of 10 stretches",
+          version: "b".repeat(64),
+          figures: { readings: 500, championLoss: 0.5, challengerLoss: 0.499, wins: 6 },
+        },
+        {
+          at: Date.UTC(2026, 0, 6, 4),
+          decision: "tuned",
+          why: "errors have grown (adwin)",
+          version: "c".repeat(64),
+          figures: { rows: 1200, epochs: 3, change: 0.034 },
+        },
+      ],
+    }),
   });
   t.teardown(() => world.close());
   const browser = await Chromium.start();
@@ -89,7 +115,7 @@ t.test("the page, on desktop and phone, in light and dark", { skip }, async (t) 
   await t.test("before there are streams, it says what is missing", async (t) => {
     await page.open(world.url);
     await page.until("it is live", `document.querySelector("#link").textContent === "live"`);
-    t.match(await page.text("nav"), /Overview\s+Streams\s+Events/);
+    t.match(await page.text("nav"), /Overview\s+Streams\s+Models\s+Events/);
     await page.until(
       "the tiles are filled",
       `document.querySelector("main").innerText.includes("no messages in the last minute")`,
@@ -176,6 +202,37 @@ t.test("the page, on desktop and phone, in light and dark", { skip }, async (t) 
     await page.until("it is done", `document.querySelector(".answer").textContent === "The state was reset."`);
     t.ok((await world.started.runtime.getState("press-1")).state["h"]!.every((value) => value === 0));
     await page.until("the page sees it", `/State\\s+0\\s/.test(document.querySelector("main").innerText)`);
+  });
+
+  await t.test("models: the challenger, what was decided, and a version of before in force again", async (t) => {
+    const { runtime } = world.started;
+    const first = runtime.status().groups[0]!.version;
+    const other = randomModel({ features: 2, hidden: [8], cells: ["gru"], head: "gaussian", residual: true, seed: 5 });
+    writeFileSync(join(folder, "other.onnx"), other.bytes);
+    const held = `document.querySelector("main").innerText.includes("A challenger is held against the model")`;
+    await seen(t, page, "models", "#/models", held);
+    const text = await page.text("main");
+    t.match(text, /presses challenger\s/);
+    t.match(text, /[\d,]+ readings to go\. Version c{12}: trained on 1,200 readings, in 3 passes, weights changed by 3\.4 %\./);
+    t.match(text, /tuned\s+c{12}\s+errors have grown \(adwin\)[^]*dropped\s+b{12}\s+its loss is not lower by 2 %/);
+    t.match(text, /on 500 readings, loss of the model 0\.5, of the challenger 0\.499, better in 6 of 10 stretches/);
+    t.match(text, /pumps\s+This group does not learn/);
+    t.strictSame(await page.evaluate(FAINT), []);
+    t.equal(await page.evaluate(`document.querySelectorAll("main button:disabled").length`), 1, "it is at it already");
+
+    await runtime.promoteModel(join(folder, "other.onnx"), "presses", { unverified: true });
+    await page.until(
+      "the page sees it",
+      `/${other.version.slice(0, 12)}\\s+in force/.test(document.querySelector("main").innerText)`,
+    );
+    t.match(await page.text("main"), new RegExp(`${first.slice(0, 12)}\\s+before`));
+    await page.click("main td button");
+    await page.until("it asks", `document.querySelector("dialog[open]")`);
+    t.match(await page.text("dialog"), new RegExp(`Put this version in force\\?\\s+presses\\s+Version ${first.slice(0, 12)}`));
+    await page.click("dialog button.danger");
+    await page.until("it is done", `document.querySelector(".answer").textContent === "That version is in force."`);
+    t.equal(runtime.status().groups[0]!.version, first);
+    await page.until("the page sees it", `/${first.slice(0, 12)}\\s+in force/.test(document.querySelector("main").innerText)`);
   });
 
   await t.test("hostile names are names", async (t) => {

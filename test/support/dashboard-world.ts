@@ -1,16 +1,19 @@
 // A runtime with its dashboard on a broker inside the process, for tests, and a client that publishes readings in JSON.
 import { request as httpRequest } from "node:http";
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http";
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import mqtt from "mqtt";
 import type { MqttClient } from "mqtt";
+import { systemDisk } from "../../src/base/disk.ts";
 import { silentLog } from "../../src/base/log.ts";
 import { startWithDashboard } from "../../src/dashboard/start-with-dashboard.ts";
 import type { Started } from "../../src/dashboard/start-with-dashboard.ts";
 import { startEmbeddedBroker } from "../../src/mqtt/embedded-broker.ts";
 import type { EmbeddedBroker } from "../../src/mqtt/embedded-broker.ts";
 import { configSchema } from "../../src/runtime/config-schema.ts";
+import { saveLearning } from "../../src/runtime/learning-file.ts";
+import type { LearningNotes } from "../../src/runtime/learning-file.ts";
 import type { Surroundings } from "../../src/runtime/surroundings.ts";
 import { randomModel } from "./random-model.ts";
 
@@ -43,6 +46,8 @@ export interface WorldOptions {
   /** Of the presses, as in a config. */
   readonly score?: Readonly<Record<string, unknown>>;
   readonly range?: Readonly<Record<string, readonly [number, number]>>;
+  /** Of the presses: they are fine-tuned, never by the clock. What was noted of it before the start, for the version in force. */
+  readonly learning?: (version: string) => LearningNotes[string];
 }
 
 /** Two groups: `presses` on a Gaussian GRU in JSON on `s/{device}/r`, whose key may have parts, and `pumps` on a tanh RNN. */
@@ -65,6 +70,7 @@ export class DashboardWorld {
     streamsMax,
     range,
     score,
+    learning,
   }: WorldOptions): Promise<DashboardWorld> {
     const broker = await startEmbeddedBroker();
     const gaussian = randomModel({ features: 2, hidden: [8], cells: ["gru"], head: "gaussian", residual: true, seed: 3 });
@@ -72,6 +78,11 @@ export class DashboardWorld {
     writeFileSync(join(folder, "gaussian.onnx"), gaussian.bytes);
     writeFileSync(join(folder, "plain.onnx"), plain.bytes);
     const group = { codec: "json", predictions: { latest: true } };
+    const learn = learning === undefined ? undefined : { every: "never", drift: false };
+    if (learning !== undefined) {
+      mkdirSync(join(folder, "state"), { mode: 0o700 });
+      await saveLearning(systemDisk, join(folder, "state/learning.json"), { presses: learning(gaussian.version) });
+    }
     const config = configSchema.parse({
       node: "box",
       state: join(folder, "state"),
@@ -79,7 +90,15 @@ export class DashboardWorld {
       dashboard: { listen: "127.0.0.1:0", ...dashboard },
       streams: streamsMax === undefined ? {} : { max: streamsMax },
       groups: [
-        { ...group, name: "presses", topic: "s/{device}/r", model: join(folder, "gaussian.onnx"), range: range ?? {}, score },
+        {
+          ...group,
+          name: "presses",
+          topic: "s/{device}/r",
+          model: join(folder, "gaussian.onnx"),
+          range: range ?? {},
+          score,
+          learn,
+        },
         { ...group, name: "pumps", topic: "p/{device}/r", model: join(folder, "plain.onnx") },
       ],
     });

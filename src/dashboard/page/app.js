@@ -1,7 +1,8 @@
-// The page as a whole: one connection, three views and a stream's own, chosen by the part of the address behind #.
+// The page as a whole: one connection, four views and a stream's own, chosen by the part of the address behind #.
 import { element, setText } from "./element.js";
 import { openEvents } from "./events.js";
 import { listen } from "./live.js";
+import { openModels } from "./models.js";
 import { openOverview } from "./overview.js";
 import { showSignIn } from "./sign-in.js";
 import { openStream, streamEvents } from "./stream.js";
@@ -64,7 +65,7 @@ function go() {
   const [, name = "", rest = ""] = /^#\/([a-z]*)\/?(.*)$/.exec(location.hash) ?? [];
   opened?.close();
   const context = { known, boxNow };
-  const views = { streams: openStreams, events: openEvents, stream: openStream };
+  const views = { streams: openStreams, models: openModels, events: openEvents, stream: openStream };
   const current = Object.hasOwn(views, name) ? name : "overview";
   view.replaceChildren();
   view.dataset.view = current;

@@ -1,37 +1,9 @@
 // What can be done to a stream's state: reset it, save it, put a saved one back. Each change is confirmed before, and told after.
-import { element, foreignName, setText } from "./element.js";
-import { ask, Refused } from "./live.js";
+import { command, confirm, refusalWords } from "./confirm.js";
+import { element, setText } from "./element.js";
+import { ask } from "./live.js";
 
 const OFF = "States can be changed from here only where the config says dashboard.commands: true.";
-
-/** Asks before `run`; resolves when the question is closed. */
-function confirm(title, name, text, button, run) {
-  const answer = element("p", { class: "wrong", role: "alert" });
-  const act = async () => {
-    try {
-      await run();
-      dialog.close();
-    } catch (thrown) {
-      setText(answer, thrown instanceof Refused ? thrown.message : "The runtime does not answer.");
-    }
-  };
-  const dialog = element(
-    "dialog",
-    { class: "card", "aria-label": title, onclose: () => dialog.remove() },
-    element("h2", {}, title),
-    element("p", {}, foreignName(name, { class: "name" })),
-    element("p", {}, text),
-    answer,
-    element(
-      "div",
-      { class: "buttons" },
-      element("button", { type: "button", class: "quiet", autofocus: true, onclick: () => dialog.close() }, "Cancel"),
-      element("button", { type: "button", class: "danger", onclick: () => void act() }, button),
-    ),
-  );
-  document.body.append(dialog);
-  dialog.showModal();
-}
 
 async function save(stream, answer) {
   try {
@@ -40,20 +12,15 @@ async function save(stream, answer) {
     element("a", { href: url, download: "state.json" }).click();
     URL.revokeObjectURL(url);
   } catch (thrown) {
-    setText(answer, thrown instanceof Refused ? thrown.message : "The runtime does not answer.");
+    setText(answer, refusalWords(thrown));
   }
 }
 
 /** Buttons for a stream; `allowed` says whether the config lets states be changed. */
 export function streamCommands(stream, allowed) {
   const answer = element("p", { class: "answer", role: "status" });
-  const change = (command, more, done) => async () => {
-    await ask("command", {
-      command,
-      stream,
-      transaction: crypto.randomUUID?.() ?? `${Date.now()}-${performance.now()}`,
-      ...more,
-    });
+  const change = (name, more, done) => async () => {
+    await command(name, { stream, ...more });
     setText(answer, done);
   };
   const reset = () =>

@@ -1,0 +1,43 @@
+// What is asked before something changes, and how the runtime is told of it.
+import { element, foreignName, setText } from "./element.js";
+import { ask, Refused } from "./live.js";
+
+/** In words, what came of a request that was not answered as hoped. */
+export function refusalWords(thrown) {
+  return thrown instanceof Refused ? thrown.message : "The runtime does not answer.";
+}
+
+/** Has the runtime do something, once, however often it is told. */
+export function command(name, fields) {
+  const transaction = crypto.randomUUID?.() ?? `${Date.now()}-${performance.now()}`;
+  return ask("command", { command: name, transaction, ...fields });
+}
+
+/** Asks before `run`; resolves when the question is closed. */
+export function confirm(title, name, text, button, run) {
+  const answer = element("p", { class: "wrong", role: "alert" });
+  const act = async () => {
+    try {
+      await run();
+      dialog.close();
+    } catch (thrown) {
+      setText(answer, refusalWords(thrown));
+    }
+  };
+  const dialog = element(
+    "dialog",
+    { class: "card", "aria-label": title, onclose: () => dialog.remove() },
+    element("h2", {}, title),
+    element("p", {}, foreignName(name, { class: "name" })),
+    element("p", {}, text),
+    answer,
+    element(
+      "div",
+      { class: "buttons" },
+      element("button", { type: "button", class: "quiet", autofocus: true, onclick: () => dialog.close() }, "Cancel"),
+      element("button", { type: "button", class: "danger", onclick: () => void act() }, button),
+    ),
+  );
+  document.body.append(dialog);
+  dialog.showModal();
+}
