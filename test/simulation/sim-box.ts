@@ -56,7 +56,7 @@ export class SimBox {
     this.#life = new Life(this.time, this.#wall);
     this.oracles = new Oracles(plan, fail);
     this.#disk = new SimDisk(this.time, plan, random.fork(), trace);
-    this.#disk.onCheckpoint = () => this.#onCheckpoint();
+    this.#disk.onCheckpoint = () => this.#cutSoon();
     this.broker = new SimBroker(this.time, plan, random.fork(), trace, {
       violation: fail,
       // A process that stops notes nothing any more.
@@ -107,6 +107,7 @@ export class SimBox {
       },
       (thrown: unknown) => this.#fatal(life, thrown),
     );
+    if (this.crashes > 0) this.#cutSoon();
   }
 
   /** The same groups, with other rules; how messages are written stays, for devices know nothing of it. */
@@ -232,8 +233,8 @@ export class SimBox {
     this.crash(false);
   }
 
-  /** Crashes come more often than by chance while one checkpoint is all there is. */
-  #onCheckpoint(): void {
+  /** Power cuts come more often than by chance while one checkpoint is all there is, and while a start mends the journal. */
+  #cutSoon(): void {
     const { faults, diskMs } = this.#plan;
     if (!faults.has("power") || this.#disk.calm || this.#random.next() > 0.1) return;
     const life = this.#life;
