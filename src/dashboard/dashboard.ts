@@ -58,6 +58,16 @@ function statusOfError(thrown: HiddenstateError): number {
   return thrown.code === "unavailable" ? 503 : 400;
 }
 
+/** What the page may ask for, and how the log tells of it. */
+const COMMANDS: ReadonlyMap<unknown, string> = new Map([
+  ["reset", "a state was reset from the page"],
+  ["set", "a state was set from the page"],
+  ["mute", "alarms were muted from the page"],
+  ["unmute", "alarms are raised again, by the page"],
+  ["normal", "an alarm was called normal from the page"],
+  ["fault", "an alarm was called a fault from the page"],
+]);
+
 const text = (status: number, body: string): HttpReply => ({ status, body: `${body}\n` });
 
 export class Dashboard {
@@ -170,12 +180,12 @@ export class Dashboard {
     };
   }
 
-  /** `{command, stream, transaction, state}`: resets or sets a state, where the config lets the page do so. */
+  /** `{command, stream, transaction, state, until}`: carries a command out, where the config lets the page do so. */
   async #change(request: HttpRequest): Promise<HttpReply> {
     const { dashboard, runtime, log } = this.#options;
     if (request.path !== "command") return text(404, "there is no such page");
     if (!dashboard.commands)
-      return json(403, { error: "the config does not let the page change states: dashboard.commands is false" });
+      return json(403, { error: "the config does not let the page change anything: dashboard.commands is false" });
     let asked: unknown;
     try {
       asked = JSON.parse(await request.body());
@@ -184,20 +194,16 @@ export class Dashboard {
     }
     const fields = new Map<string, unknown>(Object.entries(asked ?? NO_FIELDS));
     const command = fields.get("command");
-    if (command !== "reset" && command !== "set") return json(400, { error: "the page can reset and set states" });
-    const answer = await runtime.control.handle(command, asked);
-    log.note("info", command === "reset" ? "a state was reset from the page" : "a state was set from the page", {
-      stream: String(fields.get("stream")),
-    });
+    const told = COMMANDS.get(command);
+    if (told === undefined) return json(400, { error: "the page can reset and set states, mute alarms and say what one was" });
+    const answer = await runtime.control.handle(String(command), asked);
+    log.note("info", told, { stream: String(fields.get("stream")) });
     return json(200, answer);
   }
 
   #noteAlarm(alarm: Alarm): void {
-    this.#options.log.note(
-      alarm.open ? "alarm" : "info",
-      alarm.open ? "an alarm opened" : "an alarm closed",
-      alarmDetails(alarm),
-    );
+    const what = alarm.open ? "an alarm opened" : alarm.muted === 0 ? "alarms are raised again" : "an alarm closed";
+    this.#options.log.note(alarm.open ? "alarm" : "info", what, alarmDetails(alarm));
   }
 
   async #standing() {

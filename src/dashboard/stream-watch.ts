@@ -32,8 +32,6 @@ interface Watch {
   /** Whose its readings were. Another group, or one on another model, begins anew. */
   group: StreamGroup;
   shown: Shown;
-  /** The last that opened or closed while it was watched. */
-  alarm: Alarm | undefined;
   points: Point[];
   /** Of `points`, those at the end that no browser has got yet. */
   fresh: number;
@@ -101,7 +99,7 @@ export class StreamWatch implements ReleaseObserver {
   }
 
   released({ stream, event }: ReleasedReadings): void {
-    for (const alarm of event.alarms) this.#noteAlarm(stream, alarm);
+    for (const alarm of event.alarms) this.#onAlarm(decodeAlarm(alarm));
     const watch = this.#watches.get(stream);
     const group = this.#fold.groups[event.group];
     if (watch === undefined || group === undefined) return;
@@ -125,15 +123,6 @@ export class StreamWatch implements ReleaseObserver {
     for (const client of watch.clients) client.send("about", aboutOf(watch.stream, group));
   }
 
-  #noteAlarm(stream: string, bytes: Uint8Array): void {
-    const alarm = decodeAlarm(bytes);
-    this.#onAlarm(alarm);
-    const watch = this.#watches.get(stream);
-    if (watch === undefined) return;
-    watch.alarm = alarm;
-    for (const client of watch.clients) client.send("alarm", alarm);
-  }
-
   /** Sends a browser what there is of a stream and what comes. Returns false where too many streams are open. */
   add(stream: string, client: EventClient): boolean {
     const ref = this.#fold.find(stream);
@@ -142,7 +131,7 @@ export class StreamWatch implements ReleaseObserver {
     if (watch === undefined) {
       if (!this.#makeRoom()) return false;
       const shown = shownOf(ref.group);
-      const none = { alarm: undefined, points: [], fresh: 0, thinned: 0, leftAtMs: 0 };
+      const none = { points: [], fresh: 0, thinned: 0, leftAtMs: 0 };
       watch = { stream, clients: new Set(), group: ref.group, shown, ...none };
       this.#watches.set(stream, watch);
     }
@@ -158,7 +147,6 @@ export class StreamWatch implements ReleaseObserver {
       points: thin(opened.points.slice(-limits.dashboardPointsMax), limits.dashboardPointsMax),
       leftOut: 0,
     });
-    if (opened.alarm !== undefined) client.send("alarm", opened.alarm);
     this.#sendNow(opened, [client]);
     this.#run();
     return true;

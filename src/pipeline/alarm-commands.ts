@@ -71,16 +71,14 @@ export interface ListedAlarm extends Partial<
   readonly said?: Verdict;
 }
 
-function listed({ group, row }: StreamRef): ListedAlarm {
-  const { notes } = group.scores!;
-  const note = notes.noteOf(row);
-  const muted = notes.mutedUntil(row);
-  const stands = {
-    stream: group.columns.keys[row]!,
-    group: group.settings.name,
-    open: group.scores!.isAlarming(row),
-    ...(muted > 0 && { muted }),
-  };
+/** Undefined where there has been none and the stream is not muted. */
+export function alarmStanding({ group, row }: StreamRef): ListedAlarm | undefined {
+  const { scores, columns, settings } = group;
+  const note = scores?.notes.noteOf(row);
+  const muted = scores?.notes.mutedUntil(row) ?? 0;
+  if (scores === undefined || (note === undefined && muted === 0)) return undefined;
+  const open = scores.isAlarming(row);
+  const stands = { stream: columns.keys[row]!, group: settings.name, open, ...(muted > 0 && { muted }) };
   if (note === undefined) return stands;
   const { time, score, kind, probability, extrapolated, contributions } = decodeAlarm(note.opened) as OpenedAlarm;
   return {
@@ -98,6 +96,6 @@ function listed({ group, row }: StreamRef): ListedAlarm {
 
 /** Of all streams that have had an alarm or are muted: the open ones first, the newest first. */
 export function listAlarms({ groups }: Fold): ListedAlarm[] {
-  const all = groups.flatMap((group) => Array.from(group.scores?.notes.rows() ?? [], (row) => listed({ group, row })));
+  const all = groups.flatMap((group) => Array.from(group.scores?.notes.rows() ?? [], (row) => alarmStanding({ group, row })!));
   return all.toSorted((a, b) => Number(b.open) - Number(a.open) || (b.since ?? 0) - (a.since ?? 0));
 }

@@ -122,6 +122,11 @@ export class GroupScores {
     return this.#scorer.isAlarming(this.#row(row));
   }
 
+  /** Whether an alarm of a row's stream is open and not muted. */
+  isRaised(row: number): boolean {
+    return this.isAlarming(row) && this.notes.mutedUntil(row) === 0;
+  }
+
   /** Notes what a person calls the last alarm of a row's stream, which there must be; one that is open closes when it was nothing. */
   call(row: number, said: Verdict, time: number): void {
     this.notes.say(row, said);

@@ -1,6 +1,7 @@
 // What can be done to a stream's state: reset it, save it, put a saved one back. Each change is confirmed before, and told after.
 import { element, foreignName, setText } from "./element.js";
 import { ask, Refused } from "./live.js";
+import { sendCommand } from "./send-command.js";
 
 const OFF = "States can be changed from here only where the config says dashboard.commands: true.";
 
@@ -48,12 +49,7 @@ async function save(stream, answer) {
 export function streamCommands(stream, allowed) {
   const answer = element("p", { class: "answer", role: "status" });
   const change = (command, more, done) => async () => {
-    await ask("command", {
-      command,
-      stream,
-      transaction: crypto.randomUUID?.() ?? `${Date.now()}-${performance.now()}`,
-      ...more,
-    });
+    await sendCommand(command, stream, more);
     setText(answer, done);
   };
   const reset = () =>
