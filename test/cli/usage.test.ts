@@ -18,7 +18,7 @@ t.test("every command has examples below its help, and their commands and option
     for (const line of lines) {
       const words = line.split(" ");
       t.strictSame(words.slice(0, 2), ["hiddenstate", name]);
-      const hasBelow = ["state", "models", "proto"].includes(name);
+      const hasBelow = ["state", "alarms", "models", "proto"].includes(name);
       const below = hasBelow ? await runCli([name, words[2]!, "--help"]) : help;
       t.ok(below.stdout.startsWith(`Usage: hiddenstate ${words.slice(1, hasBelow ? 3 : 2).join(" ")} `), line);
       for (const option of words.filter((word) => word.startsWith("--"))) t.ok(below.stdout.includes(`${option} `), line);
