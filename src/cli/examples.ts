@@ -21,6 +21,12 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     "hiddenstate simulate --devices 5 --codec json --topic 'plant/a/{device}/readings' --quirks repeat,restart",
     "hiddenstate simulate --replay readings.csv --time timestamp --speed 1000x",
   ],
+  alarms: [
+    "hiddenstate alarms list --state ./state",
+    "hiddenstate alarms mute a/press-7 --for 2h --state ./state",
+    "hiddenstate alarms normal a/press-7 --state ./state",
+    "hiddenstate alarms fault a/press-7 --state ./state",
+  ],
   models: [
     "hiddenstate models list --state ./state",
     "hiddenstate models promote press-2.onnx --group presses --state ./state",

@@ -17,6 +17,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   run: async () => (await import("./run.ts")).runCommand(),
   status: async () => (await import("./status.ts")).statusCommand(),
   state: async () => (await import("./state.ts")).stateCommand(),
+  alarms: async () => (await import("./alarms.ts")).alarmsCommand(),
   models: async () => (await import("./models.ts")).modelsCommand(),
   train: async () => (await import("./train.ts")).trainCommand(),
   verify: async () => (await import("./verify.ts")).verifyCommand(),

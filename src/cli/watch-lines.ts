@@ -1,14 +1,6 @@
 // What a watch has to tell, in lines for people.
+import type { Alarm, OpenedAlarm } from "../message/alarm.ts";
 import type { WatchNews } from "../runtime/watch.ts";
-
-interface AlarmFields {
-  readonly stream: string;
-  readonly open: boolean;
-  readonly kind?: string;
-  readonly probability?: number;
-  readonly extrapolated?: boolean;
-  readonly contributions?: readonly { readonly feature: string; readonly expected: number; readonly seen: number }[];
-}
 
 const NAMES_SHOWN = 6;
 const CONTRIBUTIONS_SHOWN = 3;
@@ -21,13 +13,26 @@ function clockText(ms: number): string {
   return new Date(ms).toISOString().slice(0, 19).replace("T", " ");
 }
 
-function alarmText({ stream, open, kind, probability, extrapolated, contributions = [] }: AlarmFields): string {
-  if (!open) return `over     ${stream}`;
+const CALLED = { normal: ", called normal", fault: ", called a fault" } as const;
+
+function alarmText(alarm: Alarm): string {
+  const { stream, open, muted, said } = alarm;
+  const called = said === undefined ? "" : CALLED[said];
+  if (open) return `ALARM    ${stream}: ${causeText(alarm)}${called}`;
+  if (muted === 0) return `unmuted  ${stream}`;
+  if (muted !== undefined) return `muted    ${stream}: no alarms until ${clockText(muted)}`;
+  return `over     ${stream}${called}`;
+}
+
+type AlarmCause = Partial<Pick<OpenedAlarm, "kind" | "probability" | "extrapolated" | "contributions">>;
+
+/** What was unusual, the largest share first, and how. */
+export function causeText({ kind, probability, extrapolated, contributions = [] }: AlarmCause): string {
   const parts = contributions
     .slice(0, CONTRIBUTIONS_SHOWN)
     .map(({ feature, expected, seen }) => `${feature} ${figure(seen)}, expected ${figure(expected)}`);
   const rarity = probability === undefined ? "" : `, ${rarityText(probability)}`;
-  return `ALARM    ${stream}: ${parts.join("; ")} (${kind}${rarity}${extrapolated === true ? ", as far as can be told" : ""})`;
+  return `${parts.join("; ")} (${kind}${rarity}${extrapolated === true ? ", as far as can be told" : ""})`;
 }
 
 /** Beyond a million nobody can tell, and nobody cares. */
@@ -47,6 +52,6 @@ export function newsLine(news: WatchNews, nowMs: number): string {
     case "new field":
       return `${time}  new      ${news.topic}: ${news.field} is not part of its model; stop, and start with --forget '${news.topic}' to take it in`;
     case "alarm":
-      return `${time}  ${alarmText(news.alarm as AlarmFields)}`;
+      return `${time}  ${alarmText(news.alarm as Alarm)}`;
   }
 }

@@ -6,6 +6,7 @@ import type { Disk } from "../base/disk.ts";
 import { HiddenstateError, reasonOf } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { Metrics } from "../base/metrics.ts";
+import type { Alarm } from "../message/alarm.ts";
 import { parseBrokerUrl } from "../mqtt/broker-address.ts";
 import type { Config } from "../runtime/config-schema.ts";
 import type { DashboardSecrets } from "../runtime/credentials.ts";
@@ -25,7 +26,6 @@ import type { PageFiles } from "./page-files.ts";
 import { processFamilies } from "./process-families.ts";
 import { PROMETHEUS_CONTENT_TYPE, prometheusText } from "./prometheus-text.ts";
 import { alarmDetails } from "./seen-alarm.ts";
-import type { SeenAlarm } from "./seen-alarm.ts";
 import { listOrders, StreamList } from "./stream-list.ts";
 import { StreamWatch } from "./stream-watch.ts";
 
@@ -188,12 +188,9 @@ export class Dashboard {
     return json(200, answer);
   }
 
-  #noteAlarm(alarm: SeenAlarm): void {
-    this.#options.log.note(
-      alarm.open ? "alarm" : "info",
-      alarm.open ? "an alarm opened" : "an alarm closed",
-      alarmDetails(alarm),
-    );
+  #noteAlarm(alarm: Alarm): void {
+    const what = alarm.open ? "an alarm opened" : alarm.muted === 0 ? "alarms are raised again" : "an alarm closed";
+    this.#options.log.note(alarm.open ? "alarm" : "info", what, alarmDetails(alarm));
   }
 
   async #standing() {

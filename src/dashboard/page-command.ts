@@ -1,4 +1,4 @@
-// What the page may change, where the config lets it: a stream's state, and which model steps a group.
+// What the page may change, where the config lets it: a stream's state, what is said of its alarms, and which model steps a group.
 import { HiddenstateError } from "../base/errors.ts";
 import type { LogFields } from "../base/log.ts";
 import type { Control } from "../runtime/control.ts";
@@ -10,31 +10,37 @@ export interface CarriedOut {
   readonly about: LogFields;
 }
 
-/** `{command: "reset" | "set", stream, transaction, state}` or `{command: "restore" | "rollback" | "tune", group, version}`. */
+/** Of a stream, by the control's own method; and what the log says of it. */
+const STREAM_COMMANDS: ReadonlyMap<unknown, string> = new Map([
+  ["reset", "a state was reset"],
+  ["set", "a state was set"],
+  ["mute", "alarms were muted"],
+  ["unmute", "alarms were unmuted"],
+  ["normal", "an alarm was called normal"],
+  ["fault", "an alarm was called a fault"],
+]);
+
+/** `{command, stream, transaction, state, until}`, or `{command: "restore" | "rollback" | "tune", group, version}`. */
 export async function carryOut(control: Control, asked: unknown): Promise<CarriedOut> {
   const fields = new Map<string, unknown>(Object.entries(asked ?? {}));
   const text = (name: string): string => {
     const value = fields.get(name);
     return typeof value === "string" ? value : "";
   };
-  const about = { stream: text("stream") };
+  const command = text("command");
+  const done = STREAM_COMMANDS.get(command);
+  if (done !== undefined) return { answer: await control.handle(command, asked), done, about: { stream: text("stream") } };
   const group = text("group");
-  const command = fields.get("command");
   switch (command) {
-    case "reset":
-      return { answer: await control.handle(command, asked), done: "a state was reset", about };
-    case "set":
-      return { answer: await control.handle(command, asked), done: "a state was set", about };
     case "restore":
       return { answer: await control.restoreModel(text("version"), group), done: "a model was put in force", about: { group } };
     case "rollback":
       return { answer: await control.rollbackModel(group), done: "a model was rolled back", about: { group } };
     case "tune":
       return { answer: await control.fineTune(group), done: "a fine-tune was asked for", about: { group } };
-    default:
-      throw new HiddenstateError(
-        "bad_argument",
-        "cannot do that: the page can reset and set states, restore and roll back models, and tune",
-      );
+    default: {
+      const can = "the page can reset and set states, mute alarms and say what one was, restore and roll back models, and tune";
+      throw new HiddenstateError("bad_argument", `cannot do that: ${can}`);
+    }
   }
 }

@@ -3,6 +3,8 @@
 import { limits } from "../base/limits.ts";
 import type { StateTensors } from "../engine/engine.ts";
 import { targetsOf } from "../kernels/network-weights.ts";
+import { alarmStanding } from "../pipeline/alarm-commands.ts";
+import type { ListedAlarm } from "../pipeline/alarm-commands.ts";
 import type { Fold } from "../pipeline/fold.ts";
 import type { StreamGroup } from "../pipeline/stream-group.ts";
 
@@ -112,7 +114,10 @@ export interface StreamNow {
   readonly intervalMs: number;
   /** Readings that wait for others before them. */
   readonly held: number;
+  /** One is open and not muted. */
   readonly alarm: boolean;
+  /** How its alarms stand; absent where it had none and is not muted. */
+  readonly alarms: ListedAlarm | undefined;
   readonly state: readonly TensorFacts[];
 }
 
@@ -130,7 +135,8 @@ export function nowOf(fold: Fold, stream: string): StreamNow | undefined {
     receivedAt: columns.receivedAt[row]!,
     intervalMs: columns.medianInterval(row),
     held: group.held.of(row).length,
-    alarm: group.scores?.isAlarming(row) ?? false,
+    alarm: group.scores?.isRaised(row) ?? false,
+    alarms: alarmStanding(ref),
     state: tensorFacts(group.readState(row)),
   };
 }

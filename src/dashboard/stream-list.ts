@@ -20,7 +20,9 @@ export interface ListRow {
   readonly steps: number;
   /** When the last reading came, by the box's clock. */
   readonly receivedAt: number;
+  /** One is open and not muted. */
   readonly alarm: boolean;
+  readonly muted: boolean;
 }
 
 export interface ListWindow {
@@ -44,7 +46,7 @@ const FRESH_MS = 1000;
 const QUERIES_KEPT = 16;
 
 function isAlarming({ group, row }: StreamRef): boolean {
-  return group.scores?.isAlarming(row) ?? false;
+  return group.scores?.isRaised(row) ?? false;
 }
 
 function keyOf({ group, row }: StreamRef): string {
@@ -70,18 +72,20 @@ export class StreamList {
   /** At most `limits.dashboardRowsMax` rows, from the `from`th that was found. */
   async window(query: ListQuery, from: number, count: number): Promise<ListWindow> {
     const { refs, streams, alarms } = await this.#fresh(query);
+    const nowMs = this.#clock.wallMs();
     const rows = refs.slice(from, from + Math.min(count, limits.dashboardRowsMax)).flatMap((ref): ListRow[] => {
-      const { columns, settings } = ref.group;
+      const { columns, settings, scores } = ref.group;
       const stream = columns.keys[ref.row];
       // It may have gone since it was found.
       if (stream === undefined) return [];
       const [steps, receivedAt] = [columns.steps[ref.row]!, columns.receivedAt[ref.row]!];
-      return [{ stream, group: settings.name, steps, receivedAt, alarm: isAlarming(ref) }];
+      const muted = (scores?.notes.mutedUntil(ref.row) ?? 0) > nowMs;
+      return [{ stream, group: settings.name, steps, receivedAt, alarm: isAlarming(ref), muted }];
     });
     return { streams, alarms, found: refs.length, from, rows };
   }
 
-  /** Streams with an open alarm. */
+  /** Streams with an open alarm that is not muted. */
   async alarms(): Promise<number> {
     return (await this.#fresh({ search: "", order: "name", alarmsOnly: true })).alarms;
   }

@@ -3,11 +3,11 @@
 import type { Clock, Timer } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
 import type { ReadingsEvent } from "../journal/events.ts";
+import { decodeAlarm } from "../message/alarm.ts";
+import type { Alarm } from "../message/alarm.ts";
 import type { Fold } from "../pipeline/fold.ts";
 import type { ReleasedReadings, ReleaseObserver } from "../pipeline/release-observer.ts";
 import type { StreamGroup } from "../pipeline/stream-group.ts";
-import { parseAlarm } from "./seen-alarm.ts";
-import type { SeenAlarm } from "./seen-alarm.ts";
 import type { EventClient } from "./http-server.ts";
 import { aboutOf, nowOf, shownOf } from "./stream-about.ts";
 import type { Shown } from "./stream-about.ts";
@@ -32,8 +32,6 @@ interface Watch {
   /** Whose its readings were. Another group, or one on another model, begins anew. */
   group: StreamGroup;
   shown: Shown;
-  /** The last that opened or closed while it was watched. */
-  alarm: SeenAlarm | undefined;
   points: Point[];
   /** Of `points`, those at the end that no browser has got yet. */
   fresh: number;
@@ -85,12 +83,12 @@ export function thin(points: readonly Point[], max: number): readonly Point[] {
 export class StreamWatch implements ReleaseObserver {
   readonly #fold: Fold;
   readonly #clock: Clock;
-  readonly #onAlarm: (alarm: SeenAlarm) => void;
+  readonly #onAlarm: (alarm: Alarm) => void;
   readonly #watches = new Map<string, Watch>();
   #timer: Timer | undefined;
   #turn = 0;
 
-  constructor(fold: Fold, clock: Clock, onAlarm: (alarm: SeenAlarm) => void) {
+  constructor(fold: Fold, clock: Clock, onAlarm: (alarm: Alarm) => void) {
     this.#fold = fold;
     this.#clock = clock;
     this.#onAlarm = onAlarm;
@@ -101,7 +99,7 @@ export class StreamWatch implements ReleaseObserver {
   }
 
   released({ stream, event }: ReleasedReadings): void {
-    for (const alarm of event.alarms) this.#noteAlarm(stream, alarm);
+    for (const alarm of event.alarms) this.#onAlarm(decodeAlarm(alarm));
     const watch = this.#watches.get(stream);
     const group = this.#fold.groups[event.group];
     if (watch === undefined || group === undefined) return;
@@ -125,15 +123,6 @@ export class StreamWatch implements ReleaseObserver {
     for (const client of watch.clients) client.send("about", aboutOf(watch.stream, group));
   }
 
-  #noteAlarm(stream: string, bytes: Uint8Array): void {
-    const alarm = parseAlarm(bytes);
-    this.#onAlarm(alarm);
-    const watch = this.#watches.get(stream);
-    if (watch === undefined) return;
-    watch.alarm = alarm;
-    for (const client of watch.clients) client.send("alarm", alarm);
-  }
-
   /** Sends a browser what there is of a stream and what comes. Returns false where too many streams are open. */
   add(stream: string, client: EventClient): boolean {
     const ref = this.#fold.find(stream);
@@ -142,7 +131,7 @@ export class StreamWatch implements ReleaseObserver {
     if (watch === undefined) {
       if (!this.#makeRoom()) return false;
       const shown = shownOf(ref.group);
-      const none = { alarm: undefined, points: [], fresh: 0, thinned: 0, leftAtMs: 0 };
+      const none = { points: [], fresh: 0, thinned: 0, leftAtMs: 0 };
       watch = { stream, clients: new Set(), group: ref.group, shown, ...none };
       this.#watches.set(stream, watch);
     }
@@ -158,7 +147,6 @@ export class StreamWatch implements ReleaseObserver {
       points: thin(opened.points.slice(-limits.dashboardPointsMax), limits.dashboardPointsMax),
       leftOut: 0,
     });
-    if (opened.alarm !== undefined) client.send("alarm", opened.alarm);
     this.#sendNow(opened, [client]);
     this.#run();
     return true;

@@ -1,4 +1,4 @@
-// A checkpoint's file, format 3: a page of header, then chunks with a CRC each. Two files alternate; the header is written last, after
+// A checkpoint's file, format 4: a page of header, then chunks with a CRC each. Two files alternate; the header is written last, after
 // the chunks are durable, so a file half written is no checkpoint and the other one still is.
 //
 // header: "HSCK", u32 format, u32 generation, f64 position, u32 chunks, u32 CRC-32C of the bytes before it, u8 1
@@ -10,7 +10,7 @@ import type { Disk, DiskFile } from "../base/disk.ts";
 import { HiddenstateError, isDiskFull, reasonOf } from "../base/errors.ts";
 
 const MAGIC = 0x4b435348; // "HSCK", little-endian
-const FORMAT = 3;
+const FORMAT = 4;
 const HEADER_BYTES = 4096;
 const HEADER_FIELD_BYTES = 24;
 /** The header's last byte: where it is 0 the header was never written to its end. */

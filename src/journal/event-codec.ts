@@ -24,6 +24,8 @@ const KINDS = [
   "kept",
   "sessionAsked",
   "sessionKept",
+  "alarmMuted",
+  "alarmCalled",
 ] as const;
 const CODES = new Map<JournalEvent["kind"], number>(KINDS.map((kind, code) => [kind, code]));
 
@@ -33,6 +35,7 @@ const WEAK_DELIVERY = 32;
 const FROM_HELD = 64;
 const HAS_ALARMS = 128;
 const SILENT = 256;
+const MUTED = 512;
 const NO_BLOBS: readonly Uint8Array[] = [];
 
 function encodeReadings(into: ByteWriter, event: ReadingsEvent, context: BlockContext): void {
@@ -47,7 +50,8 @@ function encodeReadings(into: ByteWriter, event: ReadingsEvent, context: BlockCo
       (event.weakDelivery ? WEAK_DELIVERY : 0) |
       (event.fromHeld ? FROM_HELD : 0) |
       (event.alarms.length > 0 ? HAS_ALARMS : 0) |
-      (event.silent ? SILENT : 0),
+      (event.silent ? SILENT : 0) |
+      (event.muted ? MUTED : 0),
   );
   into.varint(event.count);
   into.varint(event.features);
@@ -124,6 +128,7 @@ function decodeReadings(from: ByteReader, context: BlockContext): ReadingsEvent 
     outputs,
     alarms,
     silent: (flags & SILENT) !== 0,
+    muted: (flags & MUTED) !== 0,
   };
 }
 
@@ -163,17 +168,37 @@ function encodeCommand(into: ByteWriter, event: CommandEvent): void {
   into.varint(event.row);
   into.text(event.transaction);
   into.u8(event.reply ? 1 : 0);
-  if (event.kind === "stateSet") encodeStateTensors(into, event.state);
-  if (event.kind !== "streamRenamed") return;
-  into.text(event.from);
-  into.text(event.key);
+  switch (event.kind) {
+    case "stateSet":
+      return encodeStateTensors(into, event.state);
+    case "stateReset":
+      return;
+    case "streamRenamed":
+      into.text(event.from);
+      return into.text(event.key);
+    case "alarmMuted":
+      into.varint(event.until);
+      return into.blob(event.alarm);
+    case "alarmCalled":
+      into.u8(event.verdict === "fault" ? 1 : 0);
+      return into.blob(event.alarm);
+  }
 }
 
 function decodeCommand(from: ByteReader, kind: CommandEvent["kind"]): CommandEvent {
   const fields = { group: from.varint(), row: from.varint(), transaction: from.text(), reply: from.u8() === 1 };
-  if (kind === "stateSet") return { kind, ...fields, state: decodeStateTensors(from) };
-  if (kind === "streamRenamed") return { kind, ...fields, from: from.text(), key: from.text() };
-  return { kind, ...fields };
+  switch (kind) {
+    case "stateSet":
+      return { kind, ...fields, state: decodeStateTensors(from) };
+    case "stateReset":
+      return { kind, ...fields };
+    case "streamRenamed":
+      return { kind, ...fields, from: from.text(), key: from.text() };
+    case "alarmMuted":
+      return { kind, ...fields, until: from.varint(), alarm: from.blob() };
+    case "alarmCalled":
+      return { kind, ...fields, verdict: from.u8() === 1 ? "fault" : "normal", alarm: from.blob() };
+  }
 }
 
 function encodeTexts(into: ByteWriter, texts: readonly string[]): void {
@@ -197,6 +222,8 @@ export function encodeEvent(into: ByteWriter, event: JournalEvent, context: Bloc
     case "stateSet":
     case "stateReset":
     case "streamRenamed":
+    case "alarmMuted":
+    case "alarmCalled":
       return encodeCommand(into, event);
     case "epoch":
       return into.text(event.settings);
@@ -238,6 +265,8 @@ export function decodeEvent(from: ByteReader, context: BlockContext): JournalEve
     case "stateSet":
     case "stateReset":
     case "streamRenamed":
+    case "alarmMuted":
+    case "alarmCalled":
       return decodeCommand(from, kind);
     case "epoch":
       return { kind, settings: from.text() };

@@ -1,5 +1,6 @@
 // The events of the journal. An event says all that a fold needs: what is not in the journal may not influence a state.
 import type { StateTensors } from "../engine/engine.ts";
+import type { Verdict } from "../message/alarm.ts";
 import type { Identity } from "../message/reading.ts";
 
 /** Whatever changes what a step depends on: settings as JSON. The first event of every journal. */
@@ -75,6 +76,8 @@ export interface ReadingsEvent {
   alarms: readonly Uint8Array[];
   /** The stream is still learning: no prediction goes out. Put in with the outputs. */
   silent: boolean;
+  /** The stream's alarms are muted: what goes out says nothing of them, the outputs kept here do. Put in with the outputs. */
+  muted: boolean;
 }
 
 /** A reading that came before its turn: it is kept, and stepped by a later event. */
@@ -131,6 +134,23 @@ export interface StreamRenamedEvent extends CommandFields {
   readonly key: string;
 }
 
+interface AlarmFields extends CommandFields {
+  /** The message of how the stream's alarms stand from then on. */
+  readonly alarm: Uint8Array;
+}
+
+export interface AlarmMutedEvent extends AlarmFields {
+  readonly kind: "alarmMuted";
+  /** By this box's wall clock, whole milliseconds; 0: no longer. */
+  readonly until: number;
+}
+
+/** What a person says of the stream's open or last alarm. */
+export interface AlarmCalledEvent extends AlarmFields {
+  readonly kind: "alarmCalled";
+  readonly verdict: Verdict;
+}
+
 /** A message that goes out as it stands: a dead letter, or the answer to a refused command. */
 export interface NoticeEvent {
   readonly kind: "notice";
@@ -144,7 +164,8 @@ export interface ConfirmedEvent {
   readonly mark: number;
 }
 
-export type CommandEvent = StateSetEvent | StateResetEvent | StreamRenamedEvent;
+export type AlarmCommandEvent = AlarmMutedEvent | AlarmCalledEvent;
+export type CommandEvent = StateSetEvent | StateResetEvent | StreamRenamedEvent | AlarmCommandEvent;
 
 export type JournalEvent =
   | EpochEvent

@@ -1,4 +1,4 @@
-// The bytes of a journal segment, format 2: a page with two copies of the header, then blocks. A block's CRC is seeded with the
+// The bytes of a journal segment, format 3: a page with two copies of the header, then blocks. A block's CRC is seeded with the
 // segment's generation, the block's offset and its first position, and it names the CRC of the block before it: neither bytes left over
 // from an earlier use of the file nor a block of another continuation, written before a power cut and never synced, is ever taken for
 // the next one. A number drawn for each block sees to it that no two blocks are alike: events that say the same in both continuations
@@ -21,7 +21,7 @@ export const SEGMENT_HEADER_BYTES = 4096;
 export const BLOCK_HEADER_BYTES = 32;
 const BLOCK_ALIGNMENT = 8;
 const MAGIC = 0x534a5348; // "HSJS", little-endian
-const FORMAT = 2;
+const FORMAT = 3;
 const HEADER_FIELD_BYTES = 24;
 const HEADER_COPY_OFFSETS = [0, SEGMENT_HEADER_BYTES / 2];
 

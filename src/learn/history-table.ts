@@ -1,7 +1,9 @@
 // One group's readings out of the journal's events, as rows to learn from: what came last, and of what came before a sample that grows no
-// larger, so that learning from what is new does not forget what was. Readings of an open alarm, and of the day after it, are left out.
+// larger, so that learning from what is new does not forget what was. Readings of an open alarm, and of the day after it, wait until that day
+// has passed without another alarm, or somebody has called the alarm normal; once it is called a fault they are left out for good.
 import type { Random } from "../base/random.ts";
-import type { JournalEvent, ReadingsEvent } from "../journal/events.ts";
+import type { AlarmCalledEvent, JournalEvent, ReadingsEvent } from "../journal/events.ts";
+import type { Verdict } from "../message/alarm.ts";
 import type { TableStream } from "../message/reading-table.ts";
 
 /** A run of one stream's rows, with the journal's position of each. */
@@ -28,9 +30,34 @@ interface Block {
   /** Its place among the blocks of its key. */
   readonly index: number;
   count: number;
+  /** Undefined where no alarm is near. */
+  readonly alarm: AlarmWindow | undefined;
+  /** It has made room for others, and what comes next goes elsewhere. */
+  isDropped: boolean;
   readonly times: Float64Array;
   readonly positions: Float64Array;
   readonly values: Float32Array;
+}
+
+/** The readings from an alarm's opening until it is over. */
+interface AlarmWindow {
+  /** By the stream's readings: a day after the last under the open alarm. */
+  until: number;
+  isOver: boolean;
+  said: Verdict | undefined;
+}
+
+/** What the alarms of a stream, a row of the journal, have left behind so far. */
+interface StreamAlarms {
+  /** One was open at the last reading. */
+  isOpen: boolean;
+  last: AlarmWindow | undefined;
+  /** Those that are not over and not called normal, oldest first. */
+  waiting: AlarmWindow[];
+}
+
+function isLeftOut({ alarm }: Block): boolean {
+  return alarm !== undefined && alarm.said !== "normal" && (alarm.said === "fault" || !alarm.isOver);
 }
 
 /** Long enough for a state to settle and something to be left to learn. */
@@ -39,9 +66,10 @@ const QUIET_AFTER_ALARM_MS = 24 * 3_600_000;
 
 export class HistoryTable {
   readonly #options: HistoryTableOptions;
-  /** By row of the journal: the block being filled, and until when the stream's readings are left out. */
+  /** By row of the journal: the block being filled. */
   readonly #open = new Map<number, Block>();
-  readonly #quietUntil = new Map<number, number>();
+  /** By row of the journal, of streams that have had an alarm. */
+  readonly #alarms = new Map<number, StreamAlarms>();
   /** Full or ended, in the order of their first rows. */
   #blocks: Block[] = [];
   #rows = 0;
@@ -51,7 +79,7 @@ export class HistoryTable {
     this.#options = options;
   }
 
-  /** Rows that are there. */
+  /** Rows that are there, those that wait among them. */
   get rows(): number {
     return this.#rows;
   }
@@ -60,6 +88,7 @@ export class HistoryTable {
     if (!("group" in event) || event.group !== this.#options.group) return;
     // A row of the journal may have been another stream's.
     if (event.kind === "streamAdded" || event.kind === "streamRemoved") this.#end(event.row);
+    else if (event.kind === "alarmCalled") this.#call(event);
     else if (event.kind === "readings") this.#take(event, position);
   }
 
@@ -69,12 +98,7 @@ export class HistoryTable {
     for (let i = 0; i < event.count; i++) {
       const time = event.times[i]!;
       const isAlarming = width === outputs + 2 && event.outputs[i * width + outputs + 1] === 1;
-      if (isAlarming) this.#quietUntil.set(event.row, time + QUIET_AFTER_ALARM_MS);
-      if (time < (this.#quietUntil.get(event.row) ?? -Infinity)) {
-        this.#end(event.row);
-        continue;
-      }
-      const block = this.#blockOf(event.row);
+      const block = this.#blockOf(event.row, this.#windowAt(event.row, time, isAlarming));
       const row = block.count++;
       block.times[row] = time;
       block.positions[row] = position;
@@ -87,14 +111,47 @@ export class HistoryTable {
     if (this.#rows > 2 * this.#options.rowsMax) this.#thin();
   }
 
-  #blockOf(row: number): Block {
+  /** The alarm that a reading belongs to. */
+  #windowAt(row: number, time: number, isAlarming: boolean): AlarmWindow | undefined {
+    let alarms = this.#alarms.get(row);
+    if (alarms === undefined) {
+      if (!isAlarming) return undefined;
+      this.#alarms.set(row, (alarms = { isOpen: false, last: undefined, waiting: [] }));
+    }
+    if (isAlarming) {
+      if (!alarms.isOpen) alarms.waiting.push((alarms.last = { until: time, isOver: false, said: undefined }));
+      // What is open is the last that waits.
+      alarms.waiting.at(-1)!.until = time + QUIET_AFTER_ALARM_MS;
+    } else if (alarms.waiting.every(({ until }) => time >= until)) {
+      for (const window of alarms.waiting) window.isOver = true;
+      alarms.waiting = [];
+    }
+    alarms.isOpen = isAlarming;
+    return alarms.waiting.at(-1);
+  }
+
+  /** What a person says holds for the stream's last alarm, whatever was said before. */
+  #call({ row, verdict }: AlarmCalledEvent): void {
+    const alarms = this.#alarms.get(row);
+    if (alarms?.last === undefined) return;
+    const { last, waiting } = alarms;
+    last.said = verdict;
+    if (verdict === "normal") {
+      alarms.waiting = waiting.filter((window) => window !== last);
+      alarms.isOpen = false;
+    } else if (!last.isOver && !waiting.includes(last)) waiting.push(last);
+  }
+
+  #blockOf(row: number, alarm: AlarmWindow | undefined): Block {
     let block = this.#open.get(row);
-    if (block !== undefined && block.count < BLOCK_ROWS) return block;
+    if (block !== undefined && block.count < BLOCK_ROWS && block.alarm === alarm && !block.isDropped) return block;
     const key = block?.key ?? `${row}.${this.#keys++}`;
     block = {
       key,
       index: block === undefined ? 0 : block.index + 1,
       count: 0,
+      alarm,
+      isDropped: false,
       times: new Float64Array(BLOCK_ROWS),
       positions: new Float64Array(BLOCK_ROWS),
       values: new Float32Array(BLOCK_ROWS * this.#options.features),
@@ -106,11 +163,19 @@ export class HistoryTable {
 
   #end(row: number): void {
     this.#open.delete(row);
+    this.#alarms.delete(row);
   }
 
-  /** Down to the bound: the last half of it stays, of what is older a sample. */
+  #drop(block: Block): void {
+    block.isDropped = true;
+    this.#rows -= block.count;
+  }
+
+  /** Down to the bound: the last half of it stays, of what is older a sample; of faults nothing does. */
   #thin(): void {
     const { rowsMax, random } = this.#options;
+    for (const block of this.#blocks) if (block.alarm?.said === "fault") this.#drop(block);
+    this.#blocks = this.#blocks.filter(({ isDropped }) => !isDropped);
     let recent = this.#blocks.length;
     for (let rows = 0; recent > 0 && rows < rowsMax / 2; recent--) rows += this.#blocks[recent - 1]!.count;
     const older = this.#blocks.slice(0, recent);
@@ -118,19 +183,20 @@ export class HistoryTable {
     while (left > 0 && older.length > 0) {
       const [dropped] = older.splice(Math.floor(random.next() * older.length), 1);
       left -= dropped!.count;
-      this.#rows -= dropped!.count;
+      this.#drop(dropped!);
     }
     this.#blocks = [...older, ...this.#blocks.slice(recent)];
   }
 
-  /** Everything that is there, a run of rows for each stretch without a break. */
+  /** Everything that may be learned from, a run of rows for each stretch without a break. */
   runs(): HistoryRun[] {
     if (this.#rows > this.#options.rowsMax) this.#thin();
     const runs: Block[][] = [];
     const last = new Map<string, Block[]>();
     for (const block of this.#blocks) {
+      if (isLeftOut(block)) continue;
       const run = last.get(block.key);
-      // One that was dropped leaves a break.
+      // One that was dropped or is left out leaves a break.
       if (run !== undefined && run.at(-1)!.index + 1 === block.index) run.push(block);
       else {
         const begun = [block];

@@ -1,5 +1,5 @@
-// Alarms on the wire, as JSON: that one opened, what about the reading was unusual, and that it closed again. The same alarm always
-// gives the same bytes.
+// Alarms on the wire, as JSON: that one opened, what about the reading was unusual, that it closed again, and what a person has said of it.
+// The same alarm always gives the same bytes.
 import { shortestFloat32 } from "./float32-text.ts";
 
 /** A feature's part in an alarm. */
@@ -12,6 +12,9 @@ export interface AlarmContribution {
   readonly share: number;
 }
 
+/** What a person calls an alarm: nothing was wrong, or something was. */
+export type Verdict = "normal" | "fault";
+
 interface AlarmLabel {
   readonly stream: string;
   /** 0 and 0 where the stream's readings carry no identity; sequences are then the runtime's own count. */
@@ -23,6 +26,11 @@ interface AlarmLabel {
   readonly time: number;
   /** 0 to 1, see docs/scores.md. */
   readonly score: number;
+  /** What made the message where its reading did not: the transaction of a command. */
+  readonly by?: string | undefined;
+  /** Until when the stream's alarms are muted, milliseconds since 1970; 0 where they just were and are no longer. */
+  readonly muted?: number | undefined;
+  readonly said?: Verdict | undefined;
 }
 
 export interface OpenedAlarm extends AlarmLabel {
@@ -41,6 +49,8 @@ export interface ClosedAlarm extends AlarmLabel {
   readonly open: false;
 }
 
+export type Alarm = OpenedAlarm | ClosedAlarm;
+
 const encoder = new TextEncoder();
 const DIGITS = 4;
 
@@ -49,10 +59,11 @@ function rounded(value: number): number {
 }
 
 /** The bytes are the caller's to keep. */
-export function encodeAlarm(alarm: OpenedAlarm | ClosedAlarm): Uint8Array {
-  const { stream, boot, nonce, sequence, time, score, open } = alarm;
-  const id = `${stream}/${boot}/${sequence}/alarm`;
-  const label = { id, stream, boot, nonce, sequence, time, open, score: rounded(score) };
+export function encodeAlarm(alarm: Alarm): Uint8Array {
+  const { stream, boot, nonce, sequence, time, score, open, by = `${boot}/${sequence}`, muted, said } = alarm;
+  const id = `${stream}/${by}/alarm`;
+  // What nobody has said is undefined, and left out.
+  const label = { id, stream, boot, nonce, sequence, time, open, score: rounded(score), muted, said };
   if (!alarm.open) return encoder.encode(JSON.stringify(label));
   const { kind, probability, extrapolated } = alarm;
   const contributions = alarm.contributions.map(({ feature, expected, seen, share }) => ({
@@ -62,4 +73,9 @@ export function encodeAlarm(alarm: OpenedAlarm | ClosedAlarm): Uint8Array {
     share: rounded(share),
   }));
   return encoder.encode(JSON.stringify({ ...label, kind, probability: rounded(probability), extrapolated, contributions }));
+}
+
+/** The alarm in a message that `encodeAlarm` has made. */
+export function decodeAlarm(bytes: Uint8Array): Alarm {
+  return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString()) as Alarm;
 }

@@ -1,5 +1,5 @@
 // Streams as devices of Home Assistant, by its MQTT discovery (one retained message a device, Home Assistant 2024.11 and later): what the
-// model gives as sensors, the score, the alarm as a problem, and a button that resets the state where commands are taken.
+// model gives as sensors, the score, the alarm as a problem, and buttons for commands where those are taken.
 import { crc32c } from "../base/crc32c.ts";
 import { alarmOutput, scoreOutput } from "./score-outputs.ts";
 import { commandTopic, stateTopic } from "./topics.ts";
@@ -66,18 +66,35 @@ function sensor(id: string, { name, unit }: AnnouncedOutput): Component {
   };
 }
 
-function resetButton(id: string, { node, stream }: AnnouncedStream): Component {
-  const command = {
+interface Button {
+  readonly name: string;
+  readonly command: string;
+  /** What the command has beside its stream. */
+  readonly fields?: Readonly<Record<string, string>>;
+}
+
+const RESET: Button = { name: "Reset state", command: "reset" };
+/** Of a stream that is scored, by the component's key. */
+const ALARM_BUTTONS: Readonly<Record<string, Button>> = {
+  mute: { name: "Mute for 2 hours", command: "mute", fields: { until: "{{ (now() + timedelta(hours=2)).isoformat() }}" } },
+  unmute: { name: "Raise alarms again", command: "unmute" },
+  normal: { name: "Last alarm was nothing", command: "normal" },
+  fault: { name: "Last alarm was a fault", command: "fault" },
+};
+
+function button(id: string, { node, stream }: AnnouncedStream, { name, command, fields = {} }: Button): Component {
+  const payload = {
     stream,
     transaction: "home-assistant-{{ now().timestamp() }}",
     expires: "{{ (now() + timedelta(minutes=1)).isoformat() }}",
+    ...fields,
   };
   return {
     p: "button",
-    name: "Reset state",
-    unique_id: id,
-    command_topic: commandTopic(node, "reset"),
-    command_template: JSON.stringify(command),
+    name,
+    unique_id: `${id}_${command}`,
+    command_topic: commandTopic(node, command),
+    command_template: JSON.stringify(payload),
     entity_category: "config",
   };
 }
@@ -98,7 +115,10 @@ export function encodeDiscovery(announced: AnnouncedStream): Uint8Array {
       value_template: `{{ 'ON' if ${newest(alarmOutput)} == 1 else 'OFF' }}`,
     };
   }
-  if (announced.takesCommands) components["reset"] = resetButton(`${id}_reset`, announced);
+  if (announced.takesCommands) {
+    const buttons = { reset: RESET, ...(isScored && ALARM_BUTTONS) };
+    for (const [key, one] of Object.entries(buttons)) components[key] = button(id, announced, one);
+  }
   return encoder.encode(
     JSON.stringify({
       device: { identifiers: [id], name: stream, manufacturer: "hiddenstate", model: group, sw_version: version },

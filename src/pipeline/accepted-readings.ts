@@ -99,6 +99,7 @@ export class AcceptedReadings {
       outputs: NOT_STEPPED,
       alarms: NO_ALARMS,
       silent: false,
+      muted: false,
     };
   }
 

@@ -7,12 +7,14 @@ import type { StateTensors } from "../engine/engine.ts";
 import type { CommandEvent } from "../journal/events.ts";
 import { shortestFloat32 } from "../message/float32-text.ts";
 import { validateStreamKey } from "../message/stream-key.ts";
+import { alarmCommandNames, alarmEventOf } from "./alarm-commands.ts";
+import type { AlarmCommandName } from "./alarm-commands.ts";
 import type { Fold, StreamRef } from "./fold.ts";
 import type { Ledger } from "./ledger.ts";
 import { parseOutsideState } from "./outside-state.ts";
 
-export type CommandName = "get" | "set" | "reset" | "rename";
-export const commandNames: readonly CommandName[] = ["get", "set", "reset", "rename"];
+export type CommandName = "get" | "set" | "reset" | "rename" | AlarmCommandName;
+export const commandNames: readonly CommandName[] = ["get", "set", "reset", "rename", ...alarmCommandNames];
 
 export interface CommandRequest {
   readonly command: CommandName;
@@ -23,6 +25,8 @@ export interface CommandRequest {
   readonly state?: unknown;
   /** Of `rename`: the new stream key. */
   readonly to?: string;
+  /** Of `mute`: milliseconds since 1970. */
+  readonly until?: unknown;
 }
 
 export interface StreamFacts {
@@ -65,6 +69,12 @@ function numbersOf(state: StateTensors): Record<string, number[]> {
   return Object.fromEntries(Object.entries(state).map(([name, values]) => [name, Array.from(values, shortestFloat32)]));
 }
 
+/** What a refused request is told not to do. */
+function phraseOf({ command, stream }: CommandRequest): string {
+  if (command === "mute" || command === "unmute") return `${command} "${stream}"`;
+  return command === "normal" || command === "fault" ? `call an alarm of "${stream}" ${command}` : `${command} the state`;
+}
+
 export class Commands {
   readonly #fold: Fold;
   readonly #ledger: Ledger;
@@ -103,14 +113,14 @@ export class Commands {
     if (bytes === 0 || bytes > limits.transactionBytesMax) {
       throw new HiddenstateError(
         "bad_argument",
-        `cannot ${request.command} the state: a transaction has 1 to ${limits.transactionBytesMax} bytes`,
+        `cannot ${phraseOf(request)}: a transaction has 1 to ${limits.transactionBytesMax} bytes`,
       );
     }
     const ref = this.#fold.find(request.stream);
     if (ref === undefined) {
       throw new HiddenstateError(
         "unknown_stream",
-        `cannot ${request.command} the state: there is no stream "${request.stream}"; list them first`,
+        `cannot ${phraseOf(request)}: there is no stream "${request.stream}"; list them first`,
       );
     }
     return ref;
@@ -123,11 +133,14 @@ export class Commands {
   }
 
   #eventOf(request: CommandRequest, { group, row }: StreamRef, reply: boolean): CommandEvent {
-    const fields = { group: group.index, row, transaction: request.transaction, reply };
-    if (request.command === "set") {
+    const { command, stream, transaction } = request;
+    const fields = { group: group.index, row, transaction, reply };
+    if (command === "set") {
       return { kind: "stateSet", ...fields, state: parseOutsideState(request.state, group.engine.spec.states) };
     }
-    if (request.command === "reset") return { kind: "stateReset", ...fields };
+    if (command === "reset") return { kind: "stateReset", ...fields };
+    const onAlarms = alarmCommandNames.find((name) => name === command);
+    if (onAlarms !== undefined) return alarmEventOf(onAlarms, stream, request.until, { group, row }, { transaction, reply });
     const key = request.to ?? "";
     const reason =
       validateStreamKey(key) ?? (this.#fold.find(key) === undefined ? undefined : "there is a stream of that name already");

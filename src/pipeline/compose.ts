@@ -1,6 +1,13 @@
 // The messages that an event sends out. Live and in a replay they are made by the same lines from the same event, so a repeated
 // message is bit-identical to the first.
-import type { CommandEvent, JournalEvent, NoticeEvent, ReadingsEvent, StreamRemovedEvent } from "../journal/events.ts";
+import type {
+  AlarmCommandEvent,
+  CommandEvent,
+  JournalEvent,
+  NoticeEvent,
+  ReadingsEvent,
+  StreamRemovedEvent,
+} from "../journal/events.ts";
 import { discoveryTopic } from "../message/home-assistant.ts";
 import { encodePrediction } from "../message/prediction.ts";
 import { alarmTopic, latestTopic, predictionTopic, responseTopic } from "../message/topics.ts";
@@ -16,6 +23,12 @@ export type SpeakingEvent = ReadingsEvent | CommandEvent | NoticeEvent | StreamR
 
 export function speaks(event: JournalEvent): event is SpeakingEvent {
   return event.kind === "readings" || event.kind === "notice" || event.kind === "streamRemoved" || "reply" in event;
+}
+
+/** The outputs of a muted stream as they go out: no alarm is open. */
+function withoutAlarms({ outputs, count }: ReadingsEvent): Float32Array {
+  const width = outputs.length / count;
+  return outputs.map((value, at) => (at % width === width - 1 ? 0 : value));
 }
 
 export class Composer {
@@ -56,9 +69,17 @@ export class Composer {
         return this.#farewell(event.group, event.key);
       case "streamRenamed":
         return [...this.#farewell(event.group, event.from), ...this.#reply(event)];
+      case "alarmMuted":
+      case "alarmCalled":
+        return [this.#standing(event), ...this.#reply(event)];
       default:
         return this.#reply(event);
     }
+  }
+
+  #standing({ group, row, alarm }: AlarmCommandEvent): OutboundMessage {
+    const stream = this.#fold.groups[group]!.columns.keys[row]!;
+    return { topic: alarmTopic(this.#fold.settings.node, stream), payload: alarm.slice(), retain: true };
   }
 
   #reply(event: CommandEvent): OutboundMessage[] {
@@ -105,7 +126,7 @@ export class Composer {
       count: event.count,
       sequences: this.#sequencesOf(event),
       times: event.times,
-      outputs: event.outputs,
+      outputs: event.muted ? withoutAlarms(event) : event.outputs,
       outputNames: group.outputNames,
     });
   }

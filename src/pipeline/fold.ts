@@ -36,6 +36,22 @@ export type StateEvent = Exclude<JournalEvent, { kind: "readings" | "confirmed" 
  */
 export type GroupFactory = (settings: EpochSettings, groups: readonly StreamGroup[]) => Promise<() => Promise<StreamGroup[]>>;
 
+/** What a command is called by those who give it. */
+function commandOf(event: CommandEvent): string {
+  switch (event.kind) {
+    case "stateSet":
+      return "set";
+    case "stateReset":
+      return "reset";
+    case "streamRenamed":
+      return "rename";
+    case "alarmMuted":
+      return event.until === 0 ? "unmute" : "mute";
+    case "alarmCalled":
+      return event.verdict;
+  }
+}
+
 export class Fold {
   readonly #makeGroups: GroupFactory;
   #settings: EpochSettings | undefined;
@@ -146,10 +162,24 @@ export class Fold {
   applyCommand(event: CommandEvent): void {
     const group = this.#groups[event.group]!;
     this.touch(group, event.row);
-    if (event.kind === "stateSet") group.setState(event.row, event.state);
-    else if (event.kind === "stateReset") group.resetState(event.row);
-    else this.#rename(group, event.row, event.key);
+    this.#carryOut(event, group);
     this.answers.set(event.transaction, this.answerOf(event));
+  }
+
+  #carryOut(event: CommandEvent, group: StreamGroup): void {
+    switch (event.kind) {
+      case "stateSet":
+        return group.setState(event.row, event.state);
+      case "stateReset":
+        return group.resetState(event.row);
+      case "streamRenamed":
+        return this.#rename(group, event.row, event.key);
+      // Only of a group that is scored.
+      case "alarmMuted":
+        return group.scores!.notes.mute(event.row, event.until);
+      case "alarmCalled":
+        return group.scores!.call(event.row, event.verdict, group.columns.time[event.row]!);
+    }
   }
 
   #rename(group: StreamGroup, row: number, key: string): void {
@@ -162,8 +192,7 @@ export class Fold {
   /** The JSON that says a command is done; the same every time it is asked for. */
   answerOf(event: CommandEvent): string {
     const stream = event.kind === "streamRenamed" ? event.key : this.#groups[event.group]!.columns.keys[event.row]!;
-    const command = { stateSet: "set", stateReset: "reset", streamRenamed: "rename" }[event.kind];
-    return JSON.stringify({ transaction: event.transaction, ok: true, command, stream });
+    return JSON.stringify({ transaction: event.transaction, ok: true, command: commandOf(event), stream });
   }
 
   /** In another session packet ids of before mean nothing. */

@@ -4,13 +4,15 @@ import type { ByteReader, ByteWriter } from "../base/bytes.ts";
 import { HiddenstateError } from "../base/errors.ts";
 import { grown } from "../base/grown.ts";
 import type { ReadingsEvent } from "../journal/events.ts";
-import { encodeAlarm } from "../message/alarm.ts";
+import { decodeAlarm, encodeAlarm } from "../message/alarm.ts";
+import type { Verdict } from "../message/alarm.ts";
 import { alarmOutput, scoreOutput } from "../message/score-outputs.ts";
 import { targetsOf } from "../kernels/network-weights.ts";
 import type { ModelSpec } from "../model/spec.ts";
 import { Scorer } from "../score/scorer.ts";
 import type { ScorerShape, ScoreSettings } from "../score/scorer.ts";
 import type { ScoredReading } from "../score/score-part.ts";
+import { AlarmNotes } from "./alarm-notes.ts";
 
 /** What a scored group adds to each reading's outputs: the score, and 1 while an alarm is open. */
 export const SCORE_OUTPUTS = [scoreOutput, alarmOutput] as const;
@@ -45,6 +47,22 @@ export interface Scored {
   /** `(count, O + 2)`, valid until the next event is judged. */
   readonly outputs: Float32Array;
   readonly alarms: readonly Uint8Array[];
+  readonly muted: boolean;
+}
+
+/** A reading of a stream, for a message that is about its alarms. */
+export interface ReadingLabel {
+  readonly stream: string;
+  readonly boot: number;
+  readonly nonce: number;
+  readonly sequence: number;
+  readonly time: number;
+}
+
+/** What is new about a stream's alarms; what is absent is as it was. */
+export interface AlarmChange {
+  readonly muted?: number;
+  readonly said?: Verdict;
 }
 
 const NOTHING = new Float32Array(0);
@@ -52,6 +70,7 @@ const NOTHING = new Float32Array(0);
 export class GroupScores {
   /** The model's outputs, then the score's. */
   readonly outputNames: readonly string[];
+  readonly notes = new AlarmNotes();
   readonly #features: readonly string[];
   readonly #shape: ScorerShape;
   #scorer: Scorer;
@@ -90,6 +109,7 @@ export class GroupScores {
     const needed = (row + 1) * rowSize;
     if (needed > this.#rows.length) this.#rows = grown(this.#rows, new Float64Array(Math.max(needed, 2 * this.#rows.length)));
     this.#scorer.begin(this.#row(row));
+    this.notes.forget(row);
   }
 
   #row(row: number): Float64Array {
@@ -97,9 +117,33 @@ export class GroupScores {
     return this.#rows.subarray(row * rowSize, (row + 1) * rowSize);
   }
 
-  /** Whether an alarm of a row's stream is open. */
+  /** Whether an alarm of a row's stream is open, muted or not. */
   isAlarming(row: number): boolean {
     return this.#scorer.isAlarming(this.#row(row));
+  }
+
+  /** Whether an alarm of a row's stream is open and not muted. */
+  isRaised(row: number): boolean {
+    return this.isAlarming(row) && this.notes.mutedUntil(row) === 0;
+  }
+
+  /** Notes what a person calls the last alarm of a row's stream, which there must be; one that is open closes when it was nothing. */
+  call(row: number, said: Verdict, time: number): void {
+    this.notes.say(row, said);
+    if (said !== "normal" || !this.isAlarming(row)) return;
+    this.#scorer.close(this.#row(row));
+    this.notes.close(row, time);
+  }
+
+  /** The message of how a stream's alarms stand after a change, `reading` being the stream's last. `by` tells it from others. */
+  standing(row: number, reading: ReadingLabel, by: string, { muted, said }: AlarmChange): Uint8Array {
+    const note = this.notes.noteOf(row);
+    const until = muted ?? this.notes.mutedUntil(row);
+    const change = { by, said: said ?? note?.said, muted: muted ?? (until > 0 ? until : undefined) };
+    const last = note && decodeAlarm(note.opened);
+    const open = this.isAlarming(row) && until === 0 && said !== "normal";
+    if (open) return encodeAlarm({ ...last!, stream: reading.stream, ...change });
+    return encodeAlarm({ ...reading, score: last?.score ?? 0, open, ...change });
   }
 
   /** Notes of the reading staged at `index` whether a gap lies before it. */
@@ -108,7 +152,10 @@ export class GroupScores {
     this.#broken[index] = broken ? 1 : 0;
   }
 
-  /** Judges an event's readings; returns their outputs with score and alarm, and the messages of alarms that opened or closed. */
+  /**
+   * Judges an event's readings; returns their outputs with score and alarm, and the messages of alarms that opened or closed: none while the
+   * stream is muted, and one of how things stand when that has ended.
+   */
   judge(event: ReadingsEvent, key: string, steps: Steps): Scored {
     const { first, yFirst, yWidth } = steps;
     const scorer = this.#scorer;
@@ -120,7 +167,8 @@ export class GroupScores {
     const D = this.#features.length;
     const width = this.outputNames.length;
     const O = width - SCORE_OUTPUTS.length;
-    const alarms: Uint8Array[] = [];
+    const alarms = this.notes.endMute(event.row, event.receivedAt) ? [this.#unmuted(event, key)] : [];
+    const muted = this.notes.mutedUntil(event.row) > 0;
     const outputs = this.#room(event.count * width);
     let sequence = event.firstSequence - 1 - (event.skipped?.[0] ?? 0);
     for (let i = 0; i < event.count; i++) {
@@ -134,9 +182,17 @@ export class GroupScores {
       for (let o = 0; o < O; o++) outputs[i * width + o] = steps.y[reading.yFrom + o]!;
       outputs[i * width + O] = scorer.score;
       outputs[i * width + O + 1] = scorer.isAlarming(row) ? 1 : 0;
-      if (scorer.opened !== undefined || scorer.closed) alarms.push(this.#message(event, key, sequence, event.times[i]!));
+      if (scorer.opened === undefined && !scorer.closed) continue;
+      const message = this.#note(event, key, sequence, event.times[i]!);
+      if (!muted) alarms.push(message);
     }
-    return { outputs, alarms };
+    return { outputs, alarms, muted };
+  }
+
+  #unmuted(event: ReadingsEvent, stream: string): Uint8Array {
+    const { boot = 0, nonce = 0 } = event.identity ?? {};
+    const reading = { stream, boot, nonce, sequence: event.firstSequence, time: event.times[0]! };
+    return this.standing(event.row, reading, `${boot}/${event.firstSequence}/unmuted`, { muted: 0 });
   }
 
   #room(count: number): Float32Array {
@@ -144,20 +200,27 @@ export class GroupScores {
     return this.#outputs.subarray(0, count);
   }
 
-  #message(event: ReadingsEvent, stream: string, sequence: number, time: number): Uint8Array {
+  /** Notes that the reading judged last has opened or closed an alarm; returns the message of it. */
+  #note(event: ReadingsEvent, stream: string, sequence: number, time: number): Uint8Array {
     const { score, opened } = this.#scorer;
     const { boot = 0, nonce = 0 } = event.identity ?? {};
     const label = { stream, boot, nonce, sequence, time, score };
-    if (opened === undefined) return encodeAlarm({ ...label, open: false });
+    if (opened === undefined) {
+      this.notes.close(event.row, time);
+      return encodeAlarm({ ...label, open: false, said: this.notes.noteOf(event.row)!.said });
+    }
     const { kind, probability, extrapolated } = opened;
     const contributions = opened.contributions.map(({ feature, ...rest }) => ({ feature: this.#features[feature]!, ...rest }));
-    return encodeAlarm({ ...label, open: true, kind, probability, extrapolated, contributions });
+    const message = encodeAlarm({ ...label, open: true, kind, probability, extrapolated, contributions });
+    this.notes.open(event.row, message);
+    return message;
   }
 
   encodeRow(into: ByteWriter, row: number): void {
     const values = this.#row(row);
     into.varint(values.length);
     for (const value of values) into.f64(value);
+    this.notes.encodeRow(into, row);
   }
 
   decodeRow(from: ByteReader, row: number): void {
@@ -166,5 +229,6 @@ export class GroupScores {
     if (count !== values.length)
       throw new HiddenstateError("bad_payload", `a stream's score has ${count} numbers, not ${values.length}`);
     for (let i = 0; i < count; i++) values[i] = from.f64();
+    this.notes.decodeRow(from, row);
   }
 }

@@ -16,9 +16,10 @@ interface Parsed {
   readonly stream: string;
   readonly state: unknown;
   readonly to: string | undefined;
+  readonly until: number | undefined;
 }
 
-function expiryOf(value: unknown): number | undefined {
+function timeOf(value: unknown): number | undefined {
   if (typeof value === "number" && Number.isFinite(value)) return value;
   const time = typeof value === "string" ? parseIsoTime(value) : undefined;
   return time?.zoned === true ? time.ms : undefined;
@@ -37,12 +38,12 @@ function parse(payload: Uint8Array): Parsed | string {
   const transaction = fields.get("transaction");
   const stream = fields.get("stream");
   const to = fields.get("to");
-  const expires = expiryOf(fields.get("expires"));
+  const expires = timeOf(fields.get("expires"));
   if (typeof transaction !== "string" || transaction === "") return '"transaction" must be a text';
   if (expires === undefined) return '"expires" must be milliseconds since 1970, or an ISO 8601 time with zone';
   if (typeof stream !== "string") return '"stream" must be a text';
   if (to !== undefined && typeof to !== "string") return '"to" must be a text';
-  return { transaction, expires, stream, state: fields.get("state"), to };
+  return { transaction, expires, stream, state: fields.get("state"), to, until: timeOf(fields.get("until")) };
 }
 
 export class MqttCommands {
@@ -83,9 +84,9 @@ export class MqttCommands {
 
   async #execute(topic: string, command: CommandName, parsed: Parsed): Promise<void> {
     const before = this.#ledger.position;
-    const { transaction, stream, state, to } = parsed;
+    const { transaction, stream, state, to, until } = parsed;
     const answer = await this.#commands.execute(
-      { command, stream, transaction, state, ...(to === undefined ? {} : { to }) },
+      { command, stream, transaction, state, until, ...(to === undefined ? {} : { to }) },
       true,
     );
     // A change brings its own answer; a question, a refusal and a repetition have changed nothing.

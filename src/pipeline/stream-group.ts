@@ -161,6 +161,7 @@ export class StreamGroup {
     this.columns.remove(row);
     this.held.drop(row, Infinity);
     this.recent.forget(row);
+    this.#scores?.notes.forget(row);
   }
 
   /**

@@ -3,6 +3,9 @@
 import { HiddenstateError } from "../base/errors.ts";
 import { randomName } from "../base/random.ts";
 import type { Random } from "../base/random.ts";
+import { listAlarms } from "../pipeline/alarm-commands.ts";
+import type { ListedAlarm } from "../pipeline/alarm-commands.ts";
+import type { Verdict } from "../message/alarm.ts";
 import { factsOf } from "../pipeline/commands.ts";
 import type { Answer, CommandName, StreamFacts } from "../pipeline/commands.ts";
 import { commandNames } from "../pipeline/commands.ts";
@@ -48,7 +51,7 @@ export class Control {
     command: CommandName,
     stream: string,
     options: CommandOptions,
-    details: { state?: unknown; to?: string } = {},
+    details: { state?: unknown; to?: string; until?: unknown } = {},
   ): Promise<Extract<Answer, { ok: true }>> {
     const answer = await this.#pipeline.ask({
       command,
@@ -78,6 +81,21 @@ export class Control {
 
   async renameStream(stream: string, to: string, options: CommandOptions = {}): Promise<void> {
     await this.#ask("rename", stream, options, { to });
+  }
+
+  /** Raises no alarm of a stream until a time, milliseconds since 1970; undefined: does so again. Throws `bad_argument` in a group without scores. */
+  async muteAlarms(stream: string, until: number | undefined, options: CommandOptions = {}): Promise<void> {
+    await this.#ask(until === undefined ? "unmute" : "mute", stream, options, { until });
+  }
+
+  /** Says what a stream's open or last alarm was. Throws `bad_argument` where it has had none. */
+  async callAlarm(stream: string, verdict: Verdict, options: CommandOptions = {}): Promise<void> {
+    await this.#ask(verdict, stream, options);
+  }
+
+  /** Of streams that have had an alarm or are muted, how that stands: open ones first. */
+  listAlarms(): ListedAlarm[] {
+    return listAlarms(this.#fold);
   }
 
   /** All streams, by key. */
@@ -123,6 +141,8 @@ export class Control {
     switch (method) {
       case "streams":
         return this.listStreams();
+      case "alarms":
+        return this.listAlarms();
       case "models":
         return this.listModels();
       case "promote":
@@ -137,6 +157,7 @@ export class Control {
     const to = text("to");
     return this.#ask(method, text("stream") ?? "", transaction === undefined ? {} : { transaction }, {
       state: fields.get("state"),
+      until: fields.get("until"),
       ...(to === undefined ? {} : { to }),
     });
   }

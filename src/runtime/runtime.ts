@@ -96,6 +96,7 @@ export class Runtime {
     const { state, pipeline, outbox, intake, sink, trials, learning } = this.#assembly;
     return statusOf({
       node: this.#config.node,
+      wallMs: clock.wallMs(),
       upSeconds: (clock.monotonicMs() - this.#startedAtMs) / 1000,
       fold: state.fold,
       releasedPosition: pipeline.releasedPosition,

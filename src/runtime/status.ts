@@ -14,6 +14,8 @@ export interface GroupStatus {
   /** Why this engine: configured, or what was measured. */
   readonly engineReason: string;
   readonly streams: number;
+  /** Streams whose alarms are muted; absent where there is none. */
+  readonly muted?: number;
   /** How far learning has come, in words; absent where the group does not learn. */
   readonly learning?: string;
 }
@@ -33,6 +35,7 @@ export interface Status {
 
 export interface StatusParts {
   readonly node: string;
+  readonly wallMs: number;
   readonly upSeconds: number;
   readonly fold: Fold;
   readonly releasedPosition: number;
@@ -57,13 +60,14 @@ function warmUpText({ engine, columns }: StreamGroup): string | undefined {
 }
 
 export function statusOf(parts: StatusParts): Status {
-  const { node, upSeconds, fold, releasedPosition, outbox } = parts;
+  const { node, wallMs, upSeconds, fold, releasedPosition, outbox } = parts;
   return {
     node,
     upSeconds,
     streams: fold.streamCount,
     groups: fold.groups.map((group) => {
       const learning = warmUpText(group) ?? parts.learningOf(group);
+      const muted = group.scores?.notes.mutedCount(wallMs) ?? 0;
       return {
         name: group.settings.name,
         version: group.settings.version,
@@ -72,6 +76,7 @@ export function statusOf(parts: StatusParts): Status {
         kernel: group.engine.kernel,
         engineReason: parts.engineReason(group),
         streams: group.columns.count,
+        ...(muted > 0 && { muted }),
         ...(learning === undefined ? {} : { learning }),
       };
     }),

@@ -186,6 +186,11 @@ export class Scorer {
     return row[this.#at + ALARM_HOLD]! > 0;
   }
 
+  /** Closes the alarm of the stream of `row`. What the event was by then is still no news. */
+  close(row: Float64Array): void {
+    row[this.#at + ALARM_HOLD] = 0;
+  }
+
   /** The alarm that the reading judged last has opened. */
   get opened(): Alarm | undefined {
     return this.#opened;

@@ -100,14 +100,11 @@ t.test("a stream's readings are told with outputs, gaps and facts, and only whil
   again.close();
 });
 
-t.test("alarms are told to those who watch the stream, and to the log, with what was unusual", async (t) => {
+t.test("alarms are told to the log, and to the page in words, with what was unusual", async (t) => {
   const one = await box();
   await one.deliver(reading("a", 0));
   const noted: unknown[] = [];
   const watch = new StreamWatch(one.state.fold, one.clock, (alarm) => noted.push(alarmDetails(alarm)));
-  const told: Told[] = [];
-  const client = { send: (event: string, data: unknown) => told.push({ event, data }), whenClosed() {} };
-  watch.add("a", client as unknown as EventClient);
   const contributions = [
     { feature: "feature1", expected: 1.25, seen: 9.5, share: 0.8 },
     { feature: "feature0", expected: 101_320, seen: 101_321, share: 0.2 },
@@ -135,17 +132,21 @@ t.test("alarms are told to those who watch the stream, and to the log, with what
     { stream: "a", score: "0.7", kind: "residual", because: "feature1 80 %, feature0 20 %" },
     { stream: "a", score: "0.7" },
   ]);
-  const alarms = told.filter(({ event: name }) => name === "alarm");
-  t.match(alarms, [{ data: { open: true, kind: "residual", contributions } }]);
-  t.equal(alarms.length, 1);
   const { alarmWords } = (await import(new URL("../../src/dashboard/page/alarm-words.js", import.meta.url).href)) as {
-    readonly alarmWords: (alarm: unknown, units: ReadonlyMap<string, string>) => string;
+    readonly alarmWords: (standing: unknown, units: ReadonlyMap<string, string>, now: number) => string;
   };
+  const standing = { open: true, since: label.time, kind: "residual", contributions };
   t.match(
-    alarmWords(alarms[0]!.data, new Map([["feature1", "mm/s"]])),
+    alarmWords(standing, new Map([["feature1", "mm/s"]]), 0),
     /^An alarm opened at .*: readings differ from what was predicted\. feature1 9\.5 mm\/s where 1\.25 mm\/s was expected \(80 % of it\); feature0 101321 where 101320 was expected \(20 % of it\)\.$/,
   );
-  t.match(alarmWords({ ...label, open: false }, new Map()), /^The last alarm closed at /);
+  const closedLater = { ...standing, open: false, closed: label.time + 60_000, said: "fault", muted: 2000 };
+  t.match(
+    alarmWords(closedLater, new Map(), 1000),
+    /^The last alarm opened at .*\. It closed at .*\. It was called a fault\. No alarms are raised until .*\.$/,
+  );
+  t.match(alarmWords(closedLater, new Map(), 2000), /It was called a fault\.$/, "a mute that is over is not told");
+  t.equal(alarmWords({}, new Map(), 0), "");
   watch.close();
   one.pipeline.stop();
 });
@@ -259,6 +260,11 @@ t.test("states are changed only where the config lets the page do it", async (t)
     [JSON.stringify({ ...set, transaction: "t-3", state: { h: [1] } }), 400, /"error":"cannot set the state/],
     [JSON.stringify({ ...set, transaction: "t-4", stream: "b" }), 404, /there is no stream \\"b\\"/],
     [JSON.stringify({ ...set, command: "rename", to: "c" }), 400, /the page can reset and set states/],
+    [
+      JSON.stringify({ command: "mute", stream: "a", transaction: "t-5", until: 8e15 }),
+      400,
+      /has none; add \\"score: {}\\" to it/,
+    ],
     ["[]", 400, /the page can reset and set states/],
     ["null", 400, /the page can reset and set states/],
     ["{", 400, /the body is not JSON/],
@@ -303,6 +309,37 @@ t.test("the list finds by part of a name, sorts and cuts windows", async (t) => 
   t.match(none, { streams: 4, alarms: 0, found: 0, rows: [] });
   const before = await list.window({ search: "", order: "name", alarmsOnly: false }, 0, 1000);
   t.match(before, { rows: [{ stream: "C", group: "g", steps: 3, alarm: false }, {}, {}, {}] });
+  one.pipeline.stop();
+});
+
+t.test("a muted stream is shown as such, its alarm as none that is open, and what was said of it beside it", async (t) => {
+  const one = await box({}, { score: { budget: "1/day" } });
+  for (let i = 0; i < 252; i++) {
+    one.clock.advance(60_000);
+    await one.deliver(reading("a", i, { feature0: 101_320 + Math.sin(i * 1.7) + (i === 250 ? 500 : 0) }));
+  }
+  const told: Told[] = [];
+  const watch = new StreamWatch(one.state.fold, one.clock, () => {});
+  const client = { send: (event: string, data: unknown) => told.push({ event, data }), whenClosed() {} };
+  const list = new StreamList(one.state.fold, one.clock);
+  const look = async (): Promise<unknown> => {
+    one.clock.advance(1001);
+    const { alarms, rows } = await list.window({ search: "", order: "name", alarmsOnly: false }, 0, 10);
+    return { alarms, rows, now: told.findLast(({ event }) => event === "now")!.data };
+  };
+  watch.add("a", client as unknown as EventClient);
+  const opened = { open: true, kind: String, since: Number, contributions: [{ feature: "feature0" }] };
+  t.match(await look(), { alarms: 1, rows: [{ alarm: true, muted: false }], now: { alarm: true, alarms: opened } });
+  const until = one.clock.wallMs() + 3_600_000;
+  await one.control.muteAlarms("a", until);
+  await one.control.callAlarm("a", "fault");
+  const muted = { alarm: false, alarms: { ...opened, muted: until, said: "fault" } };
+  t.match(await look(), { alarms: 0, rows: [{ alarm: false, muted: true }], now: muted });
+  await one.control.muteAlarms("a", undefined);
+  await one.control.callAlarm("a", "normal");
+  const closed = { alarm: false, alarms: { open: false, closed: Number, said: "normal" } };
+  t.match(await look(), { alarms: 0, rows: [{ alarm: false, muted: false }], now: closed });
+  watch.close();
   one.pipeline.stop();
 });
 

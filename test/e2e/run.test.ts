@@ -10,13 +10,13 @@ import { randomModel } from "../support/random-model.ts";
 const skip = mosquittoMissing();
 const model = randomModel({ features: 2, hidden: [8], seed: 3 });
 
-function config(folder: string, url: string, more = ""): string {
+function config(folder: string, url: string, more = "", ofGroup = ""): string {
   const path = join(folder, "config.yaml");
   writeFileSync(join(folder, "model.onnx"), model.bytes);
   writeFileSync(
     path,
     `node: e2e\nstate: state\nmqtt: { url: "${url}" }\n${more}groups:\n` +
-      `  - { name: g, topic: "s/{device}/r", codec: json, model: model.onnx, predictions: { latest: true } }\n`,
+      `  - { name: g, topic: "s/{device}/r", codec: json, model: model.onnx, predictions: { latest: true }${ofGroup} }\n`,
   );
   return path;
 }
@@ -205,6 +205,70 @@ t.test("hostile payloads are counted, dead-lettered and acked, and stop nothing"
   one.child.kill("SIGTERM");
   t.equal((await one.ended).code, 0);
 });
+
+t.test(
+  "a person mutes alarms and says what they were, of a running runtime, over MQTT and of a stopped one",
+  { skip },
+  async (t) => {
+    const broker = await startMosquitto();
+    t.teardown(() => broker.close());
+    const folder = t.testdir({});
+    const state = join(folder, "state");
+    const path = config(folder, broker.url, "commands: { mqtt: true }\n", ", score: { budget: 1/day }");
+    const one = startCli(["run", path]);
+    await one.printed("taking readings");
+    const client = await mqtt.connectAsync(broker.url, { protocolVersion: 5 });
+    t.teardown(() => client.endAsync(true));
+    const got: { readonly topic: string; readonly open?: boolean; readonly muted?: number; readonly ok?: boolean }[] = [];
+    client.on("message", (topic, payload) => got.push({ topic, ...(JSON.parse(payload.toString()) as object) }));
+    await client.subscribeAsync(["hiddenstate/e2e/alarm/+", "hiddenstate/e2e/response/+"], { qos: 1 });
+    const alarms = async (...args: string[]): Promise<string> => {
+      const { code, stdout, stderr } = await runCli(["alarms", ...args, "--state", state]);
+      return code === 0 ? stdout : `${code}: ${stderr}`;
+    };
+    const readings = Array.from({ length: 251 }, (_, i) => ({
+      feature0: 101_320 + Math.sin(i * 1.7) + (i === 250 ? 500 : 0),
+      feature1: 0,
+    }));
+    await client.publishAsync("s/a/r", JSON.stringify(readings.slice(0, 250)), { qos: 1 });
+    await until(async () => (await steps(state, "a")) === 250);
+    t.equal(await alarms("list"), "no alarm is open, and none was in the last 7 days; see --all\n");
+    await client.publishAsync("s/a/r", JSON.stringify(readings[250]), { qos: 1 });
+    await until(async () => got.length === 1);
+    t.match(
+      await alarms("list"),
+      /^stream +since +score +called +muted until +because\na +open +\S+Z +[01]\.\d\d +feature0 1018\d\d, expected 1013\d\d\S* \(\w+, less than one reading in a million, as far as can be told\)\n$/,
+    );
+    t.equal(await alarms("fault", "a"), `the alarm of "a" was a fault: its readings are never learned from\n`);
+    t.match(await alarms("mute", "a", "--for", "2h"), /^"a" raises no alarm until \S+Z\n$/);
+    t.match(JSON.parse(await alarms("list", "--json")), [
+      { stream: "a", group: "g", open: true, said: "fault", muted: Number, kind: String },
+    ]);
+    t.match((await runCli(["status", "--state", state])).stdout, /^ {2}alarms: 1 stream is muted$/m);
+    await client.publishAsync(
+      "hiddenstate/e2e/command/unmute",
+      JSON.stringify({ transaction: "u", expires: 8e15, stream: "a" }),
+      { qos: 1 },
+    );
+    await until(async () => got.length === 5);
+    t.match(got, [
+      { open: true },
+      { open: true, said: "fault" },
+      { open: false, said: "fault", muted: Number },
+      { open: true, said: "fault", muted: 0 },
+      { topic: "hiddenstate/e2e/response/u", ok: true, command: "unmute", stream: "a" },
+    ]);
+    one.child.kill("SIGTERM");
+    t.equal((await one.ended).code, 0);
+    t.equal(await alarms("normal", "a"), `the alarm of "a" was nothing: it is closed, and its readings may be learned from\n`);
+    t.match(await alarms("list"), /\na +closed +\S+Z +\S+ +normal +feature0/);
+    t.equal(await alarms("mute", "a"), `64: hiddenstate: cannot mute "a": say either --for 2h, or --off\n`);
+    t.match(
+      await alarms("fault", "b"),
+      /hiddenstate: cannot call an alarm of "b" fault: there is no stream "b"; list them first\n$/,
+    );
+  },
+);
 
 t.test("what cannot start says why in one line, with an exit code", async (t) => {
   const folder = t.testdir({ "text.onnx": "this is no model", "bad.yaml": "node: a\nstat: s\n" });

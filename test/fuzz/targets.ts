@@ -252,6 +252,7 @@ const events: JournalEvent[] = [
     weakDelivery: { packetId: 4, contentHash: 99 },
     outputs: Float32Array.of(1, 2, 3),
     silent: true,
+    muted: false,
     alarms: [utf8.encode('{"open":true}')],
   },
   { kind: "epoch", settings: '{"format":1}' },
@@ -259,6 +260,8 @@ const events: JournalEvent[] = [
   { kind: "streamAdded", group: 0, row: 1, key: "press-7" },
   { kind: "stateSet", group: 0, row: 1, transaction: "t", reply: true, state: { h: Float32Array.of(1, 2, 3) } },
   { kind: "streamRenamed", group: 0, row: 1, transaction: "t", reply: false, from: "press-7", key: "press-8" },
+  { kind: "alarmMuted", group: 0, row: 1, transaction: "t", reply: false, until: 2 ** 41, alarm: utf8.encode('{"open":false}') },
+  { kind: "alarmCalled", group: 0, row: 1, transaction: "t", reply: true, verdict: "fault", alarm: utf8.encode('{"open":true}') },
   { kind: "notice", topic: "hiddenstate/a/dead-letter", payload: Uint8Array.of(1, 2, 3) },
   { kind: "confirmed", mark: 2 ** 40 },
   {

@@ -33,6 +33,7 @@ function readings(clock: FakeClock, sequence: number): JournalEvent {
     outputs: new Float32Array(8),
     alarms: [],
     silent: false,
+    muted: false,
   };
 }
 

@@ -228,7 +228,7 @@ t.test("a checkpoint of another format is told from a damaged one", async (t) =>
   disk.put(path, bytes);
   await t.rejects(new CheckpointFiles(disk, directory).load(), {
     code: "foreign_state",
-    message: "cannot read the checkpoint: it has format 1, this version reads 3; give it another state directory",
+    message: "cannot read the checkpoint: it has format 1, this version reads 4; give it another state directory",
   });
 });
 
@@ -541,7 +541,7 @@ t.test("a journal of another format is refused, and nothing is called damaged", 
   }
   await t.rejects(reopen(disk), {
     code: "foreign_state",
-    message: "cannot read the journal: it has format 1, this version reads 2; give it another state directory",
+    message: "cannot read the journal: it has format 1, this version reads 3; give it another state directory",
   });
 });
 
@@ -601,6 +601,7 @@ t.test("events come back from their bytes as they went in", async (t) => {
     deviceTimes: fc.boolean(),
     fromHeld: fc.boolean(),
     silent: fc.boolean(),
+    muted: fc.boolean(),
     missing: fc.option(bits, { nil: undefined }),
     weakDelivery: fc.option(
       record({ packetId: fc.integer({ min: 1, max: 65535 }), contentHash: fc.integer({ min: 0, max: 2 ** 32 - 1 }) }),
@@ -626,6 +627,7 @@ t.test("events come back from their bytes as they went in", async (t) => {
   const state = fc.dictionary(fc.stringMatching(/^[a-z0-9]{1,8}$/), fc.float32Array({ maxLength: 20 }), {
     noNullPrototype: true,
   });
+  const blob = fc.uint8Array({ maxLength: 300 });
   const event = fc.oneof(
     readings,
     record({ kind: fc.constant("epoch" as const), settings: fc.string() }),
@@ -653,7 +655,14 @@ t.test("events come back from their bytes as they went in", async (t) => {
       missing: fc.option(fc.constant(Uint8Array.of(0, 1, 0)), { nil: undefined }),
     }),
     record({ kind: fc.constant("streamRenamed" as const), ...command, from: fc.string(), key: fc.string() }),
-    record({ kind: fc.constant("notice" as const), topic: fc.string(), payload: fc.uint8Array({ maxLength: 300 }) }),
+    record({ kind: fc.constant("alarmMuted" as const), ...command, until: fc.nat(8.64e15), alarm: blob }),
+    record({
+      kind: fc.constant("alarmCalled" as const),
+      ...command,
+      verdict: fc.constantFrom("normal" as const, "fault" as const),
+      alarm: blob,
+    }),
+    record({ kind: fc.constant("notice" as const), topic: fc.string(), payload: blob }),
     record({ kind: fc.constant("confirmed" as const), mark: fc.nat(Number.MAX_SAFE_INTEGER) }),
   );
   await fc.assert(
@@ -668,7 +677,8 @@ t.test("events come back from their bytes as they went in", async (t) => {
       const again = await Journal.open(options);
       const read: JournalEvent[] = [];
       await again.replay(0, (one) => {
-        read.push(one.kind === "notice" ? { ...one, payload: one.payload.slice() } : one);
+        if (one.kind === "notice") read.push({ ...one, payload: one.payload.slice() });
+        else read.push("alarm" in one ? { ...one, alarm: one.alarm.slice() } : one);
       });
       t.strictSame(read, events);
     }),

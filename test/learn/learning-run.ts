@@ -118,6 +118,7 @@ function eventOf(table: ReadingTable, stream: number, row: number): JournalEvent
     outputs: new Float32Array(1),
     alarms: [],
     silent: false,
+    muted: false,
   };
 }
 

@@ -215,6 +215,7 @@ function event(row: number, index: number, alarm = 0, minutes = index): JournalE
     outputs: Float32Array.of(0, 0.1, alarm),
     alarms: [],
     silent: false,
+    muted: false,
   };
 }
 
@@ -260,18 +261,87 @@ t.test("of a long history the last half of the bound is whole, and of what is ol
   for (const { positions: run } of runs) t.equal(run.at(-1)! - run[0]!, run.length - 1, "no run has a hole");
 });
 
-t.test("readings of an open alarm and of the day after it are not learned from", async (t) => {
+const DAY_MINUTES = 24 * 60;
+
+/** First and last position of each run. */
+function spans(table: HistoryTable): (number | undefined)[][] {
+  return table.runs().map(({ positions }) => [positions[0], positions.at(-1)]);
+}
+
+function called(verdict: "normal" | "fault"): JournalEvent {
+  return { kind: "alarmCalled", group: 2, row: 0, transaction: "t", reply: false, verdict, alarm: new Uint8Array(0) };
+}
+
+/** An alarm from reading 40 to 49, and the readings up to 99. */
+function alarmed(): HistoryTable {
   const table = tableOf(10_000);
   for (let i = 0; i < 100; i++) table.visit(event(0, i, i >= 40 && i < 50 ? 1 : 0), i);
-  table.visit(event(0, 100, 0, 49 + 24 * 60 - 1), 100);
-  table.visit(event(0, 101, 0, 49 + 24 * 60), 101);
+  return table;
+}
+
+t.test("readings of an open alarm and of the day after it wait until a day has passed without another", async (t) => {
+  const table = alarmed();
+  table.visit(event(0, 100, 0, 49 + DAY_MINUTES - 1), 100);
+  t.strictSame(spans(table), [[0, 39]]);
+  table.visit(event(0, 101, 0, 49 + DAY_MINUTES), 101);
+  t.strictSame(spans(table), [[0, 101]], "then they are in, in their place and without a break");
+  const again = alarmed();
+  again.visit(event(0, 100, 1, 49 + DAY_MINUTES - 1), 100);
+  again.visit(event(0, 101, 0, 49 + DAY_MINUTES), 101);
+  t.strictSame(spans(again), [[0, 39]], "another alarm, another day");
+  again.visit(event(0, 102, 0, 48 + 2 * DAY_MINUTES), 102);
+  t.strictSame(spans(again), [[0, 102]]);
+  const left = alarmed();
+  left.visit({ kind: "streamRemoved", group: 2, row: 0, key: "a" }, 100);
+  left.visit({ kind: "streamAdded", group: 2, row: 0, key: "b" }, 101);
+  left.visit(event(0, 0, 0, 60), 102);
+  t.strictSame(spans(left), [
+    [0, 39],
+    [102, 102],
+  ]);
+});
+
+t.test("readings of an alarm that is called normal are learned from at once, those of a fault never", async (t) => {
+  const normal = alarmed();
+  normal.visit(called("normal"), 100);
+  normal.visit(event(0, 101), 101);
+  t.strictSame(spans(normal), [[0, 101]]);
+  const fault = alarmed();
+  fault.visit(called("fault"), 100);
+  fault.visit(event(0, 101, 0, 49 + DAY_MINUTES - 1), 101);
+  for (let i = 102; i < 110; i++) fault.visit(event(0, i, 0, 49 + DAY_MINUTES + i), i);
+  t.strictSame(spans(fault), [
+    [0, 39],
+    [102, 109],
+  ]);
+  fault.visit(called("normal"), 110);
+  t.strictSame(spans(fault), [[0, 109]], "the last word holds");
+  const two = alarmed();
+  for (let i = 100; i < 110; i++) two.visit(event(0, i, i < 105 ? 1 : 0), i);
+  two.visit(called("normal"), 110);
+  two.visit(event(0, 111), 111);
   t.strictSame(
-    table.runs().map(({ positions }) => [positions[0], positions.at(-1)]),
+    spans(two),
     [
       [0, 39],
-      [101, 101],
+      [100, 109],
     ],
+    "what is said is said of the last alarm; the one before it has yet to be over",
   );
+  two.visit(called("fault"), 112);
+  t.strictSame(spans(two), [[0, 39]]);
+  two.visit(event(0, 113, 0, 104 + DAY_MINUTES), 113);
+  t.strictSame(spans(two), [
+    [0, 99],
+    [111, 113],
+  ]);
+  const long = tableOf(4000);
+  for (let i = 0; i < 3000; i++) long.visit(event(0, i), i);
+  for (let i = 3000; i < 40_000; i++) {
+    long.visit(event(0, i, 1), i);
+    if (i === 3000) long.visit(called("fault"), i);
+  }
+  t.strictSame(spans(long), [[0, 2999]], "and a long fault takes no room from the rest");
 });
 
 t.test("work on a paced clock leaves the rest of the time to others, and waits while the box is hot", async (t) => {

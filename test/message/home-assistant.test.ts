@@ -21,7 +21,19 @@ function components(of: AnnouncedStream): Record<string, Record<string, string>>
     .components;
 }
 
-t.test("a stream is one device, with a sensor for each output, score, alarm and reset button", async (t) => {
+/** A button as it is announced, with what its command has beside the stream. */
+function button(name: string, command: string, fields = ""): Record<string, string> {
+  return {
+    p: "button",
+    name,
+    unique_id: `hiddenstate_box-1_press-4_${command}`,
+    command_topic: `hiddenstate/box-1/command/${command}`,
+    command_template: `{"stream":"press-4","transaction":"home-assistant-{{ now().timestamp() }}","expires":"{{ (now() + timedelta(minutes=1)).isoformat() }}"${fields}}`,
+    entity_category: "config",
+  };
+}
+
+t.test("a stream is one device, with a sensor for each output, score and alarm, and a button for each command", async (t) => {
   t.strictSame(JSON.parse(Buffer.from(encodeDiscovery(announced)).toString()), {
     device: {
       identifiers: ["hiddenstate_box-1_press-4"],
@@ -61,21 +73,18 @@ t.test("a stream is one device, with a sensor for each output, score, alarm and 
         device_class: "problem",
         value_template: `{{ 'ON' if value_json.outputs["alarm"][-1] == 1 else 'OFF' }}`,
       },
-      reset: {
-        p: "button",
-        name: "Reset state",
-        unique_id: "hiddenstate_box-1_press-4_reset",
-        command_topic: "hiddenstate/box-1/command/reset",
-        command_template:
-          '{"stream":"press-4","transaction":"home-assistant-{{ now().timestamp() }}","expires":"{{ (now() + timedelta(minutes=1)).isoformat() }}"}',
-        entity_category: "config",
-      },
+      reset: button("Reset state", "reset"),
+      mute: button("Mute for 2 hours", "mute", ',"until":"{{ (now() + timedelta(hours=2)).isoformat() }}"'),
+      unmute: button("Raise alarms again", "unmute"),
+      normal: button("Last alarm was nothing", "normal"),
+      fault: button("Last alarm was a fault", "fault"),
     },
     state_topic: "hiddenstate/box-1/prediction/press-4",
     availability_topic: "hiddenstate/box-1/state",
     qos: 1,
   });
   t.strictSame(Object.keys(components({ ...announced, isScored: false, takesCommands: false })), ["output_0", "output_1"]);
+  t.strictSame(Object.keys(components({ ...announced, isScored: false })), ["output_0", "output_1", "reset"]);
 });
 
 t.test("streams whose keys have other characters have topics that are allowed, and each its own", async (t) => {

@@ -108,6 +108,11 @@ t.test("what measures something is found, learned and watched, and a restart goe
   t.equal(steps(one, "home/hall"), 395, "the streams have gone on");
   const alarm = one.news.find(({ what }) => what === "alarm")!;
   t.match(newsLine(alarm, 0), /^1970-01-01 00:00:00 {2}ALARM {4}home\/hall: temperature 60\.?\d*, expected 2\d?\.?\d* /);
+  const said = [{ muted: 60_000 }, { muted: 0 }, { said: "normal" }, {}].map((more) => ({ stream: "a", open: false, ...more }));
+  t.strictSame(
+    said.map((one) => newsLine({ what: "alarm", alarm: one }, 0).slice(21)),
+    ["muted    a: no alarms until 1970-01-01 00:01:00", "unmuted  a", "over     a, called normal", "over     a"],
+  );
   await client.publishAsync("home/hall", JSON.stringify({ temperature: 20, humidity: 50, co2: 900 }), { qos: 1 });
   await until("the new field", () => one.news.some(({ what }) => what === "new field"));
   t.match(

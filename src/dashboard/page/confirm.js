@@ -1,16 +1,10 @@
-// What is asked before something changes, and how the runtime is told of it.
+// The question before something changes, and what came of it in words.
 import { element, foreignName, setText } from "./element.js";
-import { ask, Refused } from "./live.js";
+import { Refused } from "./live.js";
 
 /** In words, what came of a request that was not answered as hoped. */
 export function refusalWords(thrown) {
   return thrown instanceof Refused ? thrown.message : "The runtime does not answer.";
-}
-
-/** Has the runtime do something, once, however often it is told. */
-export function command(name, fields) {
-  const transaction = crypto.randomUUID?.() ?? `${Date.now()}-${performance.now()}`;
-  return ask("command", { command: name, transaction, ...fields });
 }
 
 /** Asks before `run`; resolves when the question is closed. */

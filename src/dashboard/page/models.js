@@ -1,7 +1,8 @@
 // Which model steps each group, where it came from, what was before it, and how learning goes: the challenger, and what was decided of it.
-import { command, confirm, refusalWords } from "./confirm.js";
+import { confirm, refusalWords } from "./confirm.js";
 import { element, foreignName, section, setText, table } from "./element.js";
 import { ask } from "./live.js";
+import { sendCommand } from "./send-command.js";
 import { moment, plural, value } from "./words.js";
 
 const OFF = "Models can be changed from here only where the config says dashboard.commands: true.";
@@ -87,7 +88,7 @@ class GroupCard {
   #change(title, text, button, name, fields, done) {
     return () =>
       confirm(title, this.#name, text, button, async () => {
-        await command(name, { group: this.#name, ...fields });
+        await sendCommand(name, { group: this.#name, ...fields });
         setText(this.#answer, done);
         this.#tell();
       });
@@ -109,7 +110,7 @@ class GroupCard {
     if (learning === undefined) return [];
     const tune = async () => {
       try {
-        await command("tune", { group: this.#name });
+        await sendCommand("tune", { group: this.#name });
         setText(this.#answer, "A fine-tune begins in the background.");
         this.#tell();
       } catch (thrown) {

@@ -1,7 +1,8 @@
 // What can be done to a stream's state: reset it, save it, put a saved one back. Each change is confirmed before, and told after.
-import { command, confirm, refusalWords } from "./confirm.js";
+import { confirm, refusalWords } from "./confirm.js";
 import { element, setText } from "./element.js";
 import { ask } from "./live.js";
+import { sendCommand } from "./send-command.js";
 
 const OFF = "States can be changed from here only where the config says dashboard.commands: true.";
 
@@ -20,7 +21,7 @@ async function save(stream, answer) {
 export function streamCommands(stream, allowed) {
   const answer = element("p", { class: "answer", role: "status" });
   const change = (name, more, done) => async () => {
-    await command(name, { stream, ...more });
+    await sendCommand(name, { stream, ...more });
     setText(answer, done);
   };
   const reset = () =>

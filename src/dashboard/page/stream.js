@@ -1,4 +1,5 @@
 // One stream, live: what it measures against what was predicted, how unusual it is, and what the network remembers of it.
+import { AlarmCommands } from "./alarm-commands.js";
 import { alarmWords } from "./alarm-words.js";
 import { element, foreignName, section, setText, tile } from "./element.js";
 import { StreamCharts } from "./stream-charts.js";
@@ -30,6 +31,8 @@ class StreamView {
   #subtitle = element("p", { class: "explanation" });
   #note = element("p", { class: "explanation" });
   #alarm = element("p", { class: "alarm-words", role: "status" });
+  #alarmCommands;
+  #alarmSection = element("div", { hidden: true });
   #commands = element("div");
   #tiles = {
     last: tile("Last reading"),
@@ -58,6 +61,7 @@ class StreamView {
       this.#alarm,
       this.#place,
       this.#note,
+      this.#alarmSection,
       section(
         "The state of this stream",
         "The state is what the network has made of everything this stream has sent so far.",
@@ -74,7 +78,6 @@ class StreamView {
     if (event === "about") this.#begin(told);
     else if (event === "points") this.#add(told.points, told.leftOut);
     else if (event === "now") this.#showNow(told);
-    else if (event === "alarm") this.#showAlarm(told);
     else if (event === "gone")
       this.#gone("There is no stream of this name. It may have been renamed, or forgotten after a long silence.");
     else this.#gone("Too many streams are open at the same time. Close another one and load this page again.");
@@ -84,6 +87,14 @@ class StreamView {
     if (setting === undefined || this.#allowed === setting.commands) return;
     this.#allowed = setting.commands;
     this.#commands.replaceChildren(streamCommands(this.#stream, setting.commands));
+    this.#alarmCommands = new AlarmCommands(this.#stream, setting.commands, this.#boxNow);
+    this.#alarmSection.replaceChildren(
+      section(
+        "The alarms of this stream",
+        "What is said of the last one decides whether the network may learn from its readings.",
+        this.#alarmCommands.root,
+      ),
+    );
   }
 
   update({ setting }) {
@@ -100,15 +111,21 @@ class StreamView {
     );
   }
 
-  #showAlarm(alarm) {
+  /** `alarms` is absent where there was none and nothing is muted. */
+  #showAlarms({ alarm, alarms = {} }) {
     const units = new Map(this.#about.features.map(({ name, unit }) => [name, unit]));
-    setText(this.#alarm, alarmWords(alarm, units));
-    this.#alarm.dataset.open = String(alarm.open);
+    const isMuted = (alarms.muted ?? 0) > this.#boxNow();
+    setText(this.#badge, alarm ? "alarm" : isMuted ? "muted" : "");
+    this.#badge.dataset.kind = alarm ? "alarm" : "muted";
+    setText(this.#alarm, alarmWords(alarms, units, this.#boxNow()));
+    this.#alarm.dataset.open = String(alarm);
+    this.#alarmCommands?.show(isMuted, alarms.since !== undefined);
   }
 
   /** Also after a cut: the readings kept by the runtime come again. */
   #begin(about) {
     this.#about = about;
+    this.#alarmSection.hidden = !about.scored;
     this.#points = [];
     this.#leftOut = 0;
     const { group, model, engine, kernel, moreFeatures, moreOutputs } = about;
@@ -192,8 +209,8 @@ class StreamView {
 
   #showNow(now) {
     this.#now = now;
-    const { steps, boot, sequence, held, alarm, state } = now;
-    setText(this.#badge, alarm ? "alarm" : "");
+    const { steps, boot, sequence, held, state } = now;
+    this.#showAlarms(now);
     const number = boot === 0 ? "the device sends no sequence numbers" : `boot ${count(boot)}, sequence ${count(sequence)}`;
     this.#tiles.steps.show(count(steps), held > 0 ? `${number}; ${plural(held, "reading")} waiting for others` : number);
     const norms = state.map(({ norm }) => value(Number(norm.toPrecision(3)))).join(" / ");
@@ -221,7 +238,7 @@ class StreamView {
 }
 
 /** What `take` is told by the connection. */
-export const streamEvents = ["about", "points", "now", "alarm", "gone", "full"];
+export const streamEvents = ["about", "points", "now", "gone", "full"];
 
 export function openStream(root, context, stream) {
   return new StreamView(root, context, stream);

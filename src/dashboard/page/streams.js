@@ -12,7 +12,7 @@ const TYPING_MS = 200;
 
 const chosen = { search: "", order: "name", alarms: false };
 
-function rowOf({ stream, group, steps, receivedAt, alarm }, index, now) {
+function rowOf({ stream, group, steps, receivedAt, alarm, muted }, index, now) {
   return element(
     "a",
     {
@@ -26,7 +26,7 @@ function rowOf({ stream, group, steps, receivedAt, alarm }, index, now) {
     element("span", { class: "group" }, group),
     element("span", { class: "steps number" }, count(steps)),
     element("span", { class: "age number" }, ago(receivedAt, now)),
-    element("span", { class: "badge" }, alarm ? "alarm" : ""),
+    element("span", { class: "badge", "data-kind": alarm ? "alarm" : "muted" }, alarm ? "alarm" : muted ? "muted" : ""),
   );
 }
 

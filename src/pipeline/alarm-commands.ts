@@ -1,0 +1,101 @@
+// What a person says of a stream's alarms, as events: that they are muted for a while, or no longer, and what the open or last one was. Each
+// event brings the message that goes out, so that it is the same after a crash.
+import { HiddenstateError } from "../base/errors.ts";
+import type { AlarmCommandEvent } from "../journal/events.ts";
+import type { OpenedAlarm, Verdict } from "../message/alarm.ts";
+import { decodeAlarm } from "../message/alarm.ts";
+import type { Fold, StreamRef } from "./fold.ts";
+import type { AlarmChange, ReadingLabel } from "./group-scores.ts";
+
+export type AlarmCommandName = "mute" | "unmute" | Verdict;
+export const alarmCommandNames: readonly AlarmCommandName[] = ["mute", "unmute", "normal", "fault"];
+
+/** A date can be no later (ECMA-262, 21.4.1.1). */
+const TIME_MAX = 8.64e15;
+
+function labelOf(stream: string, { group, row }: StreamRef): ReadingLabel {
+  const { boot, nonce, sequence, time } = group.columns;
+  return { stream, boot: boot[row]!, nonce: nonce[row]!, sequence: sequence[row]!, time: time[row]! };
+}
+
+/** Until when a stream is muted: later than its last message, by the box's clock. */
+function checkUntil(until: unknown, { group, row }: StreamRef): number {
+  const problem =
+    typeof until !== "number" || !(until <= TIME_MAX)
+      ? `"until" must be a time, in milliseconds since 1970`
+      : until <= group.columns.receivedAt[row]!
+        ? `"until" is past: readings that came later are there already`
+        : undefined;
+  if (problem !== undefined) throw new HiddenstateError("bad_argument", `cannot mute the alarms: ${problem}`);
+  return Math.floor(until as number);
+}
+
+/** The event of a command on alarms. Nothing may be staged. Throws `bad_argument` where it means nothing. */
+export function alarmEventOf(
+  command: AlarmCommandName,
+  stream: string,
+  until: unknown,
+  ref: StreamRef,
+  fields: { readonly transaction: string; readonly reply: boolean },
+): AlarmCommandEvent {
+  const { group, row } = ref;
+  const { scores, settings } = group;
+  if (scores === undefined) {
+    const reason = `group "${settings.name}" has none; add "score: {}" to it in the config`;
+    throw new HiddenstateError("bad_argument", `cannot ${command} the alarms of "${stream}": ${reason}`);
+  }
+  const placed = { group: group.index, row, ...fields };
+  const standing = (change: AlarmChange): Uint8Array => scores.standing(row, labelOf(stream, ref), fields.transaction, change);
+  if (command === "mute" || command === "unmute") {
+    const muted = command === "mute" ? checkUntil(until, ref) : 0;
+    return { kind: "alarmMuted", ...placed, until: muted, alarm: standing({ muted }) };
+  }
+  if (scores.notes.noteOf(row) === undefined)
+    throw new HiddenstateError("bad_argument", `cannot call an alarm of "${stream}" ${command}: it has had none`);
+  return { kind: "alarmCalled", ...placed, verdict: command, alarm: standing({ said: command }) };
+}
+
+/** How the alarms of a stream stand that has had one or is muted. */
+export interface ListedAlarm extends Partial<
+  Pick<OpenedAlarm, "score" | "kind" | "probability" | "extrapolated" | "contributions">
+> {
+  readonly stream: string;
+  readonly group: string;
+  /** Whether one is open, muted or not. */
+  readonly open: boolean;
+  /** When the open or last one began and ended, by the stream's readings; absent where there was none, and as long as it is open. */
+  readonly since?: number;
+  readonly closed?: number;
+  /** Until when, by the box's clock. */
+  readonly muted?: number;
+  readonly said?: Verdict;
+}
+
+/** Undefined where there has been none and the stream is not muted. */
+export function alarmStanding({ group, row }: StreamRef): ListedAlarm | undefined {
+  const { scores, columns, settings } = group;
+  const note = scores?.notes.noteOf(row);
+  const muted = scores?.notes.mutedUntil(row) ?? 0;
+  if (scores === undefined || (note === undefined && muted === 0)) return undefined;
+  const open = scores.isAlarming(row);
+  const stands = { stream: columns.keys[row]!, group: settings.name, open, ...(muted > 0 && { muted }) };
+  if (note === undefined) return stands;
+  const { time, score, kind, probability, extrapolated, contributions } = decodeAlarm(note.opened) as OpenedAlarm;
+  return {
+    ...stands,
+    since: time,
+    ...(!Number.isNaN(note.closedAt) && { closed: note.closedAt }),
+    ...(note.said !== undefined && { said: note.said }),
+    score,
+    kind,
+    probability,
+    extrapolated,
+    contributions,
+  };
+}
+
+/** Of all streams that have had an alarm or are muted: the open ones first, the newest first. */
+export function listAlarms({ groups }: Fold): ListedAlarm[] {
+  const all = groups.flatMap((group) => Array.from(group.scores?.notes.rows() ?? [], (row) => alarmStanding({ group, row })!));
+  return all.toSorted((a, b) => Number(b.open) - Number(a.open) || (b.since ?? 0) - (a.since ?? 0));
+}
