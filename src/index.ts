@@ -76,6 +76,7 @@ export type { Runtime } from "./runtime/runtime.ts";
 export type { Surroundings } from "./runtime/surroundings.ts";
 export { parseConfig } from "./runtime/config.ts";
 export type { Config } from "./runtime/config-schema.ts";
+export type { ListedAlarm } from "./pipeline/alarm-commands.ts";
 export type { StreamState } from "./runtime/control.ts";
 export type { ListedModel, PromoteOptions, Switched } from "./runtime/model-switch.ts";
 export type { Status } from "./runtime/status.ts";

@@ -8,6 +8,7 @@ import type { ListedAlarm } from "../pipeline/alarm-commands.ts";
 import { addControlCommand, print, withControl } from "./control-command.ts";
 import type { ControlOptions } from "./control-command.ts";
 import { duration } from "./option-values.ts";
+import { tableLines, timeText } from "./table-lines.ts";
 import { causeText } from "./watch-lines.ts";
 
 interface ListOptions extends ControlOptions {
@@ -20,16 +21,12 @@ interface MuteOptions extends ControlOptions {
 }
 
 /** Alarms that opened this long ago are still told of. */
-const LATELY_MS = 7 * 24 * 3_600_000;
 const LATELY_DAYS = 7;
-
-function timeText(ms: number | undefined): string {
-  return ms === undefined ? "" : `${new Date(ms).toISOString().slice(0, 19)}Z`;
-}
+const DAY_MS = 24 * 3_600_000;
 
 /** What is open, muted, or was open lately. */
 function isOfNow({ open, muted = 0, since = -Infinity }: ListedAlarm, nowMs: number): boolean {
-  return open || muted > nowMs || nowMs - since < LATELY_MS;
+  return open || muted > nowMs || nowMs - since < LATELY_DAYS * DAY_MS;
 }
 
 function stateText({ open, muted = 0, since }: ListedAlarm, nowMs: number): string {
@@ -39,7 +36,6 @@ function stateText({ open, muted = 0, since }: ListedAlarm, nowMs: number): stri
 
 /** The alarms as a table. */
 export function alarmLines(alarms: readonly ListedAlarm[], nowMs: number): string[] {
-  const head = ["stream", "", "since", "score", "called", "muted until", "because"];
   const rows = alarms.map((alarm) => [
     alarm.stream,
     stateText(alarm, nowMs),
@@ -49,13 +45,7 @@ export function alarmLines(alarms: readonly ListedAlarm[], nowMs: number): strin
     (alarm.muted ?? 0) > nowMs ? timeText(alarm.muted) : "",
     alarm.kind === undefined ? "" : causeText(alarm),
   ]);
-  const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i]!.length)));
-  return [head, ...rows].map((row) =>
-    row
-      .map((cell, i) => cell.padEnd(widths[i]!))
-      .join("  ")
-      .trimEnd(),
-  );
+  return tableLines(["stream", "", "since", "score", "called", "muted until", "because"], rows);
 }
 
 async function list(options: ListOptions): Promise<void> {
@@ -92,7 +82,7 @@ export function alarmsCommand(): Command {
   );
   const add = (name: string, description: string, action: (...args: never[]) => Promise<void>): Command =>
     addControlCommand(command, name, description, action);
-  add("list", "alarms that are open, muted, or opened in the last 7 days", list).option(
+  add("list", `alarms that are open, muted, or opened in the last ${LATELY_DAYS} days`, list).option(
     "--all",
     "of each stream the last alarm ever",
   );

@@ -11,6 +11,7 @@ import { ModelShelf } from "../runtime/model-shelf.ts";
 import type { ListedModel, Switched } from "../runtime/model-switch.ts";
 import { addControlCommand, print, withControl } from "./control-command.ts";
 import type { ControlOptions } from "./control-command.ts";
+import { tableLines, timeText } from "./table-lines.ts";
 
 interface GroupOptions extends ControlOptions {
   readonly group: string;
@@ -31,10 +32,6 @@ async function listed(options: ControlOptions): Promise<ListedModel[]> {
   return (await ask(options, "models", {})) as ListedModel[];
 }
 
-function timeText(ms: number | undefined): string {
-  return ms === undefined ? "" : `${new Date(ms).toISOString().slice(0, 19)}Z`;
-}
-
 /** The models as a table: of each group the one in force first. */
 export function modelLines(models: readonly ListedModel[]): string[] {
   const rows = models.map(({ group, version, inForce, configured, since, lineage }) => [
@@ -45,14 +42,7 @@ export function modelLines(models: readonly ListedModel[]): string[] {
     lineage?.file ?? "",
     configured ? ORIGINS[lineage?.why === "learning" ? "learning" : "config"] : "",
   ]);
-  const head = ["group", "version", "", "since", "from", ""];
-  const widths = head.map((title, i) => Math.max(...[head, ...rows].map((row) => row[i]!.length), title.length));
-  return [head, ...rows].map((row) =>
-    row
-      .map((cell, i) => cell.padEnd(widths[i]!))
-      .join("  ")
-      .trimEnd(),
-  );
+  return tableLines(["group", "version", "", "since", "from", ""], rows);
 }
 
 async function list(options: ControlOptions): Promise<void> {

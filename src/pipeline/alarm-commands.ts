@@ -18,16 +18,24 @@ function labelOf(stream: string, { group, row }: StreamRef): ReadingLabel {
   return { stream, boot: boot[row]!, nonce: nonce[row]!, sequence: sequence[row]!, time: time[row]! };
 }
 
-/** Until when a stream is muted: later than its last message, by the box's clock. */
-function checkUntil(until: unknown, { group, row }: StreamRef): number {
-  const problem =
-    typeof until !== "number" || !(until <= TIME_MAX)
-      ? `"until" must be a time, in milliseconds since 1970`
-      : until <= group.columns.receivedAt[row]!
-        ? `"until" is past: readings that came later are there already`
-        : undefined;
-  if (problem !== undefined) throw new HiddenstateError("bad_argument", `cannot mute the alarms: ${problem}`);
-  return Math.floor(until as number);
+/** A command on alarms in words, for what is refused. */
+export function alarmPhrase(command: AlarmCommandName, stream: string): string {
+  return command === "mute" || command === "unmute" ? `${command} "${stream}"` : `call an alarm of "${stream}" ${command}`;
+}
+
+/** What is wrong with the time until when a stream is to be muted: it must be later than its last message, by the box's clock. */
+function untilProblem(until: unknown, { group, row }: StreamRef): string | undefined {
+  if (typeof until !== "number" || !(until <= TIME_MAX))
+    return `"until" must be milliseconds since 1970, over MQTT also an ISO 8601 time with zone`;
+  return until <= group.columns.receivedAt[row]! ? `"until" is past: readings that came later are there already` : undefined;
+}
+
+/** Why a command on a stream's alarms means nothing. */
+function problemOf(command: AlarmCommandName, until: unknown, ref: StreamRef): string | undefined {
+  const { settings, scores } = ref.group;
+  if (scores === undefined) return `group "${settings.name}" has no scores; add "score: {}" to it in the config`;
+  if (command === "mute") return untilProblem(until, ref);
+  return command !== "unmute" && scores.notes.noteOf(ref.row) === undefined ? "it has had none" : undefined;
 }
 
 /** The event of a command on alarms. Nothing may be staged. Throws `bad_argument` where it means nothing. */
@@ -38,20 +46,16 @@ export function alarmEventOf(
   ref: StreamRef,
   fields: { readonly transaction: string; readonly reply: boolean },
 ): AlarmCommandEvent {
+  const problem = problemOf(command, until, ref);
+  if (problem !== undefined) throw new HiddenstateError("bad_argument", `cannot ${alarmPhrase(command, stream)}: ${problem}`);
   const { group, row } = ref;
-  const { scores, settings } = group;
-  if (scores === undefined) {
-    const reason = `group "${settings.name}" has none; add "score: {}" to it in the config`;
-    throw new HiddenstateError("bad_argument", `cannot ${command} the alarms of "${stream}": ${reason}`);
-  }
   const placed = { group: group.index, row, ...fields };
-  const standing = (change: AlarmChange): Uint8Array => scores.standing(row, labelOf(stream, ref), fields.transaction, change);
+  const standing = (change: AlarmChange): Uint8Array =>
+    group.scores!.standing(row, labelOf(stream, ref), fields.transaction, change);
   if (command === "mute" || command === "unmute") {
-    const muted = command === "mute" ? checkUntil(until, ref) : 0;
+    const muted = command === "mute" ? Math.floor(until as number) : 0;
     return { kind: "alarmMuted", ...placed, until: muted, alarm: standing({ muted }) };
   }
-  if (scores.notes.noteOf(row) === undefined)
-    throw new HiddenstateError("bad_argument", `cannot call an alarm of "${stream}" ${command}: it has had none`);
   return { kind: "alarmCalled", ...placed, verdict: command, alarm: standing({ said: command }) };
 }
 

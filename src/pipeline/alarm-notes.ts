@@ -30,8 +30,8 @@ export class AlarmNotes {
   }
 
   /** The rows of streams that have had an alarm or are muted. */
-  rows(): IterableIterator<number> {
-    return new Set([...this.#notes.keys(), ...this.#mutedUntil.keys()]).values();
+  rows(): ReadonlySet<number> {
+    return new Set([...this.#notes.keys(), ...this.#mutedUntil.keys()]);
   }
 
   /** Streams that are muted beyond a time of the wall clock. */
@@ -80,8 +80,8 @@ export class AlarmNotes {
     into.u8(SAID.indexOf(note.said));
   }
 
+  /** Of a row just added. */
   decodeRow(from: ByteReader, row: number): void {
-    this.forget(row);
     this.mute(row, from.varint());
     const opened = from.blob().slice();
     if (opened.length > 0) this.#notes.set(row, { opened, closedAt: from.f64(), said: SAID[from.u8()] });

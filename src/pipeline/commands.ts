@@ -7,7 +7,7 @@ import type { StateTensors } from "../engine/engine.ts";
 import type { CommandEvent } from "../journal/events.ts";
 import { shortestFloat32 } from "../message/float32-text.ts";
 import { validateStreamKey } from "../message/stream-key.ts";
-import { alarmCommandNames, alarmEventOf } from "./alarm-commands.ts";
+import { alarmCommandNames, alarmEventOf, alarmPhrase } from "./alarm-commands.ts";
 import type { AlarmCommandName } from "./alarm-commands.ts";
 import type { Fold, StreamRef } from "./fold.ts";
 import type { Ledger } from "./ledger.ts";
@@ -69,10 +69,14 @@ function numbersOf(state: StateTensors): Record<string, number[]> {
   return Object.fromEntries(Object.entries(state).map(([name, values]) => [name, Array.from(values, shortestFloat32)]));
 }
 
+function alarmCommandOf({ command }: CommandRequest): AlarmCommandName | undefined {
+  return alarmCommandNames.find((name) => name === command);
+}
+
 /** What a refused request is told not to do. */
-function phraseOf({ command, stream }: CommandRequest): string {
-  if (command === "mute" || command === "unmute") return `${command} "${stream}"`;
-  return command === "normal" || command === "fault" ? `call an alarm of "${stream}" ${command}` : `${command} the state`;
+function phraseOf(request: CommandRequest): string {
+  const onAlarms = alarmCommandOf(request);
+  return onAlarms === undefined ? `${request.command} the state` : alarmPhrase(onAlarms, request.stream);
 }
 
 export class Commands {
@@ -139,7 +143,7 @@ export class Commands {
       return { kind: "stateSet", ...fields, state: parseOutsideState(request.state, group.engine.spec.states) };
     }
     if (command === "reset") return { kind: "stateReset", ...fields };
-    const onAlarms = alarmCommandNames.find((name) => name === command);
+    const onAlarms = alarmCommandOf(request);
     if (onAlarms !== undefined) return alarmEventOf(onAlarms, stream, request.until, { group, row }, { transaction, reply });
     const key = request.to ?? "";
     const reason =

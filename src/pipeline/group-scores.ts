@@ -5,7 +5,7 @@ import { HiddenstateError } from "../base/errors.ts";
 import { grown } from "../base/grown.ts";
 import type { ReadingsEvent } from "../journal/events.ts";
 import { decodeAlarm, encodeAlarm } from "../message/alarm.ts";
-import type { Verdict } from "../message/alarm.ts";
+import type { Alarm, Verdict } from "../message/alarm.ts";
 import { alarmOutput, scoreOutput } from "../message/score-outputs.ts";
 import { targetsOf } from "../kernels/network-weights.ts";
 import type { ModelSpec } from "../model/spec.ts";
@@ -51,13 +51,7 @@ export interface Scored {
 }
 
 /** A reading of a stream, for a message that is about its alarms. */
-export interface ReadingLabel {
-  readonly stream: string;
-  readonly boot: number;
-  readonly nonce: number;
-  readonly sequence: number;
-  readonly time: number;
-}
+export type ReadingLabel = Pick<Alarm, "stream" | "boot" | "nonce" | "sequence" | "time">;
 
 /** What is new about a stream's alarms; what is absent is as it was. */
 export interface AlarmChange {
@@ -109,7 +103,6 @@ export class GroupScores {
     const needed = (row + 1) * rowSize;
     if (needed > this.#rows.length) this.#rows = grown(this.#rows, new Float64Array(Math.max(needed, 2 * this.#rows.length)));
     this.#scorer.begin(this.#row(row));
-    this.notes.forget(row);
   }
 
   #row(row: number): Float64Array {

@@ -263,7 +263,7 @@ t.test("states are changed only where the config lets the page do it", async (t)
     [
       JSON.stringify({ command: "mute", stream: "a", transaction: "t-5", until: 8e15 }),
       400,
-      /has none; add \\"score: {}\\" to it/,
+      /has no scores; add \\"score: {}\\" to it/,
     ],
     ["[]", 400, /the page can reset and set states/],
     ["null", 400, /the page can reset and set states/],

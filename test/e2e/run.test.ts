@@ -262,6 +262,15 @@ t.test(
     t.equal((await one.ended).code, 0);
     t.equal(await alarms("normal", "a"), `the alarm of "a" was nothing: it is closed, and its readings may be learned from\n`);
     t.match(await alarms("list"), /\na +closed +\S+Z +\S+ +normal +feature0/);
+    const two = startCli(["run", path]);
+    await until(async () => got.length > 5);
+    t.match(
+      got[5],
+      { topic: "hiddenstate/e2e/alarm/a", open: false, said: "normal" },
+      "the broker hears of it with the next start",
+    );
+    two.child.kill("SIGTERM");
+    t.equal((await two.ended).code, 0);
     t.equal(await alarms("mute", "a"), `64: hiddenstate: cannot mute "a": say either --for 2h, or --off\n`);
     t.match(
       await alarms("fault", "b"),

@@ -1,5 +1,6 @@
 import t from "tap";
 import { createRandom } from "../../src/base/random.ts";
+import { HistoryTable } from "../../src/learn/history-table.ts";
 import { readHistory } from "../../src/journal/read-history.ts";
 import type { JournalEvent } from "../../src/journal/events.ts";
 import type { ListedAlarm } from "../../src/pipeline/alarm-commands.ts";
@@ -110,8 +111,8 @@ t.test("what cannot be said is refused, and what is said twice is done once", as
   };
   await refused(one.control.callAlarm("a", "fault"), /^cannot call an alarm of "a" fault: it has had none$/);
   await refused(one.control.callAlarm("b", "normal"), /^cannot call an alarm of "b" normal: there is no stream "b"/);
-  await refused(one.control.muteAlarms("a", one.clock.wallMs()), /^cannot mute the alarms: "until" is past/);
-  await refused(one.control.muteAlarms("a", 1e16), /^cannot mute the alarms: "until" must be a time/);
+  await refused(one.control.muteAlarms("a", one.clock.wallMs()), /^cannot mute "a": "until" is past/);
+  await refused(one.control.muteAlarms("a", 1e16), /^cannot mute "a": "until" must be milliseconds since 1970/);
   const { position } = one.state.journal;
   const until = one.clock.wallMs() + HOUR_MS;
   for (const _ of [1, 2]) await one.control.muteAlarms("a", until, { transaction: "m" });
@@ -137,7 +138,37 @@ t.test("what cannot be said is refused, and what is said twice is done once", as
   t.equal(one.control.listAlarms()[0]!.muted, Date.UTC(2100, 0, 1));
   const plain = await box();
   await plain.deliver(reading("a", 0));
-  await t.rejects(plain.control.muteAlarms("a", 8e15), { message: /^cannot mute the alarms of "a": group "g" has none; add/ });
+  await t.rejects(plain.control.muteAlarms("a", 8e15), { message: /^cannot mute "a": group "g" has no scores; add/ });
+});
+
+t.test("what is learned from the journal heeds alarms, muted ones too, and what was said of them", async (t) => {
+  const one = await box({}, scored);
+  const learnedFrom = async (): Promise<number[][]> => {
+    const table = new HistoryTable({ group: 0, features: 2, outputs: 1, rowsMax: 10_000, random: createRandom(1) });
+    for (const [position, event] of (await journalled(one)).entries()) table.visit(event, position);
+    return table.runs().map(({ values, count }) => [values[1]!, values[2 * count - 1]!].map((value) => Math.round(value)));
+  };
+  // The second feature numbers the readings.
+  const feedNumbered = async (from: number, to: number): Promise<void> => {
+    for (let i = from; i < to; i++) {
+      one.clock.advance(STEP_MS);
+      const feature0 = 101_320 + Math.sin(i * 1.7) + (LEAPS.has(i) ? 500 + i : 0);
+      await one.deliver(reading("a", i, { feature0, feature1: i }));
+    }
+  };
+  await feedNumbered(0, 240);
+  await one.control.muteAlarms("a", one.clock.wallMs() + HOUR_MS);
+  await feedNumbered(240, 400);
+  t.strictSame(await learnedFrom(), [[0, 249]]);
+  await one.control.callAlarm("a", "normal");
+  t.strictSame(await learnedFrom(), [[0, 399]]);
+  await one.control.callAlarm("a", "fault");
+  one.clock.advance(25 * HOUR_MS);
+  await feedNumbered(400, 450);
+  t.strictSame(await learnedFrom(), [
+    [0, 249],
+    [400, 449],
+  ]);
 });
 
 interface Step {
