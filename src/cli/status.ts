@@ -59,9 +59,10 @@ export function statusLines(status: Status): string[] {
     `${node}: up ${duration(upSeconds)}, ${streams} ${streams === 1 ? "stream" : "streams"}`,
     `broker: ${intake}, ${sink}; ${outbox.messages} messages unconfirmed`,
     ...groups.map((group) => {
-      const { name, engine, kernel, engineReason, version, learning } = group;
+      const { name, engine, kernel, engineReason, version, learning, update } = group;
       const learns = learning === undefined ? "" : `\n  learning: ${learning}`;
-      return `group ${name}: ${group.streams} ${group.streams === 1 ? "stream" : "streams"} on model ${version.slice(0, 16)}, engine ${engine} (${kernel}; ${engineReason})${learns}`;
+      const came = update === undefined ? "" : `\n  update: ${update}`;
+      return `group ${name}: ${group.streams} ${group.streams === 1 ? "stream" : "streams"} on model ${version.slice(0, 16)}, engine ${engine} (${kernel}; ${engineReason})${learns}${came}`;
     }),
     "counted since the start:",
     ...countLines(status.metrics),

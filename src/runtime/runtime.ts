@@ -92,7 +92,7 @@ export class Runtime {
 
   status(): Status {
     const { clock, metrics } = this.#around;
-    const { state, pipeline, outbox, intake, sink, trials, learning } = this.#assembly;
+    const { state, pipeline, outbox, intake, sink, trials, learning, updates } = this.#assembly;
     return statusOf({
       node: this.#config.node,
       upSeconds: (clock.monotonicMs() - this.#startedAtMs) / 1000,
@@ -104,6 +104,7 @@ export class Runtime {
       metrics,
       engineReason: (group) => trials.reasonOf(group),
       learningOf: ({ settings }) => learning.stageOf(settings.name),
+      updateOf: ({ settings }) => updates?.describe(settings.name),
     });
   }
 

@@ -16,6 +16,8 @@ export interface GroupStatus {
   readonly streams: number;
   /** How far learning has come, in words; absent where the group does not learn. */
   readonly learning?: string;
+  /** What has become of the last model that came over MQTT, in words; absent where none came. */
+  readonly update?: string;
 }
 
 export interface Status {
@@ -42,6 +44,7 @@ export interface StatusParts {
   readonly metrics: Metrics;
   readonly engineReason: (group: StreamGroup) => string;
   readonly learningOf: (group: StreamGroup) => string | undefined;
+  readonly updateOf: (group: StreamGroup) => string | undefined;
 }
 
 /** Of a group whose streams learn by themselves. */
@@ -64,6 +67,7 @@ export function statusOf(parts: StatusParts): Status {
     streams: fold.streamCount,
     groups: fold.groups.map((group) => {
       const learning = warmUpText(group) ?? parts.learningOf(group);
+      const update = parts.updateOf(group);
       return {
         name: group.settings.name,
         version: group.settings.version,
@@ -73,6 +77,7 @@ export function statusOf(parts: StatusParts): Status {
         engineReason: parts.engineReason(group),
         streams: group.columns.count,
         ...(learning === undefined ? {} : { learning }),
+        ...(update === undefined ? {} : { update }),
       };
     }),
     releasedPosition,
