@@ -69,7 +69,7 @@ t.test("every command and option in the docs exists", async (t) => {
   };
   for (const { page, line } of lines) {
     const words = line.replace(/^(npx )?hiddenstate /, "").split(/\s+/);
-    const path = ["state", "models", "proto"].includes(words[0]!) ? words.slice(0, 2) : words.slice(0, 1);
+    const path = ["state", "models", "proto", "keys"].includes(words[0]!) ? words.slice(0, 2) : words.slice(0, 1);
     const text = await help(path);
     t.ok(text.startsWith(`Usage: hiddenstate ${path.join(" ")}`), `${page}: ${line}`);
     for (const option of words.filter((word) => word.startsWith("--"))) {

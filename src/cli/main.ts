@@ -18,6 +18,8 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   status: async () => (await import("./status.ts")).statusCommand(),
   state: async () => (await import("./state.ts")).stateCommand(),
   models: async () => (await import("./models.ts")).modelsCommand(),
+  keys: async () => (await import("./keys.ts")).keysCommand(),
+  "publish-model": async () => (await import("./publish-model.ts")).publishModelCommand(),
   train: async () => (await import("./train.ts")).trainCommand(),
   verify: async () => (await import("./verify.ts")).verifyCommand(),
   proto: async () => (await import("./proto.ts")).protoCommand(),
