@@ -31,7 +31,7 @@ export interface PublisherOptions {
 
 const CONNECT_MS_MAX = 10_000;
 const LOOK_MS = 20;
-const QUIET_MS = 700;
+const QUIET_MS = 1500;
 /** Chunks under way at the same time. */
 const WINDOW = 8;
 const TRIES_MAX = 5;
@@ -179,16 +179,23 @@ export class ModelPublisher {
     );
   }
 
-  /** Takes manifest and chunks away; returns how many chunks there were. */
+  /** Takes manifest and chunks away; returns how many chunks there were. Throws `broker_refused` where the broker keeps them. */
   async remove(): Promise<number> {
     const { node, group } = this.#options;
     await this.#put(updateTopic(node, group), NOTHING);
-    let removed = 0;
+    const removed = new Set<string>();
     for (;;) {
       const topics = [...(await this.#chunksThere()).keys()];
-      if (topics.length === 0) return removed;
+      if (topics.length === 0) return removed.size;
+      // A broker before MQTT 5 has no word for a message that it will not have.
+      if (topics.every((topic) => removed.has(topic))) {
+        throw new HiddenstateError(
+          "broker_refused",
+          `cannot take back ${topics[0]}: ${this.#name} keeps it; check its access list`,
+        );
+      }
       await this.#clear(topics);
-      removed += topics.length;
+      for (const topic of topics) removed.add(topic);
     }
   }
 

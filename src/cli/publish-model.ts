@@ -1,5 +1,5 @@
 // `hiddenstate publish-model`: signs a model and sends it to a box over MQTT, and says what the box makes of it.
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { systemClock } from "../base/clock.ts";
 import { systemDisk } from "../base/disk.ts";
 import { HiddenstateError } from "../base/errors.ts";
@@ -151,7 +151,9 @@ async function publish(target: string, path: string | undefined, options: Publis
   }
 }
 
-const WAIT_MS = 10 * 60_000;
+function lasting(flags: string, description: string, usual: string): Option {
+  return new Option(flags, description).argParser(duration).default(duration(usual), usual);
+}
 
 export function publishModelCommand(): Command {
   const command = new Command("publish-model")
@@ -162,8 +164,8 @@ export function publishModelCommand(): Command {
     .option("--node <name>", "the box; as the config says where one is given")
     .option("--key <file>", "the private key to sign with")
     .option("--counter <number>", "above that of every update of the group before", numberIn(1, Number.MAX_SAFE_INTEGER, true))
-    .option("--expires <duration>", "how long the box may take it", duration, duration("7d"))
-    .option("--wait <duration>", "how long to wait for what the box says; 0s does not", duration, WAIT_MS)
+    .addOption(lasting("--expires <duration>", "how long the box may take it", "7d"))
+    .addOption(lasting("--wait <duration>", "how long to wait for what the box says; 0s does not", "10m"))
     .option("--unverified", "without holding the native engine against onnxruntime on it first")
     .option("--remove", "take back what is published: the box keeps the model that it has");
   return addBrokerOptions(command).option("--json", "print JSON").action(publish);
