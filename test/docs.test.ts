@@ -69,7 +69,8 @@ t.test("every command and option in the docs exists", async (t) => {
   };
   for (const { page, line } of lines) {
     const words = line.replace(/^(npx )?hiddenstate /, "").split(/\s+/);
-    const path = ["state", "alarms", "models", "proto"].includes(words[0]!) ? words.slice(0, 2) : words.slice(0, 1);
+    const hasBelow = (await help(words.slice(0, 1))).includes("\nCommands:\n");
+    const path = words.slice(0, hasBelow ? 2 : 1);
     const text = await help(path);
     t.ok(text.startsWith(`Usage: hiddenstate ${path.join(" ")}`), `${page}: ${line}`);
     for (const option of words.filter((word) => word.startsWith("--"))) {

@@ -63,6 +63,8 @@ class EndlessPort implements PacketPort {
     return Promise.resolve();
   }
 
+  unsubscribe(): void {}
+
   drop(): void {}
 
   close(): Promise<void> {

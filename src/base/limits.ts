@@ -138,6 +138,23 @@ export const limits = {
   /** Wrong tokens in a minute before everyone who tries has to wait. */
   dashboardAttemptsPerMinuteMax: 10,
 
+  // Models over the air
+  updateKeysMax: 16,
+  updateManifestBytesMax: 128 * KIB,
+  /** Of each chunk of a model but the last. */
+  updateChunkBytes: 64 * KIB,
+  /** Chunks that are asked for at the same time. */
+  updateChunksAskedMax: 8,
+  /** Chunks that do not come in this time are asked for again after the pause. */
+  updateAnswerMsMax: 10_000,
+  updateRetryMs: 30_000,
+  /** Messages taken in a second; the rest has to wait in the broker. */
+  updateMessagesPerSecondMax: 64,
+  /** How often it is told how far a transfer is, and how often a manifest for a group is judged. */
+  updateReportMs: 1000,
+  /** Starts of putting a model in force that end with the process: after so many it is given up. */
+  updateTriesMax: 3,
+
   // History and learning
   historyBytes: 256 * MIB,
   historyAgeMs: 30 * 24 * 3_600_000,

@@ -5,7 +5,6 @@ import { sleep, within } from "../base/clock.ts";
 import type { Disk } from "../base/disk.ts";
 import { HiddenstateError, reasonOf } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
-import { silentLog } from "../base/log.ts";
 import { randomName } from "../base/random.ts";
 import type { Random } from "../base/random.ts";
 import { responseTopic } from "../message/topics.ts";
@@ -16,6 +15,7 @@ import type { Config } from "../runtime/config-schema.ts";
 import { readCredentials } from "../runtime/credentials.ts";
 import { bad, good, note } from "./finding.ts";
 import type { Finding } from "./finding.ts";
+import { warningLog } from "./warning-log.ts";
 
 /** More than mosquitto keeps of itself, which is 1,000 and those in flight. */
 const MESSAGES = 1200;
@@ -100,11 +100,6 @@ export class BrokerExamination {
   async #visit(role: string, sessionExpirySeconds: number): Promise<Visitor> {
     const { mqtt, node } = this.#config;
     const warnings: string[] = [];
-    const log = {
-      ...silentLog,
-      warn: (text: string, fields?: Readonly<Record<string, unknown>>): void =>
-        void warnings.push(typeof fields?.["reason"] === "string" ? fields["reason"] : text),
-    };
     const port = createMqttPort({
       url: mqtt.url,
       ...(await readCredentials(this.#config, this.#disk, process.env)),
@@ -114,7 +109,7 @@ export class BrokerExamination {
       receiveMax: limits.unsettledMessagesMax,
       clock: this.#clock,
       random: this.#random,
-      log,
+      log: warningLog(warnings),
     });
     return new Visitor(port, warnings);
   }

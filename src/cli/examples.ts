@@ -33,6 +33,12 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     "hiddenstate models rollback --group presses --state ./state",
     "hiddenstate models export 5f0c93e1 press.onnx --state ./state",
   ],
+  keys: ["hiddenstate keys new release", "hiddenstate keys show release.key"],
+  "publish-model": [
+    "hiddenstate publish-model config.yaml press-2.onnx --group presses --key release.key --counter 2 --expires 7d",
+    "hiddenstate publish-model mqtts://broker.example press-2.onnx --node hall-3 --group presses --key release.key --counter 2 --expires 7d --username publisher --password-file ./password",
+    "hiddenstate publish-model config.yaml --group presses --remove",
+  ],
   train: [
     "hiddenstate train readings.csv --time timestamp --features temperature,pressure --target temperature --out models/press.onnx",
     "hiddenstate train readings.csv --time timestamp --stream press --target temperature --hidden 32 --period 24 --out press.onnx",

@@ -19,6 +19,8 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   state: async () => (await import("./state.ts")).stateCommand(),
   alarms: async () => (await import("./alarms.ts")).alarmsCommand(),
   models: async () => (await import("./models.ts")).modelsCommand(),
+  keys: async () => (await import("./keys.ts")).keysCommand(),
+  "publish-model": async () => (await import("./publish-model.ts")).publishModelCommand(),
   train: async () => (await import("./train.ts")).trainCommand(),
   verify: async () => (await import("./verify.ts")).verifyCommand(),
   proto: async () => (await import("./proto.ts")).protoCommand(),

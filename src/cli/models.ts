@@ -22,6 +22,7 @@ const ORIGINS = {
   config: "named by the config",
   learning: "learned by each stream from its own readings",
   promoted: "put in force by command",
+  update: "sent over MQTT",
 } as const;
 
 function ask(options: ControlOptions, method: string, params: unknown): Promise<unknown> {
@@ -32,16 +33,25 @@ async function listed(options: ControlOptions): Promise<ListedModel[]> {
   return (await ask(options, "models", {})) as ListedModel[];
 }
 
+/** The file, or the update, that a model came from. */
+function sourceOf({ lineage }: ListedModel): string {
+  const update = lineage?.update;
+  return update === undefined ? (lineage?.file ?? "") : `update ${update.counter}, signed by ${update.key}`;
+}
+
 /** The models as a table: of each group the one in force first. */
 export function modelLines(models: readonly ListedModel[]): string[] {
-  const rows = models.map(({ group, version, inForce, configured, since, lineage }) => [
-    group,
-    shortVersion(version),
-    inForce ? "in force" : "before",
-    timeText(inForce ? since : undefined),
-    lineage?.file ?? "",
-    configured ? ORIGINS[lineage?.why === "learning" ? "learning" : "config"] : "",
-  ]);
+  const rows = models.map((model) => {
+    const { group, version, inForce, configured, since, lineage } = model;
+    return [
+      group,
+      shortVersion(version),
+      inForce ? "in force" : "before",
+      timeText(inForce ? since : undefined),
+      sourceOf(model),
+      configured ? ORIGINS[lineage?.why === "learning" ? "learning" : "config"] : "",
+    ];
+  });
   return tableLines(["group", "version", "", "since", "from", ""], rows);
 }
 
@@ -78,7 +88,7 @@ async function show(digits: string, options: ControlOptions): Promise<void> {
   print(`features  ${spec.features.map(({ name }) => name).join(", ")}`);
   print(`outputs   ${spec.outputs.map(({ name }) => name).join(", ")}`);
   if (lineage !== undefined) {
-    print(`from      ${[lineage.file, ORIGINS[lineage.why], timeText(lineage.at)].filter(Boolean).join(", ")}`);
+    print(`from      ${[sourceOf(model), ORIGINS[lineage.why], timeText(lineage.at)].filter(Boolean).join(", ")}`);
     if (lineage.base !== undefined) print(`base      ${lineage.base}`);
   }
   for (const [output, rmse] of Object.entries(spec.training?.testRmse ?? {})) {

@@ -59,10 +59,11 @@ export function statusLines(status: Status): string[] {
     `${node}: up ${duration(upSeconds)}, ${streams} ${streams === 1 ? "stream" : "streams"}`,
     `broker: ${intake}, ${sink}; ${outbox.messages} messages unconfirmed`,
     ...groups.map((group) => {
-      const { name, engine, kernel, engineReason, version, muted, learning } = group;
+      const { name, engine, kernel, engineReason, version, muted, learning, update } = group;
       const mutes = muted === undefined ? "" : `\n  alarms: ${muted} ${muted === 1 ? "stream is" : "streams are"} muted`;
       const learns = learning === undefined ? "" : `\n  learning: ${learning}`;
-      return `group ${name}: ${group.streams} ${group.streams === 1 ? "stream" : "streams"} on model ${version.slice(0, 16)}, engine ${engine} (${kernel}; ${engineReason})${mutes}${learns}`;
+      const came = update === undefined ? "" : `\n  update: ${update}`;
+      return `group ${name}: ${group.streams} ${group.streams === 1 ? "stream" : "streams"} on model ${version.slice(0, 16)}, engine ${engine} (${kernel}; ${engineReason})${mutes}${learns}${came}`;
     }),
     "counted since the start:",
     ...countLines(status.metrics),

@@ -4,12 +4,9 @@ import { resolve } from "node:path";
 import { Command } from "commander";
 import { systemClock } from "../base/clock.ts";
 import { systemDisk } from "../base/disk.ts";
-import { HiddenstateError } from "../base/errors.ts";
 import { createLog } from "../base/log.ts";
 import { createSystemRandom } from "../base/random.ts";
 import { createMqttPort } from "../mqtt/mqttjs-port.ts";
-import { brokerFaults } from "../runtime/broker-faults.ts";
-import { configSchema } from "../runtime/config-schema.ts";
 import type { Config } from "../runtime/config-schema.ts";
 import { readCredentials } from "../runtime/credentials.ts";
 import { createRuntime } from "../runtime/runtime.ts";
@@ -17,16 +14,14 @@ import { openControl } from "../runtime/stopped-state.ts";
 import { Watch } from "../runtime/watch.ts";
 import type { WatchNews } from "../runtime/watch.ts";
 import type { WatchSettings } from "../runtime/watch-config.ts";
+import { addBrokerOptions, connectionOf, mqttOf } from "./broker-options.ts";
+import type { BrokerOptions } from "./broker-options.ts";
 import { stopSignal } from "./stop-signal.ts";
 import { newsLine } from "./watch-lines.ts";
 
-interface WatchCommandOptions {
+interface WatchCommandOptions extends BrokerOptions {
   readonly state: string;
   readonly budget: string;
-  readonly username?: string;
-  readonly passwordFile?: string;
-  readonly ca?: string;
-  readonly allowInsecure?: true;
   readonly forget?: string;
   readonly verbose?: true;
   readonly json?: true;
@@ -34,21 +29,11 @@ interface WatchCommandOptions {
 
 /** What every config of the watch has in common, as one without groups of its own would have it. Throws `bad_argument`. */
 function settingsOf(url: string, options: WatchCommandOptions): { settings: WatchSettings; connection: Config } {
-  const { state, budget, username, passwordFile, ca, allowInsecure = false, verbose } = options;
-  const mqtt = {
-    url,
-    username,
-    passwordFile: passwordFile && resolve(passwordFile),
-    ...(ca === undefined ? {} : { tls: { ca: resolve(ca) } }),
-    allowInsecure,
-  };
-  const settings = { state: resolve(state), budget, mqtt, log: verbose === true ? "info" : "error" };
+  const { state, budget, verbose } = options;
+  const log = verbose === true ? "info" : "error";
   const group = { name: "any", topic: "any/{thing}", codec: "json", features: ["any"], score: { budget } };
-  const parsed = configSchema.safeParse({ node: "watch", state, log: settings.log, mqtt, groups: [group] });
-  const fault = parsed.success ? brokerFaults(parsed.data, false)[0] : parsed.error.issues[0];
-  if (parsed.success && fault === undefined) return { settings, connection: parsed.data };
-  const hint = fault!.message.includes("allowInsecure") ? "; here that is --allow-insecure" : "";
-  throw new HiddenstateError("bad_argument", `cannot watch ${url}: ${fault!.message}${hint}`);
+  const connection = connectionOf("watch", url, options, { state, log, groups: [group] });
+  return { settings: { state: resolve(state), budget, mqtt: mqttOf(url, options), log }, connection };
 }
 
 /** Its stream keeps what it has learned under another name; the topic is discovered anew. */
@@ -98,16 +83,13 @@ async function watch(url: string, filters: readonly string[], options: WatchComm
 }
 
 export function watchCommand(): Command {
-  return new Command("watch")
+  const command = new Command("watch")
     .description("find what measures something on a broker, learn it, and say when it does what it has not done before")
     .argument("<url>", "the broker: mqtt://host or mqtts://host")
     .argument("<filters...>", "which topics: MQTT filters, such as 'zigbee2mqtt/#'")
     .option("-s, --state <directory>", "where everything that is learned is kept", ".hiddenstate-watch")
-    .option("--budget <rate>", "false alarms of a stream: a number per hour, day, week, month or year", "1/week")
-    .option("--username <name>", "for the broker")
-    .option("--password-file <file>", "a file whose first line is the password")
-    .option("--ca <file>", "a PEM file of who may sign the broker's certificate")
-    .option("--allow-insecure", "speak plain MQTT to another machine")
+    .option("--budget <rate>", "false alarms of a stream: a number per hour, day, week, month or year", "1/week");
+  return addBrokerOptions(command)
     .option("--forget <topic>", "discover a topic anew, with the fields it has by now")
     .option("--verbose", "log what the runtime does on standard error")
     .option("--json", "print each line as JSON")

@@ -52,6 +52,11 @@ export const counterTexts: Texts = {
   sink_publishes: "Predictions sent to the broker.",
   sink_publishes_repeated: "Predictions sent again because a connection had ended.",
   streams_expired: "Streams forgotten after a long silence.",
+  update_chunks_received: "Chunks of models that came over MQTT and are what their manifest says.",
+  update_chunks_refused: "Chunks of models that are not.",
+  updates_accepted: "Signed models for a group whose manifest was accepted.",
+  updates_in_force: "Models that came over MQTT and were put in force.",
+  updates_refused: "Models over MQTT that were refused, by reason.",
   time_backwards: "Readings with a time before that of the reading before them.",
 };
 

@@ -8,10 +8,13 @@ export const TOPIC_ROOT = "hiddenstate";
 /** Everything that a node publishes or listens to by itself, as MQTT filters. */
 export function ownTopicFilters(node: string): readonly string[] {
   const topics = ["prediction/+", "prediction/+/latest", "alarm/+", "dead-letter", "command/+", "response/+"];
-  return [...topics, "state", "health", "streams"].map((rest) => `${TOPIC_ROOT}/${node}/${rest}`);
+  return [...topics, "state", "health", "streams", "update/+", "update/+/+/+", "update-report/+"].map(
+    (rest) => `${TOPIC_ROOT}/${node}/${rest}`,
+  );
 }
 
 const NODE_NAME = /^[A-Za-z0-9._-]{1,64}$/;
+const GROUP_NAME = NODE_NAME;
 const COMMAND_NAME = /^[a-z][a-z0-9-]{0,63}$/;
 
 function refuse(what: string, value: string, rule: string): never {
@@ -83,6 +86,33 @@ export function responseTopic(node: string, transaction: string): string {
     refuse("a transaction", transaction.slice(0, 64), `it has ${bytes} bytes, 1 to ${limits.transactionBytesMax} are allowed`);
   }
   return `${TOPIC_ROOT}/${checkNodeName(node)}/response/${encodeStreamKey(transaction)}`;
+}
+
+/** Where the manifest of a group's new model is retained. The group's name is one of a config, and as such a plain level. */
+export function updateTopic(node: string, group: string): string {
+  return `${TOPIC_ROOT}/${checkNodeName(node)}/update/${group}`;
+}
+
+/** The filter that catches every manifest for a node, and none of the chunks. */
+export function updateFilter(node: string): string {
+  return updateTopic(node, "+");
+}
+
+/** The group whose manifest a topic carries, or undefined where it carries none. */
+export function updatedGroupOf(node: string, topic: string): string | undefined {
+  const prefix = updateTopic(node, "");
+  const group = topic.slice(prefix.length);
+  return topic.startsWith(prefix) && GROUP_NAME.test(group) ? group : undefined;
+}
+
+/** Where a chunk of a model is retained, below the model's SHA-256: what lies there never changes. */
+export function updateChunkTopic(node: string, group: string, version: string, index: number): string {
+  return `${updateTopic(node, group)}/${version}/${index}`;
+}
+
+/** Where it is retained what has become of a group's new model. */
+export function updateReportTopic(node: string, group: string): string {
+  return `${TOPIC_ROOT}/${checkNodeName(node)}/update-report/${group}`;
 }
 
 /** Where a device retains the names behind its layout hash, beside the topic of its readings. */

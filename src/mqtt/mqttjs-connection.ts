@@ -63,10 +63,8 @@ function unavailable(verb: string, reason: string): HiddenstateError {
 }
 
 function subscriptionRefused(reason: string): HiddenstateError {
-  return new HiddenstateError(
-    "broker_refused",
-    `cannot subscribe to ${reason}; check the topic filters and the broker's access list`,
-  );
+  const advice = "check the topic filters and the broker's access list";
+  return new HiddenstateError("broker_refused", `cannot subscribe to ${reason}; ${advice}`);
 }
 
 export class MqttJsConnection {
@@ -155,6 +153,10 @@ export class MqttJsConnection {
         else reject(unavailable("subscribe", reasonOf(error)));
       });
     });
+  }
+
+  unsubscribe(filters: readonly string[]): void {
+    if (this.#isUp && !this.#ended) this.#client.unsubscribe([...filters]);
   }
 
   publish(message: OutboundMessage, done: (error?: Error) => void): void {

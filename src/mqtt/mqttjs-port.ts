@@ -103,6 +103,10 @@ class MqttJsPort implements MqttPort {
     return Promise.reject(new HiddenstateError("unavailable", "cannot subscribe: no connection to the broker"));
   }
 
+  unsubscribe(filters: readonly string[]): void {
+    this.#connection?.unsubscribe(filters);
+  }
+
   acknowledge(packetId: number): void {
     this.#connection?.acknowledge(packetId);
   }

@@ -83,6 +83,8 @@ export interface PacketPort {
   open(events: PacketPortEvents): void;
   /** Resolves when the broker has granted all; rejects with `broker_refused` where it refuses one, else with `unavailable`. Only while up. */
   subscribe(subscriptions: readonly Subscription[]): Promise<void>;
+  /** Wants no more of what these filters catch; what is on its way still comes. Content while down. */
+  unsubscribe(filters: readonly string[]): void;
   /** Sends the PUBACK of a packet received on this connection. Content while down. */
   acknowledge(packetId: number): void;
   /** Stops or resumes taking packets from the connection, so that TCP holds the broker back. The connection is kept alive meanwhile. */

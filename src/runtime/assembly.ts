@@ -34,6 +34,8 @@ import { noteConfigured, tellOfSwitches } from "./start-switches.ts";
 import { StateDirectory } from "./state-directory.ts";
 import type { Opened, StateBounds } from "./state-directory.ts";
 import type { Surroundings } from "./surroundings.ts";
+import { openUpdates } from "./updates.ts";
+import type { Updates } from "./updates.ts";
 
 /** Bounds that no config moves; as in `limits` where absent. */
 export interface Bounds
@@ -81,6 +83,7 @@ export class Assembly {
   readonly trials: EngineTrials;
   readonly models: ModelSwitch;
   readonly learning: LearningLoop;
+  readonly updates: Updates | undefined;
   readonly intake: Intake;
   readonly sink: Sink;
   readonly #bridge: Bridge | undefined;
@@ -140,6 +143,7 @@ export class Assembly {
       this.#end(new HiddenstateError("broker_refused", `cannot use the broker: ${reason}`));
     const announcements = new Announcements(outbox);
     this.#bridge = config.bridge ? this.#openBridge(parts, announcements) : undefined;
+    this.updates = openUpdates(config, around, this, announcements);
     const connected = (): void => this.#bridge?.connected();
     this.sink = new Sink({ ...bounds, port: ports.sink, source: announcements, clock, metrics, log, connected, refused });
     this.intake = new Intake({
@@ -265,6 +269,7 @@ export class Assembly {
     this.intake.start();
     this.trials.start();
     this.#bridge?.start();
+    this.updates?.start();
     this.learning.start().catch((thrown: unknown) => this.#end(thrown));
   }
 
@@ -279,13 +284,14 @@ export class Assembly {
     this.intake.stop();
     this.trials.stop();
     this.learning.stop();
+    const updatesClosed = this.updates?.stop();
     await within(clock, STOP_DRAIN_MS, this.pipeline.drain());
     const written = await within(clock, STOP_CHECKPOINT_MS, this.pipeline.checkpoint());
     if (!written) log.warn("no checkpoint at the stop: it would take too long; the next start replays the journal");
     this.pipeline.stop();
     this.#bridge?.stop();
     await this.sink.drain(STOP_SINK_MS);
-    await this.intake.close();
+    await Promise.all([this.intake.close(), updatesClosed]);
     await this.sink.close();
     await this.state.close();
   }

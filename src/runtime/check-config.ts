@@ -125,13 +125,15 @@ async function standingOf(config: Config, groups: readonly ConfiguredGroup[], di
   }
 }
 
-function notesOf({ mqtt, durability, commands, dashboard }: Config): string[] {
+function notesOf({ mqtt, durability, commands, dashboard, updates }: Config): string[] {
   const notes: string[] = [];
   if (mqtt.allowInsecure) notes.push("mqtt.allowInsecure: readings and the password can be read and changed on their way");
   if ((mqtt.username ?? parseBrokerUrl(mqtt.url).username) === undefined && mqtt.tls?.cert === undefined)
     notes.push("no user name and no certificate: only a broker that lets everybody in will take us");
   if (durability.mode === "volatile") notes.push("durability.mode volatile: what was acknowledged can be lost in a crash");
   if (commands.mqtt) notes.push("commands.mqtt: whoever may publish on the command topics can set and reset states");
+  if (updates !== undefined)
+    notes.push(`updates: a model signed by ${Object.keys(updates.keys).join(" or ")} that fits comes into force by itself`);
   if (dashboard?.commands === true && dashboard.tokenFile === undefined && dashboard.tokenEnv === undefined)
     notes.push("dashboard.commands without a token: every user of this machine can reset states");
   return notes;

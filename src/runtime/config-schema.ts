@@ -4,6 +4,7 @@ import { limits } from "../base/limits.ts";
 import { fieldTimeShapes } from "../message/field-time.ts";
 import { formatNames } from "../message/message-formats.ts";
 import { presetNames } from "../message/presets.ts";
+import { PUBLIC_KEY_TEXT } from "../message/update-key.ts";
 import { durabilityModes } from "../pipeline/durability.ts";
 import { budget, duration, size } from "./config-units.ts";
 import { dashboardSchema } from "./dashboard-config.ts";
@@ -149,6 +150,21 @@ export const configSchema = z.strictObject({
       verify: z.boolean().default(true),
     })
     .prefault({}),
+  /** Take models that come over MQTT, signed by one of these keys; none are taken where this is absent. */
+  updates: z
+    .strictObject({
+      /** By a name of yours: what `hiddenstate keys new` printed. */
+      keys: z
+        .record(
+          z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, "expected 1 to 64 of the characters A-Za-z0-9._- as a key's name"),
+          z.string().regex(PUBLIC_KEY_TEXT, "expected the 44 characters of a public key that hiddenstate keys new prints"),
+        )
+        .refine((keys) => Object.keys(keys).length >= 1, "expected at least one key")
+        .refine((keys) => Object.keys(keys).length <= limits.updateKeysMax, `expected at most ${limits.updateKeysMax} keys`),
+      /** Hold a model to the parity measure before it is put in force, which takes onnxruntime-node. */
+      verify: z.boolean().default(true),
+    })
+    .optional(),
   commands: z.strictObject({ mqtt: z.boolean().default(false) }).prefault({}),
   streams: z
     .strictObject({

@@ -1,4 +1,5 @@
-// The two connections to the broker that a config asks for: one takes readings and never publishes, the other publishes.
+// The connections to the broker that a config asks for: one takes readings and never publishes, the other publishes. Where models are taken
+// over MQTT, a third takes them, so that nothing that comes on it can stand in a reading's way.
 import type { Clock } from "../base/clock.ts";
 import type { Disk } from "../base/disk.ts";
 import { limits } from "../base/limits.ts";
@@ -18,6 +19,8 @@ import { readCredentials } from "./credentials.ts";
 export interface Ports {
   readonly intake: PacketPort;
   readonly sink: PacketPort;
+  /** Where updates are configured. */
+  readonly updates?: PacketPort | undefined;
 }
 
 /** Throws `bad_config` where a file that the config names is absent. */
@@ -52,7 +55,8 @@ export async function brokerPorts(
     reached: () => intake.hurry(),
     ...(config.bridge ? { will: { topic: stateTopic(node), payload: BRIDGE_OFFLINE, retain: true } } : {}),
   });
-  return { intake, sink };
+  const updates = config.updates && createMqttPort({ ...common, clientId: `${clientId}-updates`, sessionExpirySeconds: 0 });
+  return { intake, sink, updates };
 }
 
 /** Readings as they come, layouts with what the broker has retained, commands where they are switched on, and what Home Assistant says of itself. */

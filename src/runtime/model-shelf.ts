@@ -15,8 +15,10 @@ const lineageSchema = z.strictObject({
   /** The model's own name. */
   name: z.string(),
   group: z.string(),
-  /** `config`: the config named it. `learning`: the config names none, and streams learn by themselves. `promoted`: a command put it in force. */
-  why: z.enum(["config", "learning", "promoted"]),
+  /** `config`: the config named it. `learning`: the config names none, and streams learn by themselves. `promoted`: a command put it in force. `update`: it came over the air. */
+  why: z.enum(["config", "learning", "promoted", "update"]),
+  /** Of an update: whose signature it had, and its place in their order. */
+  update: z.strictObject({ key: z.string(), counter: z.int() }).optional(),
   /** Where it came from; absent where it was made here. */
   file: z.string().optional(),
   /** What was in force when it came. */
@@ -28,7 +30,7 @@ const lineageSchema = z.strictObject({
 });
 
 export type Lineage = z.output<typeof lineageSchema>;
-export type Origin = Pick<Lineage, "group" | "why" | "file" | "base" | "at">;
+export type Origin = Pick<Lineage, "group" | "why" | "update" | "file" | "base" | "at">;
 
 const MODEL_NAME = /^([0-9a-f]{64})\.onnx$/;
 

@@ -41,6 +41,8 @@ export type OnSwitch = (kind: "promote" | "rollback", group: string, version: st
 export interface PromoteOptions {
   /** Without the parity measure. */
   readonly unverified?: boolean;
+  /** It came over the air, not from a file. */
+  readonly update?: Lineage["update"];
 }
 
 /** A version of a group's model that is in force, or was before. */
@@ -81,21 +83,23 @@ export class ModelSwitch {
     return this.promote(await loadModel(this.#options.disk, file), file, group, options);
   }
 
-  /** The same with a model that has been read. */
+  /** The same with a model that has been read; `file` says where, in messages. */
   promote(model: Model, file: string, group: string, options: PromoteOptions = {}): Promise<Switched> {
-    return this.#turns.take(() => this.#promote(model, file, group, options.unverified ?? false));
+    return this.#turns.take(() => this.#promote(model, file, group, options));
   }
 
-  async #promote(model: Model, file: string, name: string, unverified: boolean): Promise<Switched> {
+  async #promote(model: Model, file: string, name: string, options: PromoteOptions): Promise<Switched> {
+    const { unverified = false, update } = options;
     const { models, fold, clock, verifyModel } = this.#options;
     const group = this.#find(name);
     const { version } = model;
     if (group.settings.version === version) return { group: name, version, from: version };
     expectFits(file, model, group);
     models.offer(model);
+    const origin = update === undefined ? ({ why: "promoted", file } as const) : ({ why: "update", update } as const);
     try {
       await models.keep(new Set([version]));
-      await models.note(model, { group: name, why: "promoted", file, base: group.settings.version, at: clock.wallMs() });
+      await models.note(model, { group: name, ...origin, base: group.settings.version, at: clock.wallMs() });
       if (!unverified) await verifyModel(models.fileOf(version));
       return await this.#bringIntoForce("promote", group, version, (present) => promoted(present, version, clock.wallMs()));
     } finally {
@@ -116,7 +120,7 @@ export class ModelSwitch {
         throw new HiddenstateError("bad_argument", `cannot put version ${shortVersion(version)} in force again: ${reason}`);
       }
       const { models } = this.#options;
-      return this.#promote(await models.get(version), models.fileOf(version), group, true);
+      return this.#promote(await models.get(version), models.fileOf(version), group, { unverified: true });
     });
   }
 

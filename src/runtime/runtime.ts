@@ -93,7 +93,7 @@ export class Runtime {
 
   status(): Status {
     const { clock, metrics } = this.#around;
-    const { state, pipeline, outbox, intake, sink, trials, learning } = this.#assembly;
+    const { state, pipeline, outbox, intake, sink, trials, learning, updates } = this.#assembly;
     return statusOf({
       node: this.#config.node,
       wallMs: clock.wallMs(),
@@ -106,6 +106,7 @@ export class Runtime {
       metrics,
       engineReason: (group) => trials.reasonOf(group),
       learningOf: ({ settings }) => learning.progressOf(settings.name)?.text,
+      updateOf: ({ settings }) => updates?.describe(settings.name),
     });
   }
 

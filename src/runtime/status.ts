@@ -18,6 +18,8 @@ export interface GroupStatus {
   readonly muted?: number;
   /** How far learning has come, in words; absent where the group does not learn. */
   readonly learning?: string;
+  /** What has become of the last model that came over MQTT, in words; absent where none came. */
+  readonly update?: string;
 }
 
 export interface Status {
@@ -45,6 +47,7 @@ export interface StatusParts {
   readonly metrics: Metrics;
   readonly engineReason: (group: StreamGroup) => string;
   readonly learningOf: (group: StreamGroup) => string | undefined;
+  readonly updateOf: (group: StreamGroup) => string | undefined;
 }
 
 /** Of a group whose streams learn by themselves. */
@@ -68,6 +71,7 @@ export function statusOf(parts: StatusParts): Status {
     groups: fold.groups.map((group) => {
       const learning = warmUpText(group) ?? parts.learningOf(group);
       const muted = group.scores?.notes.mutedCount(wallMs) ?? 0;
+      const update = parts.updateOf(group);
       return {
         name: group.settings.name,
         version: group.settings.version,
@@ -78,6 +82,7 @@ export function statusOf(parts: StatusParts): Status {
         streams: group.columns.count,
         ...(muted > 0 && { muted }),
         ...(learning === undefined ? {} : { learning }),
+        ...(update === undefined ? {} : { update }),
       };
     }),
     releasedPosition,

@@ -5,6 +5,8 @@ import { join } from "node:path";
 import t from "tap";
 import mqtt from "mqtt";
 import type { IClientOptions, MqttClient } from "mqtt";
+import { createPrivateKeyText, parsePrivateKey, publicKeyText } from "../../src/message/update-key.ts";
+import { encodeManifest, manifestOf, signManifest } from "../../src/message/update-manifest.ts";
 import { certificate, privateKey } from "../mqtt/tls-fixture.ts";
 import { repository, runCli, startCli } from "../support/cli.ts";
 import { mosquittoMissing, startMosquitto } from "../support/mosquitto.ts";
@@ -26,7 +28,7 @@ function hardened(more: (text: string) => string = (text) => text): Promise<Mosq
   const folder = mkdtempSync(join(tmpdir(), "passwords-"));
   const passwords = join(folder, "passwords");
   writeFileSync(passwords, "");
-  for (const user of ["runtime", "operator", "press-7", "press-8"]) {
+  for (const user of ["runtime", "operator", "publisher", "press-7", "press-8"]) {
     execFileSync("mosquitto_passwd", ["-b", passwords, user, SECRET], { stdio: "ignore" });
   }
   const text = shipped("mosquitto.conf")
@@ -120,6 +122,39 @@ t.test("behind the shipped broker config a device can only bring its own reading
   t.notOk((stdout + stderr).includes(SECRET), "the password is in no log line");
   t.notOk(stderr.includes("a message was not published"), "the broker takes all that the runtime says");
   for (const { client } of [operator, device, other]) await client.endAsync(true);
+});
+
+t.test("behind it only the publisher brings models", { skip }, async (t) => {
+  const broker = await hardened();
+  t.teardown(() => broker.close());
+  const key = createPrivateKeyText();
+  const folder = t.testdir({ "release.key": key, password: SECRET });
+  const url = `mqtts://127.0.0.1:${broker.port}`;
+  const trusted = `updates: { verify: false, keys: { release: "${publicKeyText(parsePrivateKey(key))}" } }\n`;
+  const path = runConfig(folder, url, `  passwordEnv: BROKER_PASSWORD\n  tls: { ca: ca.pem }\n${trusted}`);
+  const runtime = startCli(["run", path], { env: { BROKER_PASSWORD: SECRET } });
+  t.teardown(() => runtime.child.kill("SIGKILL"));
+  await runtime.printed("connected to the broker", 3);
+  await runtime.printed("taking readings");
+  const { client: device, topics } = await listener(broker, "press-7", "hiddenstate/hall-3/update-report/+");
+  const other = randomModel({ features: 2, hidden: [8], seed: 4 });
+  writeFileSync(join(folder, "other.onnx"), other.bytes);
+  const update = { node: "hall-3", group: "g", counter: 9, expires: 4e12 };
+  const signed = signManifest(encodeManifest(manifestOf(other, update)), parsePrivateKey(key));
+  await device.publishAsync("hiddenstate/hall-3/update/g", Buffer.from(signed), { qos: 1, retain: true });
+  const send = (username: string): ReturnType<typeof runCli> => {
+    const as = ["--username", username, "--password-file", join(folder, "password"), "--ca", join(folder, "ca.pem")];
+    const what = ["--node", "hall-3", "--group", "g", "--key", join(folder, "release.key"), "--unverified"];
+    return runCli(["publish-model", url, join(folder, "other.onnx"), "--counter", "8", "--wait", "30s", ...what, ...as]);
+  };
+  const sent = await send("publisher");
+  t.match(sent, { code: 0, stdout: /update 8, signed by release, version [0-9a-f]{16}: in force\n$/ }, "counter 9 never came");
+  t.strictSame(topics, [], "nor does a device hear of it");
+  runtime.child.kill("SIGTERM");
+  const { stderr } = await runtime.ended;
+  t.notOk(stderr.includes("a message was not published"));
+  t.notOk(stderr.includes("an update is refused"));
+  await device.endAsync(true);
 });
 
 t.test("with certificates in place of passwords the runtime shows its own", { skip }, async (t) => {

@@ -22,9 +22,14 @@ import { decodeStreamKey, encodeStreamKey, validatePart, validateStreamKey } fro
 import { createTimeZone } from "../../src/message/time-zone.ts";
 import { commandOf } from "../../src/message/topics.ts";
 import { parseTopicPattern } from "../../src/message/topic-pattern.ts";
+import { encodeManifest, manifestOf, openManifest, signManifest } from "../../src/message/update-manifest.ts";
+import { decodeReport, encodeReport } from "../../src/message/update-report.ts";
+import { switchProblem } from "../../src/model/switch-problem.ts";
 import { decodeModel } from "../../src/onnx/decode-model.ts";
 import { parseConfig } from "../../src/runtime/config.ts";
+import { reportText } from "../../src/runtime/update-reports.ts";
 import { randomModel } from "../support/random-model.ts";
+import { privateKey, trustedKey } from "../support/update-key.ts";
 import type { Form } from "./mutate.ts";
 
 export interface Target {
@@ -302,6 +307,7 @@ state: state
 log: info
 mqtt: { url: "mqtt://127.0.0.1:1883", protocol: auto, keepalive: 30s }
 commands: { mqtt: true }
+updates: { keys: { release: "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=" } }
 durability: { mode: strict, linger: 100ms, onDamage: continue }
 streams: { max: 1000, expireAfter: 30d }
 groups:
@@ -347,6 +353,49 @@ const model: Target = {
   },
 };
 
+const updateModel = randomModel({ features: 2, hidden: [4], seed: 3 });
+const manifestBody = encodeManifest(
+  manifestOf(updateModel, { node: "hall-3", group: "g", counter: 7, expires: 1_800_000_000_000 }),
+);
+
+function checkManifest(payload: Uint8Array): void {
+  const { manifest } = openManifest(payload, [trustedKey]);
+  assert(manifest.bytes <= limits.modelBytesMax && manifest.chunks.length <= manifest.bytes && manifest.counter >= 1);
+  switchProblem(updateModel.spec, manifest.shape, true);
+}
+
+/** From whoever has no key. */
+const unsignedManifest: Target = {
+  name: "update-manifest",
+  form: "text",
+  samples: [signManifest(manifestBody, privateKey)],
+  share: 20,
+  bytesMax: 4096,
+  codes: ["bad_payload"],
+  run: checkManifest,
+};
+
+/** From whoever has one, and means no good. */
+const signedManifest: Target = {
+  ...unsignedManifest,
+  name: "update-manifest-signed",
+  samples: [manifestBody],
+  run: (bytes) => checkManifest(signManifest(bytes, privateKey)),
+};
+
+const updateReport: Target = {
+  name: "update-report",
+  form: "text",
+  samples: [
+    encodeReport({ time: 1, group: "g", manifest: "ab", outcome: "fetching", key: "k", counter: 1, chunks: 2, received: 1 }),
+    encodeReport({ time: 1, group: "g", manifest: "ab", outcome: "refused", reason: "expired", why: "late" }),
+  ],
+  share: 20,
+  bytesMax: 4096,
+  codes: ["bad_payload"],
+  run: (bytes) => void reportText(decodeReport(bytes)),
+};
+
 export const byteTargets: readonly Target[] = [
   readingsTarget("protobuf"),
   readingsTarget("json"),
@@ -379,4 +428,7 @@ export const byteTargets: readonly Target[] = [
   journal,
   config,
   model,
+  unsignedManifest,
+  signedManifest,
+  updateReport,
 ];

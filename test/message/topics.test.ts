@@ -22,6 +22,11 @@ import {
   responseTopic,
   stateTopic,
   streamsTopic,
+  updateChunkTopic,
+  updatedGroupOf,
+  updateFilter,
+  updateReportTopic,
+  updateTopic,
 } from "../../src/message/topics.ts";
 
 /** The stream keys of topics under a pattern. */
@@ -221,6 +226,9 @@ t.test("our own topics lie below hiddenstate/<node>, each caught by its filter",
     stateTopic("box-1"),
     healthTopic("box-1"),
     streamsTopic("box-1"),
+    updateTopic("box-1", "g"),
+    updateChunkTopic("box-1", "g", "5f0c", 12),
+    updateReportTopic("box-1", "g"),
   ];
   t.same(topics, [
     "hiddenstate/box-1/prediction/l1%2Fd7",
@@ -232,10 +240,18 @@ t.test("our own topics lie below hiddenstate/<node>, each caught by its filter",
     "hiddenstate/box-1/state",
     "hiddenstate/box-1/health",
     "hiddenstate/box-1/streams",
+    "hiddenstate/box-1/update/g",
+    "hiddenstate/box-1/update/g/5f0c/12",
+    "hiddenstate/box-1/update-report/g",
   ]);
   topics.forEach((topic, i) => t.ok(filterMatches(ownTopicFilters("box-1")[i]!.split("/"), topic.split("/")), topic));
   t.equal(commandFilter("box-1"), "hiddenstate/box-1/command/+");
   t.equal(commandOf("box-1", "hiddenstate/box-1/command/state-reset"), "state-reset");
+  t.equal(updateFilter("box-1"), "hiddenstate/box-1/update/+");
+  t.equal(updatedGroupOf("box-1", "hiddenstate/box-1/update/g"), "g");
+  for (const topic of ["hiddenstate/box-2/update/g", "hiddenstate/box-1/update/g/5f0c/1", "hiddenstate/box-1/update/"]) {
+    t.equal(updatedGroupOf("box-1", topic), undefined, topic);
+  }
   for (const topic of [
     "hiddenstate/box-2/command/x",
     "hiddenstate/box-1/command/",

@@ -19,6 +19,7 @@ export class FakePort implements PacketPort {
   readonly held: boolean[] = [];
   readonly dropped: string[] = [];
   readonly subscribed: (readonly Subscription[])[] = [];
+  readonly unsubscribed: string[] = [];
   published: Publish[] = [];
   subscribing: { resolve: () => void; reject: (error: Error) => void } | undefined;
   closed = false;
@@ -37,6 +38,10 @@ export class FakePort implements PacketPort {
     return new Promise((resolve, reject) => {
       this.subscribing = { resolve, reject };
     });
+  }
+
+  unsubscribe(filters: readonly string[]): void {
+    this.unsubscribed.push(...filters);
   }
 
   acknowledge(packetId: number): void {

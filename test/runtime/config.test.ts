@@ -63,6 +63,9 @@ t.test("a fault is told with file, line and column, and what is allowed", async 
     ],
     [good.replace("decay: 10m", "decay: 10m, tau: 3"), /config\.yaml:10:24: unknown key "tau"; allowed here: decay/],
     [good.replace("node: hall-3\n", ""), /config\.yaml:1:1: node: it is absent, and must be string/],
+    [`${good}updates: {}\n`, /config\.yaml:11:10: updates\.keys: it is absent/],
+    [`${good}updates: { keys: {} }\n`, /config\.yaml:11:18: updates\.keys: expected at least one key/],
+    [`${good}updates: { keys: { release: "x" } }\n`, /config\.yaml:11:29: updates\.keys\.release: expected the 44 characters/],
     [good.replace("hall-3", "hall 3"), /config\.yaml:1:7: node: expected 1 to 64 of the characters/],
     [
       good.replace("{line}", "{line"),

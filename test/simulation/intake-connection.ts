@@ -57,6 +57,8 @@ export class IntakeConnection extends SimConnection implements PacketPort {
     });
   }
 
+  unsubscribe(): void {}
+
   /** Sends what the window has room for: first what is unacked from before, then what is new. */
   pump(): void {
     if (!this.isUp) return;

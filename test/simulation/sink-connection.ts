@@ -70,6 +70,8 @@ export class SinkConnection extends SimConnection implements PacketPort {
     return Promise.reject(notConnected());
   }
 
+  unsubscribe(): void {}
+
   acknowledge(): void {}
 
   hold(): void {}

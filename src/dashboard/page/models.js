@@ -10,6 +10,7 @@ const ORIGINS = {
   config: "named by the config",
   learning: "learned by each stream from its own readings",
   promoted: "put in force by command",
+  update: "sent over MQTT",
 };
 /** The figures that a decision rests on, in words. */
 const FIGURES = {
@@ -40,9 +41,11 @@ function lossWords(lineage) {
   return losses.map(([output, rmse]) => `${output} ${value(rmse)}`).join(", ") || "–";
 }
 
-/** The file without its folder, and how it came to be used. */
+/** The file without its folder, or the update, and how it came to be used. */
 function fromWords(lineage) {
-  const name = lineage?.file?.slice(lineage.file.lastIndexOf("/") + 1);
+  const { file, update } = lineage ?? {};
+  const name =
+    update === undefined ? file?.slice(file.lastIndexOf("/") + 1) : `update ${update.counter}, signed by ${update.key}`;
   return [name, ORIGINS[lineage?.why]].filter(Boolean).join(", ") || "–";
 }
 
