@@ -62,10 +62,8 @@ export interface CourseActions {
   rollback(): Promise<void>;
 }
 
-export const decisionNames = ["tuned", "not tuned", "promoted", "dropped", "kept", "rolled back", "interrupted"] as const;
-
 export interface Decision {
-  readonly decision: (typeof decisionNames)[number];
+  readonly decision: "tuned" | "not tuned" | "promoted" | "dropped" | "kept" | "rolled back" | "interrupted";
   readonly why: string;
   /** The version that it is about. */
   readonly version?: string;

@@ -5,7 +5,6 @@ import { readWhole, replaceFile } from "../base/disk.ts";
 import type { Disk } from "../base/disk.ts";
 import { reasonOf } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
-import { decisionNames } from "../learn/course.ts";
 
 const whole = z.int().min(0);
 const challenger = z.strictObject({
@@ -23,7 +22,7 @@ const courseState = z.discriminatedUnion("stage", [
 const madeDecision = z.strictObject({
   /** Wall clock, milliseconds since 1970. */
   at: z.number(),
-  decision: z.enum(decisionNames),
+  decision: z.string(),
   why: z.string(),
   /** The version that it is about. */
   version: z.string().optional(),

@@ -6,8 +6,7 @@ import { HiddenstateError, reasonOf } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { Log } from "../base/log.ts";
 import type { Metrics } from "../base/metrics.ts";
-import { beginCourse, Course, defaultCourseSettings } from "../learn/course.ts";
-import type { Challenger, CourseActions, CourseSettings, CourseState, Decision } from "../learn/course.ts";
+import type { Challenger, Course, CourseActions, CourseSettings, CourseState, Decision } from "../learn/course.ts";
 import type { JobSource, RunLearning } from "../learn/learning-job.ts";
 import { shortVersion } from "../model/model.ts";
 import type { Fold } from "../pipeline/fold.ts";
@@ -78,10 +77,12 @@ export class LearningLoop {
     if (groups.size === 0) return;
     await disk.makeDirectory(`${directory}/learning`);
     const notes = await loadLearning(disk, this.#file, log);
+    // Loaded where there is something to learn.
+    const { beginCourse, Course: Opened, defaultCourseSettings } = await import("../learn/course.ts");
     for (const [name, settings] of groups) {
       const { position, wallMs } = this.#moment();
       const course = { ...defaultCourseSettings, ...settings };
-      this.#courses.set(name, new Course(course, this.#actions(name), notes[name]?.course ?? beginCourse(position, wallMs)));
+      this.#courses.set(name, new Opened(course, this.#actions(name), notes[name]?.course ?? beginCourse(position, wallMs)));
       this.#decisions.set(name, notes[name]?.decisions ?? []);
     }
     await this.#save();
