@@ -8,6 +8,11 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     "hiddenstate demo --devices 200 --rate 20 --state demo-state",
     "hiddenstate demo --seconds 15 --json",
   ],
+  init: [
+    "hiddenstate init",
+    "hiddenstate init config.yaml --broker mqtt://127.0.0.1 --preset zigbee2mqtt --learn",
+    "hiddenstate init press.yaml --yes --topic 'plant/{device}/readings' --model models/press.onnx",
+  ],
   check: ["hiddenstate check config.yaml", "hiddenstate check config.yaml --json"],
   doctor: ["hiddenstate doctor config.yaml --rate 200", "hiddenstate doctor config.yaml --json"],
   watch: [

@@ -11,6 +11,7 @@ const { version } = JSON.parse(readFileSync(new URL("../../../package.json", imp
 /** In the order of the help. */
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
   demo: async () => (await import("./demo.ts")).demoCommand(),
+  init: async () => (await import("./init.ts")).initCommand(),
   check: async () => (await import("./check.ts")).checkCommand(),
   doctor: async () => (await import("./doctor.ts")).doctorCommand(),
   watch: async () => (await import("./watch.ts")).watchCommand(),

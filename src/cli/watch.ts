@@ -4,19 +4,19 @@ import { resolve } from "node:path";
 import { Command } from "commander";
 import { systemClock } from "../base/clock.ts";
 import { systemDisk } from "../base/disk.ts";
-import { HiddenstateError } from "../base/errors.ts";
 import { createLog } from "../base/log.ts";
 import { createSystemRandom } from "../base/random.ts";
+import { parseBrokerUrl } from "../mqtt/broker-address.ts";
 import { createMqttPort } from "../mqtt/mqttjs-port.ts";
-import { brokerFaults } from "../runtime/broker-faults.ts";
-import { configSchema } from "../runtime/config-schema.ts";
 import type { Config } from "../runtime/config-schema.ts";
 import { readCredentials } from "../runtime/credentials.ts";
 import { createRuntime } from "../runtime/runtime.ts";
 import { openControl } from "../runtime/stopped-state.ts";
 import { Watch } from "../runtime/watch.ts";
 import type { WatchNews } from "../runtime/watch.ts";
+import { WATCH_NODE } from "../runtime/watch-config.ts";
 import type { WatchSettings } from "../runtime/watch-config.ts";
+import { connectionConfig } from "./connection-config.ts";
 import { stopSignal } from "./stop-signal.ts";
 import { newsLine } from "./watch-lines.ts";
 
@@ -43,12 +43,7 @@ function settingsOf(url: string, options: WatchCommandOptions): { settings: Watc
     allowInsecure,
   };
   const settings = { state: resolve(state), budget, mqtt, log: verbose === true ? "info" : "error" };
-  const group = { name: "any", topic: "any/{thing}", codec: "json", features: ["any"], score: { budget } };
-  const parsed = configSchema.safeParse({ node: "watch", state, log: settings.log, mqtt, groups: [group] });
-  const fault = parsed.success ? brokerFaults(parsed.data, false)[0] : parsed.error.issues[0];
-  if (parsed.success && fault === undefined) return { settings, connection: parsed.data };
-  const hint = fault!.message.includes("allowInsecure") ? "; here that is --allow-insecure" : "";
-  throw new HiddenstateError("bad_argument", `cannot watch ${url}: ${fault!.message}${hint}`);
+  return { settings, connection: connectionConfig("watch", { ...settings, node: WATCH_NODE }) };
 }
 
 /** Its stream keeps what it has learned under another name; the topic is discovered anew. */
@@ -91,7 +86,8 @@ async function watch(url: string, filters: readonly string[], options: WatchComm
     log,
   });
   const known = one.topics.length === 0 ? "nothing is known yet" : `${one.topics.length} topics are known`;
-  if (options.json !== true) process.stdout.write(`watching ${filters.join(", ")} on ${url}; ${known} (${options.state})\n`);
+  if (options.json !== true)
+    process.stdout.write(`watching ${filters.join(", ")} on ${parseBrokerUrl(url).display}; ${known} (${options.state})\n`);
   await Promise.race([stopped, one.failed]);
   await one.stop();
   process.exit(0);

@@ -57,7 +57,8 @@ t.test("a command loads what it needs and nothing of the others", async (t) => {
   const { result } = JSON.parse(readFileSync(join(folder, report!), "utf8")) as { result: { url: string }[] };
   const loaded = result.map(({ url }) => url);
   t.ok(loaded.some((url) => url.endsWith("/src/runtime/runtime.js")));
-  const others = /\/src\/learn\/|\/firmware-sim\/|\/src\/cli\/(demo|train|simulate|verify|status|state|models)\.js|\/aedes\//;
+  const others =
+    /\/src\/learn\/|\/firmware-sim\/|\/src\/cli\/(demo|init|train|simulate|verify|status|state|models)\.js|\/aedes\//;
   t.strictSame(
     loaded.filter((url) => others.test(url)),
     [],
