@@ -32,6 +32,11 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     "hiddenstate models rollback --group presses --state ./state",
     "hiddenstate models export 5f0c93e1 press.onnx --state ./state",
   ],
+  inspect: [
+    "hiddenstate inspect models/press.onnx",
+    "hiddenstate inspect state --json",
+    "hiddenstate inspect state/journal/segment-000001 --stream a/press-7 --limit 20",
+  ],
   train: [
     "hiddenstate train readings.csv --time timestamp --features temperature,pressure --target temperature --out models/press.onnx",
     "hiddenstate train readings.csv --time timestamp --stream press --target temperature --hidden 32 --period 24 --out press.onnx",

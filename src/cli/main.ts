@@ -19,6 +19,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   status: async () => (await import("./status.ts")).statusCommand(),
   state: async () => (await import("./state.ts")).stateCommand(),
   models: async () => (await import("./models.ts")).modelsCommand(),
+  inspect: async () => (await import("./inspect.ts")).inspectCommand(),
   train: async () => (await import("./train.ts")).trainCommand(),
   verify: async () => (await import("./verify.ts")).verifyCommand(),
   proto: async () => (await import("./proto.ts")).protoCommand(),
