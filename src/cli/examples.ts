@@ -25,6 +25,11 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     "hiddenstate simulate --devices 50 --rate 10",
     "hiddenstate simulate --devices 5 --codec json --topic 'plant/a/{device}/readings' --quirks repeat,restart",
     "hiddenstate simulate --replay readings.csv --time timestamp --speed 1000x",
+    "hiddenstate simulate --replay recorded.jsonl --speed 10",
+  ],
+  record: [
+    "hiddenstate record mqtt://127.0.0.1 'zigbee2mqtt/#' --out recorded.jsonl",
+    "hiddenstate record mqtts://broker.example 'plant/#' --username box --password-file ./password --seconds 3600 --out hour.jsonl",
   ],
   models: [
     "hiddenstate models list --state ./state",

@@ -10,6 +10,7 @@ import { checkConfig } from "../runtime/check-config.ts";
 import { parseConfig } from "../runtime/config.ts";
 import { configText } from "./config-text.ts";
 import type { ConfigAnswers } from "./config-text.ts";
+import { addBrokerOptions } from "./connection-config.ts";
 import { BROKER, Initiation, refuse } from "./initiation.ts";
 import type { InitOptions } from "./initiation.ts";
 import { numberIn, words } from "./option-values.ts";
@@ -61,19 +62,15 @@ async function init(path: string, options: InitOptions): Promise<void> {
 }
 
 export function initCommand(): Command {
-  return new Command("init")
+  const command = new Command("init")
     .description("ask three questions, look round on the broker, and write a config with comments")
     .argument("[file]", "the config to write; one that is there is left alone", "config.yaml")
     .option("--yes", "ask nothing: take what is usual where no option says otherwise")
     .option("--node <name>", "this box's name in topics (default: its host name)")
     .option("--json", "print JSON")
     .optionsGroup("Which broker:")
-    .option("--broker <url>", `mqtt://host or mqtts://host (usual: ${BROKER})`)
-    .option("--username <name>", "for the broker")
-    .option("--password-file <file>", "a file whose first line is the password")
-    .addOption(new Option("--password-env <name>", "a variable of the environment that holds it").conflicts("passwordFile"))
-    .option("--ca <file>", "a PEM file of who may sign the broker's certificate")
-    .option("--allow-insecure", "speak plain MQTT to another machine")
+    .option("--broker <url>", `mqtt://host or mqtts://host (usual: ${BROKER})`);
+  return addBrokerOptions(command)
     .option("--seconds <count>", "look round there for so long; 0: do not", numberIn(0, 3600, false), 5)
     .optionsGroup("Which readings (usual: all that are seen):")
     .addOption(new Option("--preset <name>", "of devices of this kind").choices(presetNames))

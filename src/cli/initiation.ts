@@ -18,19 +18,15 @@ import { answeredSources, namedSources } from "./choose-readings.ts";
 import type { NamedReadings } from "./choose-readings.ts";
 import { groupNames } from "./config-text.ts";
 import type { ConfigAnswers, NamedGroup } from "./config-text.ts";
-import { connectionConfig } from "./connection-config.ts";
+import { brokerSettings, connectionConfig } from "./connection-config.ts";
+import type { BrokerOptions } from "./connection-config.ts";
 import { words } from "./option-values.ts";
 import type { Questions } from "./questions.ts";
 import { describeSource } from "./reading-source.ts";
 import type { ReadingSource } from "./reading-source.ts";
 
-export interface InitOptions extends NamedReadings {
+export interface InitOptions extends NamedReadings, BrokerOptions {
   readonly broker?: string;
-  readonly username?: string;
-  readonly passwordFile?: string;
-  readonly passwordEnv?: string;
-  readonly ca?: string;
-  readonly allowInsecure?: true;
   readonly model?: string;
   readonly learn?: true;
   readonly node?: string;
@@ -60,16 +56,9 @@ function fromFolder(folder: string, path: string): string {
 }
 
 function connectionOf(url: string, options: InitOptions, node: string, folder: string): Connection {
-  const { passwordFile, passwordEnv, ca, allowInsecure } = options;
+  const { passwordFile, ca } = options;
   const state = resolve(folder, "state");
-  const mqtt = {
-    url,
-    username: options.username,
-    ...(passwordFile === undefined ? {} : { passwordFile: resolve(passwordFile) }),
-    ...(passwordEnv === undefined ? {} : { passwordEnv }),
-    ...(ca === undefined ? {} : { tls: { ca: resolve(ca) } }),
-    ...(allowInsecure === undefined ? {} : { allowInsecure }),
-  };
+  const mqtt = brokerSettings(url, options);
   const config = connectionConfig("use", { node, state, log: "silent", mqtt });
   const { display, username, password } = parseBrokerUrl(url);
   if (password !== undefined)

@@ -23,6 +23,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   train: async () => (await import("./train.ts")).trainCommand(),
   verify: async () => (await import("./verify.ts")).verifyCommand(),
   proto: async () => (await import("./proto.ts")).protoCommand(),
+  record: async () => (await import("./record.ts")).recordCommand(),
   simulate: async () => (await import("./simulate.ts")).simulateCommand(),
 };
 

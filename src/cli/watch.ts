@@ -16,17 +16,14 @@ import { Watch } from "../runtime/watch.ts";
 import type { WatchNews } from "../runtime/watch.ts";
 import { WATCH_NODE } from "../runtime/watch-config.ts";
 import type { WatchSettings } from "../runtime/watch-config.ts";
-import { connectionConfig } from "./connection-config.ts";
+import { addBrokerOptions, brokerSettings, connectionConfig } from "./connection-config.ts";
+import type { BrokerOptions } from "./connection-config.ts";
 import { stopSignal } from "./stop-signal.ts";
 import { newsLine } from "./watch-lines.ts";
 
-interface WatchCommandOptions {
+interface WatchCommandOptions extends BrokerOptions {
   readonly state: string;
   readonly budget: string;
-  readonly username?: string;
-  readonly passwordFile?: string;
-  readonly ca?: string;
-  readonly allowInsecure?: true;
   readonly forget?: string;
   readonly verbose?: true;
   readonly json?: true;
@@ -34,14 +31,8 @@ interface WatchCommandOptions {
 
 /** What every config of the watch has in common, as one without groups of its own would have it. Throws `bad_argument`. */
 function settingsOf(url: string, options: WatchCommandOptions): { settings: WatchSettings; connection: Config } {
-  const { state, budget, username, passwordFile, ca, allowInsecure = false, verbose } = options;
-  const mqtt = {
-    url,
-    username,
-    passwordFile: passwordFile && resolve(passwordFile),
-    ...(ca === undefined ? {} : { tls: { ca: resolve(ca) } }),
-    allowInsecure,
-  };
+  const { state, budget, verbose } = options;
+  const mqtt = brokerSettings(url, options);
   const settings = { state: resolve(state), budget, mqtt, log: verbose === true ? "info" : "error" };
   return { settings, connection: connectionConfig("watch", { ...settings, node: WATCH_NODE }) };
 }
@@ -94,16 +85,13 @@ async function watch(url: string, filters: readonly string[], options: WatchComm
 }
 
 export function watchCommand(): Command {
-  return new Command("watch")
+  const command = new Command("watch")
     .description("find what measures something on a broker, learn it, and say when it does what it has not done before")
     .argument("<url>", "the broker: mqtt://host or mqtts://host")
     .argument("<filters...>", "which topics: MQTT filters, such as 'zigbee2mqtt/#'")
     .option("-s, --state <directory>", "where everything that is learned is kept", ".hiddenstate-watch")
-    .option("--budget <rate>", "false alarms of a stream: a number per hour, day, week, month or year", "1/week")
-    .option("--username <name>", "for the broker")
-    .option("--password-file <file>", "a file whose first line is the password")
-    .option("--ca <file>", "a PEM file of who may sign the broker's certificate")
-    .option("--allow-insecure", "speak plain MQTT to another machine")
+    .option("--budget <rate>", "false alarms of a stream: a number per hour, day, week, month or year", "1/week");
+  return addBrokerOptions(command)
     .option("--forget <topic>", "discover a topic anew, with the fields it has by now")
     .option("--verbose", "log what the runtime does on standard error")
     .option("--json", "print each line as JSON")
