@@ -15,6 +15,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   ],
   check: ["hiddenstate check config.yaml", "hiddenstate check config.yaml --json"],
   doctor: ["hiddenstate doctor config.yaml --rate 200", "hiddenstate doctor config.yaml --json"],
+  bench: ["hiddenstate bench", "hiddenstate bench config.yaml --rounds 9 --json"],
   watch: [
     "hiddenstate watch mqtt://127.0.0.1 'zigbee2mqtt/#'",
     "hiddenstate watch mqtts://broker.example '#' --username box --password-file ./password --budget 1/month",

@@ -14,6 +14,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   init: async () => (await import("./init.ts")).initCommand(),
   check: async () => (await import("./check.ts")).checkCommand(),
   doctor: async () => (await import("./doctor.ts")).doctorCommand(),
+  bench: async () => (await import("./bench.ts")).benchCommand(),
   watch: async () => (await import("./watch.ts")).watchCommand(),
   run: async () => (await import("./run.ts")).runCommand(),
   status: async () => (await import("./status.ts")).statusCommand(),
