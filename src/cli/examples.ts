@@ -48,6 +48,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     "hiddenstate train readings.csv --time timestamp --stream press --target temperature --hidden 32 --period 24 --out press.onnx",
   ],
   verify: ["hiddenstate verify models/press.onnx"],
+  completion: ["hiddenstate completion bash > ~/.hiddenstate-completion", "hiddenstate completion zsh > ~/.zfunc/_hiddenstate"],
   proto: ["hiddenstate proto compile reading.proto --message plant.Reading --out reading.schema.json"],
   state: [
     "hiddenstate state list --state ./state",

@@ -26,6 +26,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   proto: async () => (await import("./proto.ts")).protoCommand(),
   record: async () => (await import("./record.ts")).recordCommand(),
   simulate: async () => (await import("./simulate.ts")).simulateCommand(),
+  completion: async () => (await import("./completion.ts")).completionCommand(() => programOf(undefined)),
 };
 
 /** The command that the arguments name; all of them where they name none, for help, and for what to say of a mistyped one. */
@@ -43,12 +44,15 @@ function settle(command: Command): void {
   for (const below of command.commands) settle(below);
 }
 
-const program = new Command("hiddenstate")
-  .description("Steps a recurrent network one MQTT reading at a time and keeps every stream's hidden state across crashes.")
-  .version(version);
-for (const command of await askedFor(process.argv[2])) program.addCommand(command);
-addExamples(program);
-settle(program);
+async function programOf(asked: string | undefined): Promise<Command> {
+  const program = new Command("hiddenstate")
+    .description("Steps a recurrent network one MQTT reading at a time and keeps every stream's hidden state across crashes.")
+    .version(version);
+  for (const command of await askedFor(asked)) program.addCommand(command);
+  addExamples(program);
+  settle(program);
+  return program;
+}
 
 // Whoever reads may have seen enough, as `head` has.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
@@ -57,7 +61,7 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 });
 
 try {
-  await program.parseAsync();
+  await (await programOf(process.argv[2])).parseAsync();
 } catch (thrown) {
   if (!(thrown instanceof CommanderError)) failWith(thrown);
   // Commander has printed what it has to say.
