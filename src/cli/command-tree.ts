@@ -17,7 +17,7 @@ export interface CommandNode {
   readonly path: readonly string[];
   readonly description: string;
   readonly options: readonly TypedOption[];
-  readonly arguments: readonly { readonly name: string; readonly typed: Typed }[];
+  readonly arguments: readonly { readonly name: string; readonly isRequired: boolean; readonly typed: Typed }[];
   readonly below: readonly CommandNode[];
 }
 
@@ -39,7 +39,7 @@ function optionOf({ short, long, description, flags, required, optional, argChoi
 
 function argumentOf(argument: Argument): CommandNode["arguments"][number] {
   const name = argument.name();
-  return { name, typed: typedAs(name, argument.argChoices) };
+  return { name, isRequired: argument.required, typed: typedAs(name, argument.argChoices) };
 }
 
 export function commandTree(command: Command, path: readonly string[] = []): CommandNode {

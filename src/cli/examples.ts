@@ -1,5 +1,4 @@
-// Examples below each command's --help. A test holds their commands and options against the program.
-import type { Command } from "commander";
+// Examples of each command, for its --help and for docs/commands.md. A test holds their commands and options against the program.
 
 /** By command: how it is used most. */
 export const examples: Readonly<Record<string, readonly string[]>> = {
@@ -58,11 +57,3 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     "hiddenstate state export all.json --state ./state",
   ],
 };
-
-/** Appends each command's examples to its help. */
-export function addExamples(program: Command): void {
-  for (const command of program.commands) {
-    const lines = examples[command.name()];
-    if (lines !== undefined) command.addHelpText("after", `\nExamples:\n${lines.map((line) => `  ${line}\n`).join("")}`);
-  }
-}
