@@ -1,6 +1,5 @@
 // Rows of the past published as if devices took them now, each stream a device of its own, at any speed. The readings keep the times of
 // their rows; only the pace is new. Rows that repeat a time or go back in time follow at once: order is the file's.
-import type { Clock } from "../src/base/clock.ts";
 import { createRandom } from "../src/base/random.ts";
 import type { Random } from "../src/base/random.ts";
 import { payloadCodec } from "../src/message/codecs.ts";
@@ -10,23 +9,18 @@ import { Device } from "./device.ts";
 import type { DeviceMessage, ReadingSource } from "./device.ts";
 import type { DeviceMemory } from "./device-memory.ts";
 import { deviceTopic } from "./device-topic.ts";
+import { Pace } from "./pace.ts";
+import type { PaceOptions } from "./pace.ts";
 
-export interface ReplayOptions {
+export interface ReplayOptions extends PaceOptions {
   readonly table: ReadingTable;
   /** The name of the device of a stream without a key. */
   readonly name: string;
-  /** How many times faster than the rows were taken; Infinity: as fast as there is room. */
-  readonly speed: number;
   readonly batch?: number;
   readonly codec?: CodecName;
   readonly topic?: string;
-  readonly clock: Clock;
   readonly memory: DeviceMemory;
   readonly nonces: Random;
-  /** Takes a message; returns false where it has no room. */
-  readonly publish: (message: DeviceMessage) => boolean;
-  /** Resolves when there is room again. */
-  readonly whenRoom: () => Promise<void>;
 }
 
 interface Player {
@@ -34,9 +28,6 @@ interface Player {
   readonly stream: TableStream;
   readonly device: Device;
 }
-
-/** Rows published between two looks at the clock and the rest of the process. */
-const ROWS_PER_TURN = 256;
 
 function sourceOf(table: ReadingTable, stream: TableStream): ReadingSource {
   const width = table.features.length;
@@ -77,12 +68,12 @@ export class Replay {
   readonly counts = { readings: 0, messages: 0 };
   readonly #options: ReplayOptions;
   readonly #players: readonly Player[];
-  #isStopped = false;
-  #wake: () => void = () => {};
+  readonly #pace: Pace;
 
   constructor(options: ReplayOptions) {
     const { table, topic = "sensors/{device}/readings", codec = "protobuf", batch = 1 } = options;
     this.#options = options;
+    this.#pace = new Pace(options);
     this.#players = table.streams.map((stream) => {
       const name = stream.key === "" ? options.name : stream.key;
       const device = new Device({
@@ -101,18 +92,15 @@ export class Replay {
 
   /** Publishes every row, in order; resolves when the last one has been taken or the replay was stopped. */
   async run(): Promise<void> {
-    const { clock, memory, nonces, speed } = this.#options;
+    const { memory, nonces } = this.#options;
     const boots = await memory.nextBoots(this.#players.map((player) => player.name));
     for (const [index, { device }] of this.#players.entries())
       await this.#publish([device.start(boots[index]!, nonces.uint32() || 1)]);
     const { players, dueMs } = orderOf(this.#players.map((player) => player.stream));
     const rows = new Uint32Array(this.#players.length);
-    const startedAtMs = clock.monotonicMs();
-    for (let i = 0; i < players.length && !this.#isStopped; i++) {
-      const waitMs = speed === Infinity ? 0 : (dueMs[i]! - dueMs[0]!) / speed - (clock.monotonicMs() - startedAtMs);
-      if (waitMs > 0) await this.#pause(waitMs);
-      else if (i % ROWS_PER_TURN === 0) await new Promise<void>((resolve) => clock.soon(resolve));
-      if (this.#isStopped) break;
+    for (let i = 0; i < players.length && !this.#pace.isStopped; i++) {
+      await this.#pace.due(dueMs[i]!);
+      if (this.#pace.isStopped) break;
       const { device, stream } = this.#players[players[i]!]!;
       const row = rows[players[i]!]!++;
       this.counts.readings++;
@@ -123,28 +111,10 @@ export class Replay {
 
   /** Publishes no further rows; `run` resolves soon. */
   stop(): void {
-    this.#isStopped = true;
-    this.#wake();
-  }
-
-  /** Sleeps until the time is up or the replay is stopped. */
-  #pause(delayMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = this.#options.clock.after(delayMs, resolve);
-      this.#wake = () => {
-        timer.cancel();
-        resolve();
-      };
-    });
+    this.#pace.stop();
   }
 
   async #publish(messages: readonly DeviceMessage[]): Promise<void> {
-    for (const message of messages) {
-      while (!this.#options.publish(message)) {
-        if (this.#isStopped) return;
-        await this.#options.whenRoom();
-      }
-      this.counts.messages++;
-    }
+    for (const message of messages) if (await this.#pace.publish(message)) this.counts.messages++;
   }
 }

@@ -105,6 +105,14 @@ t.test("a release check runs scripts that exist, and refuses others", (t) => {
   t.end();
 });
 
+t.test("the page of commands is what the program says", (t) => {
+  const { status, stderr } = spawnSync(process.execPath, [join(repository, "scripts/commands-page.mjs"), "--check"], {
+    encoding: "utf8",
+  });
+  t.equal(status, 0, stderr);
+  t.end();
+});
+
 t.test("every link in the docs leads somewhere", async (t) => {
   for (const page of pages) {
     const text = readFileSync(join(repository, page), "utf8");

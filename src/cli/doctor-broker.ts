@@ -1,7 +1,7 @@
 // The broker: whether it lets us in, what it grants, and whether it keeps what it has acknowledged. Some brokers tell the publisher that
 // all is well and drop what is too much for a client that is away; that shows only by trying it.
 import type { Clock } from "../base/clock.ts";
-import { sleep, within } from "../base/clock.ts";
+import { within } from "../base/clock.ts";
 import type { Disk } from "../base/disk.ts";
 import { HiddenstateError, reasonOf } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
@@ -9,80 +9,15 @@ import { randomName } from "../base/random.ts";
 import type { Random } from "../base/random.ts";
 import { responseTopic } from "../message/topics.ts";
 import { parseBrokerUrl } from "../mqtt/broker-address.ts";
-import { createMqttPort } from "../mqtt/mqttjs-port.ts";
-import type { PacketPort, SessionFacts } from "../mqtt/packet-port.ts";
 import type { Config } from "../runtime/config-schema.ts";
-import { readCredentials } from "../runtime/credentials.ts";
+import { BrokerVisitor } from "./broker-visitor.ts";
 import { bad, good, note } from "./finding.ts";
 import type { Finding } from "./finding.ts";
-import { warningLog } from "./warning-log.ts";
 
 /** More than mosquitto keeps of itself, which is 1,000 and those in flight. */
 const MESSAGES = 1200;
-const CONNECT_MS_MAX = 10_000;
 const PUBLISH_MS_MAX = 30_000;
-const QUIET_MS = 1500;
-const LOOK_MS = 20;
 const SESSION_SECONDS = 120;
-
-/** One client of ours, told apart by its role. */
-class Visitor {
-  readonly #port: PacketPort;
-  received = 0;
-  #session: SessionFacts | undefined;
-  #refusal: string | undefined;
-  /** What the port had to say of the broker. */
-  readonly warnings: string[];
-
-  constructor(port: PacketPort, warnings: string[]) {
-    this.#port = port;
-    this.warnings = warnings;
-    port.open({
-      up: (session) => (this.#session ??= session),
-      down: () => {},
-      refused: (reason) => (this.#refusal = reason),
-      packet: ({ packetId }) => {
-        this.received++;
-        port.acknowledge(packetId);
-      },
-    });
-  }
-
-  /** Throws `unavailable` where no connection stands in time, with what is known of why. */
-  async session(clock: Clock): Promise<SessionFacts> {
-    const giveUpAt = clock.monotonicMs() + CONNECT_MS_MAX;
-    while (this.#session === undefined) {
-      if (this.#refusal !== undefined || clock.monotonicMs() > giveUpAt)
-        throw new HiddenstateError("unavailable", this.#refusal ?? this.warnings.at(-1) ?? "it does not answer");
-      await sleep(clock, LOOK_MS);
-    }
-    return this.#session;
-  }
-
-  subscribe(filter: string): Promise<void> {
-    return this.#port.subscribe([{ filter, qos: 1, retained: false }]);
-  }
-
-  publish(topic: string): Promise<void> {
-    const message = { topic, payload: Uint8Array.of(0), qos: 1, retain: false } as const;
-    return new Promise((confirmed, failed) => {
-      this.#port.publish(message, (error) => (error === undefined ? confirmed() : failed(error)));
-    });
-  }
-
-  /** Resolves once nothing has come for a while, or all of `wanted` has. */
-  async quiet(clock: Clock, wanted: number): Promise<void> {
-    let [before, sinceMs] = [-1, clock.monotonicMs()];
-    while (this.received < wanted && clock.monotonicMs() - sinceMs < QUIET_MS) {
-      if (this.received > before) [before, sinceMs] = [this.received, clock.monotonicMs()];
-      await sleep(clock, LOOK_MS);
-    }
-  }
-
-  close(): Promise<void> {
-    return this.#port.close();
-  }
-}
 
 export class BrokerExamination {
   readonly #config: Config;
@@ -97,28 +32,22 @@ export class BrokerExamination {
     this.#random = random;
   }
 
-  async #visit(role: string, sessionExpirySeconds: number): Promise<Visitor> {
-    const { mqtt, node } = this.#config;
-    const warnings: string[] = [];
-    const port = createMqttPort({
-      url: mqtt.url,
-      ...(await readCredentials(this.#config, this.#disk, process.env)),
-      protocol: mqtt.protocol,
-      clientId: `${mqtt.clientId ?? `hiddenstate-${node}`}-doctor${role}`,
+  #visit(role: string, sessionExpirySeconds: number): Promise<BrokerVisitor> {
+    return BrokerVisitor.open({
+      config: this.#config,
+      role: `doctor${role}`,
       sessionExpirySeconds,
-      receiveMax: limits.unsettledMessagesMax,
+      disk: this.#disk,
       clock: this.#clock,
       random: this.#random,
-      log: warningLog(warnings),
     });
-    return new Visitor(port, warnings);
   }
 
   async examine(): Promise<Finding[]> {
     const { display } = parseBrokerUrl(this.#config.mqtt.url);
     const visitor = await this.#visit("", Math.round(this.#config.mqtt.sessionExpiry / 1000));
     try {
-      const { protocol, receiveMax } = await visitor.session(this.#clock);
+      const { protocol, receiveMax } = await visitor.session();
       const findings = [good("broker", `${display} lets us in, and speaks MQTT ${protocol === 5 ? "5" : "3.1.1"}`)];
       for (const warning of visitor.warnings) findings.push(note("session", warning, "see docs/config.md, mqtt.sessionExpiry"));
       if (receiveMax < limits.publishWindowMax) {
@@ -145,11 +74,11 @@ export class BrokerExamination {
     const publisher = await this.#visit("-sender", 0);
     let away = await this.#visit("-away", SESSION_SECONDS);
     try {
-      await away.session(this.#clock);
-      await publisher.session(this.#clock);
-      await away.subscribe(topic);
+      await away.session();
+      await publisher.session();
+      await away.subscribe({ filter: topic, qos: 1, retained: false });
       await publisher.publish(topic);
-      await away.quiet(this.#clock, 1);
+      await away.quiet(1);
       if (away.received === 0) return notTried("we may not read our own test topic");
       await away.close();
       const sent = Promise.all(Array.from({ length: MESSAGES }, () => publisher.publish(topic)));
@@ -162,8 +91,8 @@ export class BrokerExamination {
       )
         return notTried("it takes too long to confirm");
       away = await this.#visit("-away", SESSION_SECONDS);
-      await away.session(this.#clock);
-      await away.quiet(this.#clock, MESSAGES);
+      await away.session();
+      await away.quiet(MESSAGES);
       return queueFinding(away.received);
     } catch (thrown) {
       if (!(thrown instanceof HiddenstateError)) throw thrown;
@@ -178,7 +107,7 @@ export class BrokerExamination {
   /** Ends a session that the broker would keep. */
   async #forget(role: string): Promise<void> {
     const visitor = await this.#visit(role, 0);
-    await visitor.session(this.#clock).catch(() => {});
+    await visitor.session().catch(() => {});
     await visitor.close();
   }
 }

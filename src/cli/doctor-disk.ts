@@ -7,6 +7,7 @@ import { limits } from "../base/limits.ts";
 import type { Config } from "../runtime/config-schema.ts";
 import { bad, good, note } from "./finding.ts";
 import type { Finding } from "./finding.ts";
+import { quantile } from "./spread.ts";
 
 const PROBE_BYTES = 4096;
 const SYNCS = 60;
@@ -22,7 +23,7 @@ const ROOM_BYTES_MIN = limits.diskReserveBytes + 8 * limits.segmentBytes;
 const DAY_SECONDS = 86_400;
 
 /** The folder itself, or the nearest one above it that is there. */
-async function existing(disk: Disk, path: string): Promise<string> {
+export async function existing(disk: Disk, path: string): Promise<string> {
   for (let at = path; ; at = dirname(at)) {
     try {
       await disk.freeBytes(at);
@@ -33,20 +34,20 @@ async function existing(disk: Disk, path: string): Promise<string> {
   }
 }
 
-/** Milliseconds that each of some syncs took, in rising order. What was written is removed. */
-async function measureSyncs(disk: Disk, clock: Clock, folder: string): Promise<number[]> {
-  const path = `${folder}/doctor-${process.pid}.tmp`;
+/** Milliseconds that each of some writes of so many bytes and their syncs took, in rising order. What was written is removed. */
+export async function measureSyncs(disk: Disk, clock: Clock, folder: string, byteCount = PROBE_BYTES): Promise<number[]> {
+  const path = `${folder}/hiddenstate-${process.pid}.tmp`;
   const file = await disk.open(path, "create");
   const times: number[] = [];
   try {
-    const bytes = new Uint8Array(PROBE_BYTES).fill(0x5a);
+    const bytes = new Uint8Array(byteCount).fill(0x5a);
     // The journal writes over segments that are there already.
-    for (let i = 0; i <= SYNCS; i++) await file.write(bytes, i * PROBE_BYTES);
+    for (let i = 0; i <= SYNCS; i++) await file.write(bytes, i * byteCount);
     await file.datasync();
     const startedAtMs = clock.monotonicMs();
     for (let i = 0; i < SYNCS && clock.monotonicMs() - startedAtMs < PROBE_MS_MAX; i++) {
       const from = clock.monotonicMs();
-      await file.write(bytes, i * PROBE_BYTES);
+      await file.write(bytes, i * byteCount);
       await file.datasync();
       times.push(clock.monotonicMs() - from);
     }
@@ -97,7 +98,7 @@ export async function examineDisk(config: Config, disk: Disk, clock: Clock, rate
       bad("sync", `nothing can be written in ${folder}`, "give the directory to the user that runs hiddenstate"),
     ];
   }
-  const [p50, p99] = [times[times.length >> 1]!, times[Math.ceil(0.99 * times.length) - 1]!];
+  const [p50, p99] = [quantile(times, 0.5), quantile(times, 0.99)];
   const figures = { syncMsP50: p50, syncMsP99: p99 };
   const text = `a write and a sync take ${p50.toFixed(1)} ms, one in a hundred ${p99.toFixed(0)} ms`;
   findings.push(

@@ -1,9 +1,10 @@
 // How a command ends when it cannot do its work: what went wrong on standard error, and an exit code.
 import { HiddenstateError } from "../base/errors.ts";
 import type { ErrorCode } from "../base/errors.ts";
+import type { ExitCode } from "./exit-codes.ts";
 
 /** From sysexits.h where there is one that fits; everything else is 1. */
-const EXIT_CODES: Partial<Record<ErrorCode, number>> = {
+const EXIT_CODES: Partial<Record<ErrorCode, ExitCode>> = {
   bad_argument: 64,
   bad_model: 65,
   bad_payload: 65,
@@ -20,7 +21,7 @@ const EXIT_CODES: Partial<Record<ErrorCode, number>> = {
   bad_config: 78,
 };
 
-export function exitCodeOf(code: ErrorCode): number {
+export function exitCodeOf(code: ErrorCode): ExitCode {
   return EXIT_CODES[code] ?? 1;
 }
 

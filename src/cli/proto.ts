@@ -72,13 +72,24 @@ export async function compileProto(path: string, message: string | undefined): P
   return { format: 1, message: fullNameOf(chosen), messages };
 }
 
-async function compile(path: string, options: { readonly message?: string; readonly out: string }): Promise<void> {
+interface CompileOptions {
+  readonly message?: string;
+  readonly out: string;
+  readonly json?: true;
+}
+
+async function compile(path: string, options: CompileOptions): Promise<void> {
   const text = `${JSON.stringify(await compileProto(path, options.message), null, 2)}\n`;
   const { message, messages } = parseProtoSchema(text, options.out);
   await writeFile(options.out, text).catch((thrown: unknown) => {
     throw new HiddenstateError("bad_argument", `cannot write ${options.out}: ${reasonOf(thrown)}`, thrown);
   });
-  const names = Object.values(messages[message]!).map(({ name, type }) => `${name} (${type})`);
+  const fields = Object.values(messages[message]!);
+  if (options.json === true) {
+    process.stdout.write(`${JSON.stringify({ out: options.out, message, fields })}\n`);
+    return;
+  }
+  const names = fields.map(({ name, type }) => `${name} (${type})`);
   process.stdout.write(`${options.out}: ${message}: ${names.join(", ")}\n`);
 }
 
@@ -90,6 +101,7 @@ export function protoCommand(): Command {
     .argument("<file>", "a .proto file")
     .option("--message <name>", "the full name of the message, where the file has several")
     .requiredOption("--out <file>", "the schema to write")
+    .option("--json", "print JSON")
     .action(compile);
   return command;
 }

@@ -14,8 +14,8 @@ import { loadModel } from "../onnx/load-model.ts";
 import type { Config } from "../runtime/config-schema.ts";
 import { ownModel } from "../runtime/own-model.ts";
 import { reportText } from "../runtime/update-reports.ts";
-import { addBrokerOptions, connectionOf, mqttOf } from "./broker-options.ts";
-import type { BrokerOptions } from "./broker-options.ts";
+import { addBrokerOptions, brokerSettings, connectionConfig } from "./connection-config.ts";
+import type { BrokerOptions } from "./connection-config.ts";
 import { print } from "./control-command.ts";
 import { readPrivateKey } from "./keys.ts";
 import { ModelPublisher } from "./model-publisher.ts";
@@ -51,11 +51,13 @@ async function destinationOf(target: string, options: PublishOptions): Promise<D
   const { node, username } = options;
   if (/^[a-z]+:\/\//.test(target)) {
     if (node === undefined) throw missing("--node", "name the box that it is for, or its config in place of the broker");
-    return { config: connectionOf("publish to", target, options, {}), node: checkNodeName(node), isOwn: false };
+    const mqtt = brokerSettings(target, options);
+    return { config: connectionConfig("publish to", { node, state: ".", mqtt }), node: checkNodeName(node), isOwn: false };
   }
   return withConfig(target, {}, async (config) => {
     // Who may publish models is seldom the runtime itself.
-    const as = username === undefined ? {} : { ...mqttOf(config.mqtt.url, options), passwordEnv: undefined };
+    const { passwordFile, passwordEnv } = brokerSettings(config.mqtt.url, options);
+    const as = username === undefined ? {} : { username, passwordFile, passwordEnv };
     return { config: { ...config, mqtt: { ...config.mqtt, ...as } }, node: checkNodeName(node ?? config.node), isOwn: true };
   });
 }

@@ -15,12 +15,14 @@ import { clockDeviceMemory, openDeviceMemory } from "../../firmware-sim/device-m
 import type { FaultKind } from "../../firmware-sim/faults.ts";
 import { createFleet } from "../../firmware-sim/fleet.ts";
 import type { Quirk } from "../../firmware-sim/fleet.ts";
+import { MessageReplay } from "../../firmware-sim/message-replay.ts";
 import { Publisher } from "../../firmware-sim/publisher.ts";
 import { Replay } from "../../firmware-sim/replay.ts";
 import type { SignalKind } from "../../firmware-sim/signals.ts";
 import { RateLines } from "./rate-lines.ts";
 import { readTable } from "./read-table.ts";
 import type { TableOptions } from "./read-table.ts";
+import { isRecording, readRecording } from "./recording.ts";
 
 export interface SimulationOptions extends Partial<TableOptions> {
   readonly url: string;
@@ -68,8 +70,26 @@ async function replayedTable(options: SimulationOptions, path: string): Promise<
   return { features: table.features, streams };
 }
 
+/** A recording's messages as they are, without devices. */
+function replayMessages(options: SimulationOptions, path: string, publisher: Publisher): Show {
+  const { speed, skipRows } = options;
+  const publish = publisher.offer.bind(publisher);
+  const whenRoom = publisher.whenRoom.bind(publisher);
+  const messages = readRecording(path, skipRows);
+  const replay = new MessageReplay({ messages, speed, clock: systemClock, publish, whenRoom });
+  return {
+    run: () => replay.run(),
+    stop: () => replay.stop(),
+    // What a message carries is not known here.
+    readings: () => replay.counts.messages,
+    // A broker confirms in order: what was confirmed need not be published again.
+    summary: () => ({ ...replay.counts, resumeAt: skipRows + publisher.confirmed }),
+  };
+}
+
 async function createShow(options: SimulationOptions, publisher: Publisher): Promise<Show> {
   const clock = systemClock;
+  if (options.replay !== undefined && isRecording(options.replay)) return replayMessages(options, options.replay, publisher);
   const nonces = createSystemRandom();
   const memory =
     options.state === undefined ? clockDeviceMemory(clock) : await openDeviceMemory(systemDisk, options.state, clock);

@@ -33,7 +33,7 @@ function parseSpeed(text: string): number {
 export function simulateCommand(): Command {
   const devicesMax = limits.streamsMax;
   const command = new Command("simulate")
-    .description("publish readings of simulated devices, or replay a CSV file as devices")
+    .description("publish readings of simulated devices, replay a CSV file as devices, or messages that were recorded")
     .option("--url <url>", "the broker", "mqtt://127.0.0.1:1883")
     .option("--topic <pattern>", "the topic of a device's readings", "sensors/{device}/readings")
     .addOption(new Option("--codec <name>", "the payloads' format").choices(codecNames).default("protobuf"))
@@ -55,12 +55,12 @@ export function simulateCommand(): Command {
       [],
     )
     .optionsGroup("Replay:")
-    .option("--replay <file>", "publish the rows of a CSV file instead")
+    .option("--replay <file>", "publish the rows of a CSV file instead, or of a .jsonl file the messages, as record writes them")
     .option("--time <column>", "its column of times, or several joined: Date,Time")
     .option("--features <columns>", "its columns to publish, in this order (default: all others)", words)
     .option("--stream <column>", "its column that names each row's device")
     .option("--speed <factor>", "1x, 1000x or max", parseSpeed, 1)
-    .option("--skip-rows <n>", "leave out the first n rows of each stream", numberIn(0, 1e9, true), 0)
+    .option("--skip-rows <n>", "leave out the first n rows of each stream, or messages", numberIn(0, 1e9, true), 0)
     .option("--from-fraction <f>", "leave out the first part of each stream, as 0.6", numberIn(0, 1, false), 0);
   return addFormatOptions(command).action((options: SimulationOptions) => runSimulation(options));
 }

@@ -86,6 +86,8 @@ async function exportAll(path: string, options: ControlOptions): Promise<void> {
     await writeFile(path, text).catch((thrown: unknown) => {
       throw new HiddenstateError("bad_argument", `cannot write ${path}: ${reasonOf(thrown)}`, thrown);
     });
+    const { length } = exported.streams;
+    print(options.json ? { ok: true, streams: length } : `the states of ${length} streams are in ${path}`);
   }
 }
 

@@ -6,6 +6,7 @@ import { systemClock } from "../base/clock.ts";
 import { systemDisk } from "../base/disk.ts";
 import { createLog } from "../base/log.ts";
 import { createSystemRandom } from "../base/random.ts";
+import { parseBrokerUrl } from "../mqtt/broker-address.ts";
 import { createMqttPort } from "../mqtt/mqttjs-port.ts";
 import type { Config } from "../runtime/config-schema.ts";
 import { readCredentials } from "../runtime/credentials.ts";
@@ -13,9 +14,10 @@ import { createRuntime } from "../runtime/runtime.ts";
 import { openControl } from "../runtime/stopped-state.ts";
 import { Watch } from "../runtime/watch.ts";
 import type { WatchNews } from "../runtime/watch.ts";
+import { WATCH_NODE } from "../runtime/watch-config.ts";
 import type { WatchSettings } from "../runtime/watch-config.ts";
-import { addBrokerOptions, connectionOf, mqttOf } from "./broker-options.ts";
-import type { BrokerOptions } from "./broker-options.ts";
+import { addBrokerOptions, brokerSettings, connectionConfig } from "./connection-config.ts";
+import type { BrokerOptions } from "./connection-config.ts";
 import { stopSignal } from "./stop-signal.ts";
 import { newsLine } from "./watch-lines.ts";
 
@@ -30,10 +32,9 @@ interface WatchCommandOptions extends BrokerOptions {
 /** What every config of the watch has in common, as one without groups of its own would have it. Throws `bad_argument`. */
 function settingsOf(url: string, options: WatchCommandOptions): { settings: WatchSettings; connection: Config } {
   const { state, budget, verbose } = options;
-  const log = verbose === true ? "info" : "error";
-  const group = { name: "any", topic: "any/{thing}", codec: "json", features: ["any"], score: { budget } };
-  const connection = connectionOf("watch", url, options, { state, log, groups: [group] });
-  return { settings: { state: resolve(state), budget, mqtt: mqttOf(url, options), log }, connection };
+  const mqtt = brokerSettings(url, options);
+  const settings = { state: resolve(state), budget, mqtt, log: verbose === true ? "info" : "error" };
+  return { settings, connection: connectionConfig("watch", { ...settings, node: WATCH_NODE }) };
 }
 
 /** Its stream keeps what it has learned under another name; the topic is discovered anew. */
@@ -76,7 +77,8 @@ async function watch(url: string, filters: readonly string[], options: WatchComm
     log,
   });
   const known = one.topics.length === 0 ? "nothing is known yet" : `${one.topics.length} topics are known`;
-  if (options.json !== true) process.stdout.write(`watching ${filters.join(", ")} on ${url}; ${known} (${options.state})\n`);
+  if (options.json !== true)
+    process.stdout.write(`watching ${filters.join(", ")} on ${parseBrokerUrl(url).display}; ${known} (${options.state})\n`);
   await Promise.race([stopped, one.failed]);
   await one.stop();
   process.exit(0);

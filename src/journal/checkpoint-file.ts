@@ -10,12 +10,12 @@ import type { Disk, DiskFile } from "../base/disk.ts";
 import { HiddenstateError, isDiskFull, reasonOf } from "../base/errors.ts";
 
 const MAGIC = 0x4b435348; // "HSCK", little-endian
-const FORMAT = 4;
+export const CHECKPOINT_FORMAT = 4;
 const HEADER_BYTES = 4096;
 const HEADER_FIELD_BYTES = 24;
 /** The header's last byte: where it is 0 the header was never written to its end. */
 const END_OFFSET = HEADER_FIELD_BYTES + 4;
-const NAMES = ["checkpoint-a", "checkpoint-b"] as const;
+export const checkpointNames = ["checkpoint-a", "checkpoint-b"] as const;
 
 export interface Checkpoint {
   readonly generation: number;
@@ -34,7 +34,7 @@ interface CheckpointHeader {
 function encodeHeader({ generation, position, chunkCount }: CheckpointHeader): Uint8Array {
   const header = new ByteWriter(END_OFFSET + 1);
   header.u32(MAGIC);
-  header.u32(FORMAT);
+  header.u32(CHECKPOINT_FORMAT);
   header.u32(generation);
   header.f64(position);
   header.u32(chunkCount);
@@ -56,7 +56,7 @@ function chunkCrc(bytes: Uint8Array, generation: number, index: number): number 
 }
 
 /** `absent`: no file, or one never finished. `damaged`: finished once, and changed since. Throws `foreign_state` for another format. */
-function decodeCheckpoint(bytes: Uint8Array | undefined): Checkpoint | "absent" | "damaged" {
+export function decodeCheckpoint(bytes: Uint8Array | undefined): Checkpoint | "absent" | "damaged" {
   if (bytes === undefined || bytes.length < HEADER_BYTES) return "absent";
   const header = new ByteReader(bytes);
   const magic = header.u32();
@@ -67,10 +67,10 @@ function decodeCheckpoint(bytes: Uint8Array | undefined): Checkpoint | "absent" 
   if (magic !== MAGIC || header.u32() !== crc32c(bytes, 0, 0, HEADER_FIELD_BYTES)) {
     return bytes[END_OFFSET] === 0 ? "absent" : "damaged";
   }
-  if (format !== FORMAT) {
+  if (format !== CHECKPOINT_FORMAT) {
     throw new HiddenstateError(
       "foreign_state",
-      `cannot read the checkpoint: it has format ${format}, this version reads ${FORMAT}; give it another state directory`,
+      `cannot read the checkpoint: it has format ${format}, this version reads ${CHECKPOINT_FORMAT}; give it another state directory`,
     );
   }
   const reader = new ByteReader(bytes, HEADER_BYTES);
@@ -156,7 +156,7 @@ export class CheckpointFiles {
   async load(): Promise<Checkpoint | undefined> {
     let latest: Checkpoint | undefined;
     this.#unfinished = [];
-    for (const [index, name] of NAMES.entries()) {
+    for (const [index, name] of checkpointNames.entries()) {
       const bytes = await readWhole(this.#disk, `${this.#directory}/${name}`);
       const checkpoint = decodeCheckpoint(bytes);
       if (checkpoint === "damaged") this.#damagedCount++;
@@ -200,7 +200,7 @@ export class CheckpointFiles {
       // Where that file holds none, the other was made sure of before it lost it, and must not be touched: it is the only one.
       if (this.#held[index] !== undefined) await this.#settle(1 - index);
       this.#held[index] = undefined;
-      const file = await this.#disk.open(`${this.#directory}/${NAMES[index]}`, "create");
+      const file = await this.#disk.open(`${this.#directory}/${checkpointNames[index]}`, "create");
       const writer = new CheckpointWriter(file, generation);
       try {
         // Durable before the first chunk: an old header over new chunks would read as damage.
@@ -229,7 +229,7 @@ export class CheckpointFiles {
   async #settle(index: number): Promise<void> {
     const held = this.#held[index];
     if (held === undefined || held.isDurable) return;
-    const file = await this.#disk.open(`${this.#directory}/${NAMES[index]}`, "write");
+    const file = await this.#disk.open(`${this.#directory}/${checkpointNames[index]}`, "write");
     try {
       await writeFully(file, encodeHeader(held), 0);
       await file.datasync();

@@ -20,8 +20,9 @@ import type { JournalEvent } from "./events.ts";
 export const SEGMENT_HEADER_BYTES = 4096;
 export const BLOCK_HEADER_BYTES = 32;
 const BLOCK_ALIGNMENT = 8;
-const MAGIC = 0x534a5348; // "HSJS", little-endian
-const FORMAT = 3;
+/** A segment file begins with it. */
+export const SEGMENT_MAGIC = 0x534a5348; // "HSJS", little-endian
+export const SEGMENT_FORMAT = 3;
 const HEADER_FIELD_BYTES = 24;
 const HEADER_COPY_OFFSETS = [0, SEGMENT_HEADER_BYTES / 2];
 
@@ -36,8 +37,8 @@ export interface SegmentHeader {
 
 export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
   const writer = new ByteWriter(HEADER_FIELD_BYTES + 4);
-  writer.u32(MAGIC);
-  writer.u32(FORMAT);
+  writer.u32(SEGMENT_MAGIC);
+  writer.u32(SEGMENT_FORMAT);
   writer.u32(header.generation);
   writer.f64(header.base);
   writer.u32(header.previous);
@@ -52,14 +53,14 @@ export function decodeSegmentHeader(page: Uint8Array): SegmentHeader | "unused" 
   for (const offset of HEADER_COPY_OFFSETS) {
     if (page.length < offset + HEADER_FIELD_BYTES + 4) break;
     const reader = new ByteReader(page, offset);
-    if (reader.u32() !== MAGIC) continue;
+    if (reader.u32() !== SEGMENT_MAGIC) continue;
     const format = reader.u32();
     const header = { generation: reader.u32(), base: reader.f64(), previous: reader.u32() };
     if (reader.u32() !== crc32c(page, 0, offset, offset + HEADER_FIELD_BYTES)) continue;
-    if (format === FORMAT) return header;
+    if (format === SEGMENT_FORMAT) return header;
     throw new HiddenstateError(
       "foreign_state",
-      `cannot read the journal: it has format ${format}, this version reads ${FORMAT}; give it another state directory`,
+      `cannot read the journal: it has format ${format}, this version reads ${SEGMENT_FORMAT}; give it another state directory`,
     );
   }
   return page.every((byte) => byte === 0) ? "unused" : "unreadable";

@@ -1,7 +1,8 @@
 // Learns from a topic's first JSON messages which of their fields measure something: every number but those that count versions, name
 // things, or tell of the radio and the battery. It keeps the topics it has seen within bounds, and no payload.
 import { limits } from "../base/limits.ts";
-import { isFields } from "./field-path.ts";
+import { isFields, readFieldPath } from "./field-path.ts";
+import type { FieldPath } from "./field-path.ts";
 import { parseFieldTime } from "./field-time.ts";
 import { parseJsonPayload } from "./json-payload.ts";
 import { PayloadError } from "./payload-error.ts";
@@ -104,9 +105,9 @@ export class FeatureDiscovery {
 
   /**
    * Takes a message in that came at `nowMs` of a monotonic clock and `wallMs` since 1970; returns what the topic measures once enough of its
-   * messages have been seen: 20, or those of 10 minutes.
+   * messages have been seen: 20, or those of 10 minutes. Where a `root` is given, what stands below it measures something and nothing else.
    */
-  see(topic: string, payload: Uint8Array, nowMs: number, wallMs: number): DiscoveredTopic | undefined {
+  see(topic: string, payload: Uint8Array, nowMs: number, wallMs: number, root?: FieldPath): DiscoveredTopic | undefined {
     if (validateStreamKey(topic) !== undefined) return undefined;
     let sighting = this.#sightings.get(topic);
     if (sighting === undefined) {
@@ -117,12 +118,19 @@ export class FeatureDiscovery {
     sighting.messages++;
     const document = documentOf(payload);
     if (document !== undefined) {
-      this.#note(sighting, fieldsOf(document));
+      this.#note(sighting, fieldsOf(root === undefined ? document : readFieldPath(root, document)));
       for (const name of timesOf(document, wallMs)) sighting.times.set(name, (sighting.times.get(name) ?? 0) + 1);
     }
     if (sighting.messages < MESSAGES_SEEN && nowMs - sighting.firstMs < SEEN_MS) return undefined;
     this.#sightings.delete(topic);
     return this.#conclude(topic, sighting);
+  }
+
+  /** What the topics measure of which too little is known yet, as far as it can be told. */
+  conclude(): DiscoveredTopic[] {
+    const found = Array.from(this.#sightings, ([topic, sighting]) => this.#conclude(topic, sighting));
+    this.#sightings.clear();
+    return found;
   }
 
   #note({ fields: known }: Sighting, fields: ReadonlyMap<string, number>): void {

@@ -14,6 +14,7 @@ t.test("every command has examples below its help, and their commands and option
   for (const [name, lines] of Object.entries(examples)) {
     const help = await runCli([name, "--help"]);
     t.equal(help.code, 0);
+    t.match(help.stdout, /\nExit codes:\n {2}0 {4}\w[^]*\n {2}64 {3}the command line is mistyped/);
     t.ok(help.stdout.endsWith(`\nExamples:\n${lines.map((line) => `  ${line}\n`).join("")}\n`), name);
     for (const line of lines) {
       const words = line.split(" ");
@@ -58,7 +59,7 @@ t.test("a command loads what it needs and nothing of the others", async (t) => {
   const loaded = result.map(({ url }) => url);
   t.ok(loaded.some((url) => url.endsWith("/src/runtime/runtime.js")));
   const others =
-    /\/src\/learn\/|\/firmware-sim\/|\/src\/cli\/(demo|train|simulate|verify|status|state|alarms|models|keys|publish-model)\.js|\/aedes\//;
+    /\/src\/learn\/|\/firmware-sim\/|\/src\/cli\/(demo|init|train|simulate|verify|status|state|alarms|models|keys|publish-model)\.js|\/aedes\//;
   t.strictSame(
     loaded.filter((url) => others.test(url)),
     [],

@@ -112,6 +112,11 @@ t.test("run: predictions come out, SIGTERM drains and ends with 0 within 5 s, th
     after.h.every((value) => value === 0),
     "asked of the directory, after a kill: the reset stands",
   );
+  const all = join(folder, "all.json");
+  const exported = await runCli(["state", "export", all, "--state", state]);
+  t.equal(exported.stdout, `the states of 1 streams are in ${all}\n`);
+  const imported = await runCli(["state", "import", all, "--state", state, "--json"]);
+  t.strictSame(JSON.parse(imported.stdout), { ok: true, streams: 1 });
 
   const other = randomModel({ features: 3, hidden: [8], seed: 4 });
   writeFileSync(join(folder, "model.onnx"), other.bytes);

@@ -121,6 +121,12 @@ t.test("the command writes the schema that the config names, and says what is wr
     message: "plant.Other",
     messages: { "plant.Other": { 1: { name: "x", type: "float", implicit: true } } },
   });
+  const asJson = await runCli(["proto", "compile", path, "--message", "plant.Other", "--out", out, "--json"]);
+  t.strictSame(JSON.parse(asJson.stdout), {
+    out,
+    message: "plant.Other",
+    fields: [{ name: "x", type: "float", implicit: true }],
+  });
   writeFileSync(join(folder, "map.proto"), 'syntax = "proto3"; message M { map<string, float> values = 1; }');
   writeFileSync(join(folder, "bad.proto"), "message {");
   const cases: [string[], RegExp][] = [

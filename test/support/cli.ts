@@ -42,11 +42,19 @@ export interface CliOptions {
   readonly input?: string;
   /** More variables of the environment. */
   readonly env?: NodeJS.ProcessEnv;
+  /** On a pseudo-terminal of its own, which `script` of Debian's essential packages makes; what it is told is written to `child.stdin`. */
+  readonly terminal?: true;
+}
+
+/** A command as a shell takes it. */
+function quoted(words: readonly string[]): string {
+  return words.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ");
 }
 
 export function startCli(args: readonly string[], options: CliOptions = {}): Running {
   const { command, args: words, env } = asUser(process.execPath, [main, ...args]);
-  const child = spawn(command, words, {
+  const typed = ["--quiet", "--return", "--flush", "--command", quoted([command, ...words]), "/dev/null"];
+  const child = spawn(...(options.terminal === true ? (["script", typed] as const) : ([command, words] as const)), {
     cwd: options.cwd,
     env: { ...env, ...options.env },
     stdio: ["pipe", "pipe", "pipe"],
@@ -62,7 +70,8 @@ export function startCli(args: readonly string[], options: CliOptions = {}): Run
     stderr += text;
     look();
   });
-  child.stdin.on("error", () => {}).end(options.input ?? "");
+  child.stdin.on("error", () => {});
+  if (options.terminal !== true) child.stdin.end(options.input ?? "");
   const ended = new Promise<Ended>((end) => {
     child.on("close", (code, signal) => {
       running.delete(child);
