@@ -9,7 +9,7 @@ import { shortestFloat32 } from "../message/float32-text.ts";
 import { validateStreamKey } from "../message/stream-key.ts";
 import type { Fold, StreamRef } from "./fold.ts";
 import type { Ledger } from "./ledger.ts";
-import { parseOutsideState } from "./outside-state.ts";
+import { parseOutsideState } from "../engine/outside-state.ts";
 
 export type CommandName = "get" | "set" | "reset" | "rename";
 export const commandNames: readonly CommandName[] = ["get", "set", "reset", "rename"];
