@@ -6,6 +6,7 @@ import type { Disk } from "../base/disk.ts";
 import { HiddenstateError, reasonOf } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { Metrics } from "../base/metrics.ts";
+import type { Alarm } from "../message/alarm.ts";
 import { parseBrokerUrl } from "../mqtt/broker-address.ts";
 import type { Config } from "../runtime/config-schema.ts";
 import type { DashboardSecrets } from "../runtime/credentials.ts";
@@ -22,8 +23,7 @@ import { readPageFiles } from "./page-files.ts";
 import type { PageFiles } from "./page-files.ts";
 import { processFamilies } from "./process-families.ts";
 import { PROMETHEUS_CONTENT_TYPE, prometheusText } from "./prometheus-text.ts";
-import { alarmDetails } from "./seen-alarm.ts";
-import type { SeenAlarm } from "./seen-alarm.ts";
+import { alarmDetails } from "./alarm-details.ts";
 import { listOrders, StreamList } from "./stream-list.ts";
 import { StreamWatch } from "./stream-watch.ts";
 
@@ -70,6 +70,7 @@ export class Dashboard {
   readonly #watch: StreamWatch;
   readonly #feed: LiveFeed;
   #watchers = 0;
+  #unobserve: () => void = () => {};
   #server: HttpServer | undefined;
 
   private constructor(options: DashboardOptions, page: PageFiles) {
@@ -103,7 +104,7 @@ export class Dashboard {
     const { host, port } = listenAddressOf(options.dashboard);
     const { tls } = options.secrets;
     dashboard.#server = await HttpServer.listen({ host, port, tls, handle: (request) => dashboard.#handle(request) });
-    options.runtime.observe(dashboard.#watch);
+    dashboard.#unobserve = options.runtime.observe(dashboard.#watch);
     dashboard.#feed.start();
     options.log.info("the dashboard listens", { url: dashboard.url });
     return dashboard;
@@ -192,7 +193,7 @@ export class Dashboard {
     return json(200, answer);
   }
 
-  #noteAlarm(alarm: SeenAlarm): void {
+  #noteAlarm(alarm: Alarm): void {
     this.#options.log.note(
       alarm.open ? "alarm" : "info",
       alarm.open ? "an alarm opened" : "an alarm closed",
@@ -234,7 +235,7 @@ export class Dashboard {
   }
 
   async close(): Promise<void> {
-    this.#options.runtime.observe(undefined);
+    this.#unobserve();
     this.#feed.stop();
     this.#watch.close();
     await this.#server?.close();

@@ -3,11 +3,11 @@
 import type { Clock, Timer } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
 import type { ReadingsEvent } from "../journal/events.ts";
+import { decodeAlarm } from "../message/alarm.ts";
+import type { Alarm } from "../message/alarm.ts";
 import type { Fold } from "../pipeline/fold.ts";
 import type { ReleasedReadings, ReleaseObserver } from "../pipeline/release-observer.ts";
 import type { StreamGroup } from "../pipeline/stream-group.ts";
-import { parseAlarm } from "./seen-alarm.ts";
-import type { SeenAlarm } from "./seen-alarm.ts";
 import type { EventClient } from "./http-server.ts";
 import { aboutOf, nowOf, shownOf } from "./stream-about.ts";
 import type { Shown } from "./stream-about.ts";
@@ -33,7 +33,7 @@ interface Watch {
   group: StreamGroup;
   shown: Shown;
   /** The last that opened or closed while it was watched. */
-  alarm: SeenAlarm | undefined;
+  alarm: Alarm | undefined;
   points: Point[];
   /** Of `points`, those at the end that no browser has got yet. */
   fresh: number;
@@ -85,12 +85,12 @@ export function thin(points: readonly Point[], max: number): readonly Point[] {
 export class StreamWatch implements ReleaseObserver {
   readonly #fold: Fold;
   readonly #clock: Clock;
-  readonly #onAlarm: (alarm: SeenAlarm) => void;
+  readonly #onAlarm: (alarm: Alarm) => void;
   readonly #watches = new Map<string, Watch>();
   #timer: Timer | undefined;
   #turn = 0;
 
-  constructor(fold: Fold, clock: Clock, onAlarm: (alarm: SeenAlarm) => void) {
+  constructor(fold: Fold, clock: Clock, onAlarm: (alarm: Alarm) => void) {
     this.#fold = fold;
     this.#clock = clock;
     this.#onAlarm = onAlarm;
@@ -126,7 +126,7 @@ export class StreamWatch implements ReleaseObserver {
   }
 
   #noteAlarm(stream: string, bytes: Uint8Array): void {
-    const alarm = parseAlarm(bytes);
+    const alarm = decodeAlarm(bytes);
     this.#onAlarm(alarm);
     const watch = this.#watches.get(stream);
     if (watch === undefined) return;

@@ -41,7 +41,11 @@ export interface ClosedAlarm extends AlarmLabel {
   readonly open: false;
 }
 
+/** A stream does what it has not done before, or does so no longer; `open` says which. */
+export type Alarm = OpenedAlarm | ClosedAlarm;
+
 const encoder = new TextEncoder();
+const decoder = new TextDecoder();
 const DIGITS = 4;
 
 function rounded(value: number): number {
@@ -49,7 +53,7 @@ function rounded(value: number): number {
 }
 
 /** The bytes are the caller's to keep. */
-export function encodeAlarm(alarm: OpenedAlarm | ClosedAlarm): Uint8Array {
+export function encodeAlarm(alarm: Alarm): Uint8Array {
   const { stream, boot, nonce, sequence, time, score, open } = alarm;
   const id = `${stream}/${boot}/${sequence}/alarm`;
   const label = { id, stream, boot, nonce, sequence, time, open, score: rounded(score) };
@@ -62,4 +66,9 @@ export function encodeAlarm(alarm: OpenedAlarm | ClosedAlarm): Uint8Array {
     share: rounded(share),
   }));
   return encoder.encode(JSON.stringify({ ...label, kind, probability: rounded(probability), extrapolated, contributions }));
+}
+
+/** Reads back what `encodeAlarm` wrote, numbers as they stand in the message. */
+export function decodeAlarm(payload: Uint8Array): Alarm {
+  return JSON.parse(decoder.decode(payload)) as Alarm;
 }

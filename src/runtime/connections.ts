@@ -1,6 +1,7 @@
 // The two connections to the broker that a config asks for: one takes readings and never publishes, the other publishes.
 import type { Clock } from "../base/clock.ts";
 import type { Disk } from "../base/disk.ts";
+import { HiddenstateError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { Log } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
@@ -11,7 +12,7 @@ import { createMqttPort } from "../mqtt/mqttjs-port.ts";
 import type { MqttPort } from "../mqtt/mqttjs-port.ts";
 import type { PacketPort, Subscription } from "../mqtt/packet-port.ts";
 import type { Entry } from "../pipeline/routes.ts";
-import { homeAssistantPrefix } from "./config-schema.ts";
+import { homeAssistantPrefix, NO_BROKER } from "./config-schema.ts";
 import type { Config } from "./config-schema.ts";
 import { readCredentials } from "./credentials.ts";
 
@@ -20,13 +21,17 @@ export interface Ports {
   readonly sink: PacketPort;
 }
 
-/** Throws `bad_config` where a file that the config names is absent. */
+/** Throws `bad_config` where the config names no broker, or a file that is absent. */
 export async function brokerPorts(
   config: Config,
   around: { readonly clock: Clock; readonly random: Random; readonly disk: Disk; readonly log: Log },
 ): Promise<Ports> {
   const { mqtt, node } = config;
   const { clock, random, log } = around;
+  if (mqtt.url === NO_BROKER.url) {
+    const advice = "add mqtt: { url }, or start the runtime with the ports of a DirectLink";
+    throw new HiddenstateError("bad_config", `cannot connect: the config names no broker; ${advice}`);
+  }
   const clientId = mqtt.clientId ?? `hiddenstate-${node}`;
   const common = {
     url: mqtt.url,
