@@ -51,16 +51,36 @@ t.test(
 
     writeFileSync(
       join(folder, "use.ts"),
-      `import { TimeRNN, tensor, type Engine } from "hiddenstate";\nexport const h: number[] = [...new TimeRNN(tensor(new Float32Array(6), [2, 3]), tensor(new Float32Array(9), [3, 3]), tensor(new Float32Array(3), [3])).forward(tensor(new Float32Array(4), [1, 2, 2])).shape];\nexport type Mine = Engine;\n`,
+      `import { createRuntime, defineConfig, DirectLink, EngineStream, openEngine, SequenceModel, TimeGRU, TimeRNN, tensor, type Engine, type Prediction } from "hiddenstate";
+export const h: number[] = [...new TimeRNN(tensor(new Float32Array(6), [2, 3]), tensor(new Float32Array(9), [3, 3]), tensor(new Float32Array(3), [3])).forward(tensor(new Float32Array(4), [1, 2, 2])).shape];
+export type Mine = Engine;
+export const layers: readonly (new (...args: never[]) => object)[] = [TimeGRU, SequenceModel, EngineStream];
+export async function embed(): Promise<void> {
+  const link = new DirectLink(({ topic }) => console.log(topic.length));
+  const config = defineConfig({ node: "n", state: "s", groups: [{ name: "g", topic: "in/#", codec: "json", model: "m.onnx" }] });
+  const runtime = await createRuntime(config, { ports: link.ports });
+  runtime.onPrediction(({ outputs }: Prediction) => console.log(outputs[0]?.toFixed(1)));
+}
+export type Opened = Awaited<ReturnType<typeof openEngine>>;
+`,
     );
-    const compilerOptions = { module: "nodenext", target: "es2023", strict: true, skipLibCheck: true, types: [] };
-    writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions, files: ["use.ts"] }));
-    run(process.execPath, [join(repository, "node_modules/typescript/bin/tsc"), "-p", folder], folder);
+    for (const [module, moduleResolution] of [
+      ["esnext", "bundler"],
+      ["node16", "node16"],
+    ]) {
+      const compilerOptions = { module, moduleResolution, target: "es2023", strict: true, types: [] };
+      writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions, files: ["use.ts"] }));
+      run(process.execPath, [join(repository, "node_modules/typescript/bin/tsc"), "-p", folder], folder);
+    }
     t.equal(
       run(process.execPath, ["-e", 'import("./use.js").then(({ h }) => console.log(JSON.stringify(h)))'], folder),
       "[1,2,3]\n",
       "the library is typed and works",
     );
+
+    const example = join(folder, "node_modules/hiddenstate/examples/step-a-stream.mjs");
+    t.match(run(process.execPath, [example, "stream.json", "3"], folder), "begins in the model's initial state");
+    t.match(run(process.execPath, [example, "stream.json", "3"], folder), "goes on at step 3");
 
     rmSync(join(folder, "node_modules/onnxruntime-node"), { recursive: true, force: true });
     const model = join(folder, "node_modules/hiddenstate/models");
