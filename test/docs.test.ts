@@ -104,6 +104,14 @@ t.test("a release check runs scripts that exist, and refuses others", (t) => {
   t.end();
 });
 
+t.test("docs/api.md is what the sources say", (t) => {
+  const { status, stderr } = spawnSync(process.execPath, [join(repository, "scripts/docs-api.mjs"), "--check"], {
+    encoding: "utf8",
+  });
+  t.equal(status, 0, stderr);
+  t.end();
+});
+
 t.test("every link in the docs leads somewhere", async (t) => {
   for (const page of pages) {
     const text = readFileSync(join(repository, page), "utf8");

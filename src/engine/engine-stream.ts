@@ -6,6 +6,7 @@ import { createStateTensors } from "./engine.ts";
 import type { Engine, Slot, StateTensors } from "./engine.ts";
 import { parseOutsideState } from "./outside-state.ts";
 
+/** One stream on an engine: a reading in, the outputs out, and its hidden state to take out, keep and put back. */
 export class EngineStream {
   readonly #engine: Engine;
   readonly #slots: Int32Array;

@@ -1,5 +1,5 @@
 // Which engine steps a model. Callers above name a choice, never a class.
-import type { NetworkOptions } from "../kernels/open-network.ts";
+import type { Kernel } from "../kernels/recurrent-network.ts";
 import type { Model } from "../model/model.ts";
 import { nativeProblem } from "../model/native-problem.ts";
 import type { Engine } from "./engine.ts";
@@ -9,9 +9,12 @@ import { openOnnxEngine } from "./onnx-engine.ts";
 /** `native`: ours, on SIMD WebAssembly. `onnx`: onnxruntime-node, which must be installed. */
 export type EngineChoice = "native" | "onnx" | "auto";
 
-export interface EngineOptions extends Pick<NetworkOptions, "kernel"> {
+/** Which engine, and for the native one which kernel. */
+export interface EngineOptions {
   /** Default `auto`: the native engine where it takes the model, else onnxruntime. */
   readonly engine?: EngineChoice;
+  /** The native engine's; the fastest that runs here where it is absent. */
+  readonly kernel?: Kernel;
 }
 
 /** What `auto` means before anything was measured: the native engine where it takes the model. */

@@ -28,6 +28,7 @@ import type { TrainingTask, TrainOnTableOptions } from "./train-on-table-options
 import { checkTrainingSettings } from "./training-settings.ts";
 import type { TrainingCell, TrainingSettings } from "./training-settings.ts";
 
+/** What a part of the table held. */
 export interface PartSummary {
   readonly rows: number;
   /** Values to forecast, over all outputs. */
@@ -47,18 +48,22 @@ export interface Rung {
   readonly score: Score;
 }
 
+/** A trained model, and what is known of it. */
 export interface TrainingOutcome {
+  /** Its `bytes` are the `.onnx` file. */
   readonly model: Model;
   readonly training: Training;
   readonly settings: TrainingSettings;
+  /** @internal */
   readonly ranges: readonly FeatureRange[];
   readonly parts: { readonly train: PartSummary; readonly validation: PartSummary; readonly test: PartSummary };
   /** On the test part: the model, then the rules. */
   readonly scores: readonly Score[];
   /** The networks that were compared, the model among them, from the simplest cell up; none without `compare`. */
   readonly ladder: readonly Rung[];
-  /** The test part's stream with the most to forecast, for a picture. */
+  /** @internal The test part's stream with the most to forecast, for a picture. */
   readonly longestWalk: Walk;
+  /** @internal */
   readonly layout: RowLayout;
 }
 

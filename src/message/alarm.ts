@@ -25,6 +25,7 @@ interface AlarmLabel {
   readonly score: number;
 }
 
+/** The stream does what it has not done before. */
 export interface OpenedAlarm extends AlarmLabel {
   readonly open: true;
   /** What kind of change it was. */
@@ -37,6 +38,7 @@ export interface OpenedAlarm extends AlarmLabel {
   readonly contributions: readonly AlarmContribution[];
 }
 
+/** The stream does again what it used to do. */
 export interface ClosedAlarm extends AlarmLabel {
   readonly open: false;
 }

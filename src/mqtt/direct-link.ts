@@ -6,7 +6,7 @@ import { HiddenstateError, reasonOf } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import { filtersOverlap } from "../message/topic-pattern.ts";
 import { PublishRefused } from "./packet-port.ts";
-import type { OutboundMessage, PacketPort, PacketPortEvents, Subscription } from "./packet-port.ts";
+import type { OutboundMessage, PacketPort, PacketPortEvents, Ports, Subscription } from "./packet-port.ts";
 
 /** A message of the runtime. */
 export interface LinkMessage {
@@ -224,7 +224,7 @@ class SinkPort implements PacketPort {
 /** The two ends of a link between a runtime and the program that embeds it, in place of a broker. One link serves one runtime, once. */
 export class DirectLink {
   /** For `createRuntime(config, { ports: link.ports })`, whose config then needs no `mqtt`. */
-  readonly ports: { readonly intake: PacketPort; readonly sink: PacketPort };
+  readonly ports: Ports;
   readonly #intake = new IntakePort();
 
   /**

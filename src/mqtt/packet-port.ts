@@ -97,3 +97,9 @@ export interface PacketPort {
   /** Disconnects in order and ends all attempts. `down` is called where a connection stood. */
   close(): Promise<void>;
 }
+
+/** The two connections of a runtime: one takes readings and never publishes, the other publishes. */
+export interface Ports {
+  readonly intake: PacketPort;
+  readonly sink: PacketPort;
+}

@@ -25,6 +25,7 @@ export interface CommandRequest {
   readonly to?: string;
 }
 
+/** What is known of a stream besides its hidden state. */
 export interface StreamFacts {
   readonly stream: string;
   readonly group: string;

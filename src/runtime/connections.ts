@@ -10,16 +10,11 @@ import { homeAssistantStatusTopic } from "../message/home-assistant.ts";
 import { commandFilter, stateTopic } from "../message/topics.ts";
 import { createMqttPort } from "../mqtt/mqttjs-port.ts";
 import type { MqttPort } from "../mqtt/mqttjs-port.ts";
-import type { PacketPort, Subscription } from "../mqtt/packet-port.ts";
+import type { Ports, Subscription } from "../mqtt/packet-port.ts";
 import type { Entry } from "../pipeline/routes.ts";
 import { homeAssistantPrefix, NO_BROKER } from "./config-schema.ts";
 import type { Config } from "./config-schema.ts";
 import { readCredentials } from "./credentials.ts";
-
-export interface Ports {
-  readonly intake: PacketPort;
-  readonly sink: PacketPort;
-}
 
 /** Throws `bad_config` where the config names no broker, or a file that is absent. */
 export async function brokerPorts(

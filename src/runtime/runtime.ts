@@ -43,6 +43,7 @@ export class Runtime {
   }
 
   /**
+   * @internal
    * Starts a runtime: recovers its state and connects to the broker, waiting for it where it is away. Throws `bad_config`, `bad_model`,
    * `state_in_use`, `foreign_state` or `disk_failed`, and has then written nothing over.
    */
@@ -86,7 +87,7 @@ export class Runtime {
     return this.#assembly.connected;
   }
 
-  /** What was found on disk at the start. */
+  /** @internal What was found on disk at the start. */
   get recovered(): Recovered {
     return this.#assembly.recovered;
   }
@@ -129,12 +130,12 @@ export class Runtime {
     return this.control.resetState(stream, options);
   }
 
-  /** What its streams are and remember, to be read and never changed. */
+  /** @internal What its streams are and remember, to be read and never changed. */
   get fold(): Fold {
     return this.#assembly.state.fold;
   }
 
-  /** Shows what is released from now on to an observer, until the returned function is called. */
+  /** @internal Shows what is released from now on to an observer, until the returned function is called. */
   observe(observer: ReleaseObserver): () => void {
     return this.#onlookers.add(observer);
   }
