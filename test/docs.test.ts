@@ -104,6 +104,14 @@ t.test("a release check runs scripts that exist, and refuses others", (t) => {
   t.end();
 });
 
+t.test("the Node-RED node goes with this version", (t) => {
+  const read = (path: string): Record<string, unknown> =>
+    JSON.parse(readFileSync(join(repository, path), "utf8")) as Record<string, unknown>;
+  const { version, engines } = read("package.json");
+  t.match(read("node-red/package.json"), { version, engines, dependencies: { hiddenstate: `^${String(version)}` } });
+  t.end();
+});
+
 t.test("docs/api.md is what the sources say", (t) => {
   const { status, stderr } = spawnSync(process.execPath, [join(repository, "scripts/docs-api.mjs"), "--check"], {
     encoding: "utf8",

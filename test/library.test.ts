@@ -6,7 +6,7 @@ import t from "tap";
 import { createRuntime, decodeAlarm, decodePrediction, defineConfig, DirectLink, EngineStream } from "../src/index.ts";
 import { HiddenstateError, openEngine, silentLog } from "../src/index.ts";
 import type { Alarm, ConfigObject, LinkMessage, Prediction, Runtime } from "../src/index.ts";
-import { model, offline } from "./support/one-group.ts";
+import { model, offline, turns } from "./support/one-group.ts";
 import { until } from "./support/until.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "hiddenstate-library-"));
@@ -173,6 +173,68 @@ t.test("what the receiver has not taken comes again after the next start; what i
   const sequences = predictionsOf(third.sent).map(({ firstSequence }) => firstSequence);
   t.strictSame(sequences, [1], "what was refused is not repeated");
   await third.runtime.stop();
+});
+
+t.test("a link that is dropped gives again what was not settled, in order, and its wait is bounded", async (t) => {
+  const given: number[] = [];
+  const link = new DirectLink(({ payload }) => {
+    given.push(payload[0]!);
+    return new Promise(() => {});
+  });
+  const { intake, sink } = link.ports;
+  const packets: string[] = [];
+  const told: string[] = [];
+  const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
+  intake.open({
+    up: ({ present }) => told.push(`up ${present}`),
+    down: (reason) => told.push(reason),
+    refused() {},
+    packet: ({ payload, packetId, dup }) => packets.push(`${packetId} ${text(payload)}${dup ? " again" : ""}`),
+  });
+  const settled: string[] = [];
+  const publish = (words: string): void => void link.publish("in/x", words).then(() => settled.push(words));
+  publish("a");
+  publish("b");
+  await turns(3);
+  t.strictSame(packets, [], "nothing comes before the subscription");
+  await intake.subscribe([{ filter: "in/#", qos: 1, retained: false }]);
+  await turns(3);
+  intake.hold(true);
+  publish("c");
+  await turns(3);
+  t.strictSame(packets, ["1 a", "2 b"], "nor while it is held");
+  intake.acknowledge(1);
+  intake.drop("as a network breaks");
+  intake.acknowledge(2);
+  await turns(3);
+  intake.hold(false);
+  await turns(3);
+  t.strictSame(told, ["up true", "as a network breaks", "up true"]);
+  t.strictSame(packets.splice(0), ["1 a", "2 b", "2 b again", "3 c"]);
+  intake.acknowledge(2);
+  intake.acknowledge(3);
+  await turns(3);
+  t.strictSame(settled, ["a", "b", "c"]);
+  intake.hold(true);
+  const waiting = Array.from({ length: 10_001 }, () => link.publish("in/x", "d"));
+  await t.rejects(waiting.at(-1)!, { code: "unavailable", message: /10000 messages wait for the runtime already/ });
+  await intake.close();
+  t.equal((await Promise.allSettled(waiting)).filter(({ status }) => status === "rejected").length, 10_001);
+
+  const answers: string[] = [];
+  sink.open({ up: () => told.push("sink up"), down: () => told.push("sink down"), refused() {}, packet() {} });
+  await turns(3);
+  const message = { topic: "t", payload: Uint8Array.of(7), qos: 1, retain: false } as const;
+  sink.publish(message, (error) => answers.push(error?.message ?? "taken"));
+  await turns(3);
+  sink.drop("it takes too long");
+  await turns(3);
+  sink.publish(message, () => {});
+  await sink.close();
+  await turns(3);
+  t.strictSame(answers, ["cannot publish: it takes too long"]);
+  t.strictSame(told.slice(4), ["sink up", "sink down", "sink up", "sink down"]);
+  t.strictSame(given, [7, 7]);
 });
 
 t.test("a listener that throws, and one that has gone, disturb nobody", async (t) => {

@@ -159,6 +159,7 @@ class SinkPort implements PacketPort {
   readonly #receive: LinkReceiver;
   #events: PacketPortEvents | undefined;
   #isUp = false;
+  #isClosed = false;
   #pending = new Set<(error?: Error) => void>();
 
   constructor(receive: LinkReceiver) {
@@ -171,6 +172,7 @@ class SinkPort implements PacketPort {
   }
 
   #up(): void {
+    if (this.#isClosed) return;
     this.#isUp = true;
     this.#events!.up({ present: false, protocol: 5, receiveMax: RECEIVE_MAX });
   }
@@ -208,6 +210,7 @@ class SinkPort implements PacketPort {
   }
 
   close(): Promise<void> {
+    this.#isClosed = true;
     if (this.#isUp) this.#down("the link was closed");
     return Promise.resolve();
   }
@@ -228,9 +231,10 @@ export class DirectLink {
   readonly #intake = new IntakePort();
 
   /**
-   * `receive` gets every message of the runtime, in the journal's order; one whose promise was not kept before a crash comes again, with
-   * the same bytes. At most 1,000 are handed out and not yet taken: then, and where the outbox is full, no more readings are stepped. A
-   * receiver that throws has refused that message: it is logged, counted as `publish_refused` and not repeated.
+   * `receive` gets every message of the runtime, in the journal's order. One whose promise has not been kept after 30 seconds, or by the end
+   * of the process, comes again with the same bytes. At most 1,000 are handed out at a time; those behind them wait in the outbox, and
+   * while that is full no more readings are stepped. A receiver that throws has refused the message: that is logged, counted as
+   * `publish_refused`, and the message does not come again.
    */
   constructor(receive: LinkReceiver) {
     this.ports = { intake: this.#intake, sink: new SinkPort(receive) };

@@ -226,7 +226,7 @@ export function parseConfig(text: string, path: string, { dev = false }: { reado
 /**
  * A config out of an object, for `createRuntime`: checked, with the defaults of docs/config.md. Relative paths in it are taken from `folder`,
  * which is the current one where it is absent. `mqtt` may be left out where the runtime gets the ports of a DirectLink. Throws `bad_config`
- * with a line for every fault, such as `groups[0].codec: codec is absent`.
+ * with a line for every fault, such as `groups[0]: codec is absent`.
  */
 export function defineConfig(config: ConfigObject, folder = "."): Config {
   const parsed = configSchema.safeParse({ mqtt: NO_BROKER, ...config });
