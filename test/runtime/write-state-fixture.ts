@@ -8,7 +8,7 @@ import { model } from "../support/one-group.ts";
 import { fixtureFolder, FixtureRun, packFiles } from "../support/state-fixture.ts";
 import type { StateFixture } from "../support/state-fixture.ts";
 
-const START_MS = Date.UTC(2026, 0, 1);
+const START_MS = Date.UTC(2024, 0, 1);
 const time = (step: number): string => new Date(START_MS + step * 60_000).toISOString();
 
 function scored(device: string, step: number, feature1 = Math.sin(step / 4)): [string, string] {
