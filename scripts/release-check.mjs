@@ -16,6 +16,7 @@ const runs = [
   ["corrupt", "--count", "100000"],
   ["fuzz", "--count", "10000000"],
   ["soak", "--minutes", "10"],
+  ["test:node-red"],
   ["score-budget", "--learn"],
   ["bench:kernels"],
   ["bench:training"],

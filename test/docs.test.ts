@@ -113,6 +113,22 @@ t.test("the page of commands is what the program says", (t) => {
   t.end();
 });
 
+t.test("the Node-RED node goes with this version", (t) => {
+  const read = (path: string): Record<string, unknown> =>
+    JSON.parse(readFileSync(join(repository, path), "utf8")) as Record<string, unknown>;
+  const { version, engines } = read("package.json");
+  t.match(read("node-red/package.json"), { version, engines, dependencies: { hiddenstate: `^${String(version)}` } });
+  t.end();
+});
+
+t.test("docs/api.md is what the sources say", (t) => {
+  const { status, stderr } = spawnSync(process.execPath, [join(repository, "scripts/docs-api.mjs"), "--check"], {
+    encoding: "utf8",
+  });
+  t.equal(status, 0, stderr);
+  t.end();
+});
+
 t.test("every link in the docs leads somewhere", async (t) => {
   for (const page of pages) {
     const text = readFileSync(join(repository, page), "utf8");

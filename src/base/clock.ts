@@ -2,10 +2,12 @@
 // clock is only ever a label that is journalled.
 import { existsSync } from "node:fs";
 
+/** A call that is still to come. */
 export interface Timer {
   cancel(): void;
 }
 
+/** Time, as an object that a test can put another in the place of. */
 export interface Clock {
   /** Milliseconds since 1970, as this box believes. May jump. */
   wallMs(): number;
@@ -58,6 +60,7 @@ class SystemClock implements Clock {
   }
 }
 
+/** The machine's own clocks. */
 export const systemClock: Clock = new SystemClock();
 
 export function sleep(clock: Clock, delayMs: number): Promise<void> {

@@ -6,6 +6,7 @@ import type { FileHandle } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { HiddenstateError, reasonOf, systemCodeOf } from "./errors.ts";
 
+/** An open file. */
 export interface DiskFile {
   /** Reads up to `into.length` bytes at `position`; returns how many, 0 at the end. */
   read(into: Uint8Array, position: number): Promise<number>;
@@ -21,6 +22,7 @@ export interface DiskFile {
 /** `read`: must exist. `write`: must exist, read and write. `create`: made where absent, read and write, contents kept. */
 export type OpenMode = "read" | "write" | "create";
 
+/** The few calls on files that the runtime needs, each of which may fail as the system's do. */
 export interface Disk {
   open(path: string, mode: OpenMode): Promise<DiskFile>;
   /** Names in a folder, in no order; empty where the folder is absent. */
@@ -148,6 +150,7 @@ class SystemDisk implements Disk {
   }
 }
 
+/** The machine's own file system. */
 export const systemDisk: Disk = new SystemDisk();
 
 /** Reads until `into` is full or the file ends; returns how many bytes. */

@@ -1,6 +1,7 @@
 // The one family of operating errors. A message reads "cannot <verb> <thing>: <reason>", says what to do next where there is
 // something to do, and keeps its cause. Our own mistakes are assertions, not errors of this family.
 
+/** What kind of error it is. */
 export type ErrorCode =
   | "bad_argument" // a caller's value: shape, range, type
   | "bad_config"
@@ -17,6 +18,7 @@ export type ErrorCode =
   | "broker_refused"
   | "unavailable"; // right request, wrong moment
 
+/** Every operating error: `message` reads `cannot <verb> <thing>: <reason>` and says what to do, `code` is for programs, `cause` what lies below. */
 export class HiddenstateError extends Error {
   readonly code: ErrorCode;
 

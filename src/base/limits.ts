@@ -81,6 +81,8 @@ export const limits = {
   /** Messages received and not yet acked; at the bound the TCP stream is held back. */
   unsettledMessagesMax: 1000,
   unsettledBytesMax: 16 * MIB,
+  /** Messages that the embedding program has given and the runtime has not taken yet. */
+  linkMessagesMax: 10_000,
   /** Predictions published and not yet confirmed. */
   publishWindowMax: 1000,
   outboxBytesMax: 8 * MIB,

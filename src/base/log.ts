@@ -2,9 +2,12 @@
 import { pino } from "pino";
 import type { DestinationStream } from "pino";
 
+/** The least that is said. */
 export type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
+/** Figures and names that go with a line of the log. */
 export type LogFields = Readonly<Record<string, unknown>>;
 
+/** Where a runtime says what happens. */
 export interface Log {
   debug(message: string, fields?: LogFields): void;
   info(message: string, fields?: LogFields): void;
@@ -12,6 +15,7 @@ export interface Log {
   error(message: string, fields?: LogFields): void;
 }
 
+/** A log that writes one JSON object a line, on standard error unless another destination is given. */
 export function createLog(level: LogLevel, destination: DestinationStream = pino.destination({ fd: 2, sync: true })): Log {
   const logger = pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination);
   return {
@@ -22,4 +26,5 @@ export function createLog(level: LogLevel, destination: DestinationStream = pino
   };
 }
 
+/** A log that says nothing. */
 export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} };

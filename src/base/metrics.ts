@@ -90,6 +90,7 @@ export interface Series<T> {
   readonly metric: T;
 }
 
+/** Every counter and gauge by its name, refusals as `name{reason="..."}`, and of histograms the count and quantiles. */
 export type MetricsSnapshot = Record<string, number>;
 
 export class Metrics {

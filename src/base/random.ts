@@ -2,6 +2,7 @@
 // every machine and Node version.
 import { randomBytes } from "node:crypto";
 
+/** Chance, as an object. */
 export interface Random {
   /** A whole number, 0 to 2^32 - 1. */
   uint32(): number;

@@ -25,7 +25,7 @@ import { readPageFiles } from "./page-files.ts";
 import type { PageFiles } from "./page-files.ts";
 import { processFamilies } from "./process-families.ts";
 import { PROMETHEUS_CONTENT_TYPE, prometheusText } from "./prometheus-text.ts";
-import { alarmDetails } from "./seen-alarm.ts";
+import { alarmDetails } from "./alarm-details.ts";
 import { listOrders, StreamList } from "./stream-list.ts";
 import { StreamWatch } from "./stream-watch.ts";
 
@@ -69,6 +69,7 @@ export class Dashboard {
   readonly #watch: StreamWatch;
   readonly #feed: LiveFeed;
   #watchers = 0;
+  #unobserve: () => void = () => {};
   #server: HttpServer | undefined;
 
   private constructor(options: DashboardOptions, page: PageFiles) {
@@ -102,7 +103,7 @@ export class Dashboard {
     const { host, port } = listenAddressOf(options.dashboard);
     const { tls } = options.secrets;
     dashboard.#server = await HttpServer.listen({ host, port, tls, handle: (request) => dashboard.#handle(request) });
-    options.runtime.observe(dashboard.#watch);
+    dashboard.#unobserve = options.runtime.observe(dashboard.#watch);
     dashboard.#feed.start();
     options.log.info("the dashboard listens", { url: dashboard.url });
     return dashboard;
@@ -227,7 +228,7 @@ export class Dashboard {
   }
 
   async close(): Promise<void> {
-    this.#options.runtime.observe(undefined);
+    this.#unobserve();
     this.#feed.stop();
     this.#watch.close();
     await this.#server?.close();

@@ -33,6 +33,7 @@ export interface WarmUp {
   readonly warm: boolean;
 }
 
+/** What steps one model version, and the arena of the states of the streams on it: a row a slot. */
 export interface Engine {
   readonly spec: ModelSpec;
   /** SHA-256 of the model file, lower-case hex. */

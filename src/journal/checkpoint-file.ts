@@ -8,6 +8,7 @@ import { ByteReader, ByteWriter } from "../base/bytes.ts";
 import { readWhole, writeFully } from "../base/disk.ts";
 import type { Disk, DiskFile } from "../base/disk.ts";
 import { HiddenstateError, isDiskFull, reasonOf } from "../base/errors.ts";
+import { foreignFormat } from "./foreign-format.ts";
 
 const MAGIC = 0x4b435348; // "HSCK", little-endian
 export const CHECKPOINT_FORMAT = 4;
@@ -68,10 +69,7 @@ export function decodeCheckpoint(bytes: Uint8Array | undefined): Checkpoint | "a
     return bytes[END_OFFSET] === 0 ? "absent" : "damaged";
   }
   if (format !== CHECKPOINT_FORMAT) {
-    throw new HiddenstateError(
-      "foreign_state",
-      `cannot read the checkpoint: it has format ${format}, this version reads ${CHECKPOINT_FORMAT}; give it another state directory`,
-    );
+    throw foreignFormat("checkpoint", format, CHECKPOINT_FORMAT);
   }
   const reader = new ByteReader(bytes, HEADER_BYTES);
   const chunks: Uint8Array[] = [];

@@ -12,10 +12,10 @@
 // that the broken one was once whole, or that it need not have been.
 import { crc32c } from "../base/crc32c.ts";
 import { ByteReader, ByteWriter } from "../base/bytes.ts";
-import { HiddenstateError } from "../base/errors.ts";
 import { decodeEvent, encodeEvent } from "./event-codec.ts";
 import { createBlockContext } from "./event-fields.ts";
 import type { JournalEvent } from "./events.ts";
+import { foreignFormat } from "./foreign-format.ts";
 
 export const SEGMENT_HEADER_BYTES = 4096;
 export const BLOCK_HEADER_BYTES = 32;
@@ -58,10 +58,7 @@ export function decodeSegmentHeader(page: Uint8Array): SegmentHeader | "unused" 
     const header = { generation: reader.u32(), base: reader.f64(), previous: reader.u32() };
     if (reader.u32() !== crc32c(page, 0, offset, offset + HEADER_FIELD_BYTES)) continue;
     if (format === SEGMENT_FORMAT) return header;
-    throw new HiddenstateError(
-      "foreign_state",
-      `cannot read the journal: it has format ${format}, this version reads ${SEGMENT_FORMAT}; give it another state directory`,
-    );
+    throw foreignFormat("journal", format, SEGMENT_FORMAT);
   }
   return page.every((byte) => byte === 0) ? "unused" : "unreadable";
 }

@@ -8,21 +8,25 @@ import type { RnnActivation, RnnWeights } from "./step-rnn.ts";
 import { describeShape, sameShape } from "./tensor.ts";
 import type { FloatArray, Tensor } from "./tensor.ts";
 
+/** A plain recurrent layer. */
 export interface RnnLayer<A extends FloatArray = Float32Array> extends RnnWeights<A> {
   readonly cell: "rnn";
   readonly activation: RnnActivation;
 }
 
+/** A GRU layer: `D` inputs, gates r, z, n. */
 export interface GruLayer<A extends FloatArray = Float32Array> extends GruWeights<A> {
   readonly cell: "gru";
   /** 1 in PyTorch and cuDNN. */
   readonly linearBeforeReset: boolean;
 }
 
+/** An LSTM layer: gates i, f, g, o. */
 export interface LstmLayer<A extends FloatArray = Float32Array> extends LstmWeights<A> {
   readonly cell: "lstm";
 }
 
+/** A recurrent layer's cell and weights: Wx, Wh and b, and for a GRU bn. */
 export type CellLayer<A extends FloatArray = Float32Array> = RnnLayer<A> | GruLayer<A> | LstmLayer<A>;
 
 /**

@@ -11,6 +11,7 @@ export interface RnnWeights<A extends FloatArray = Float32Array> {
   readonly b: Tensor<A>;
 }
 
+/** What a plain recurrent cell ends in. */
 export type RnnActivation = "tanh" | "relu";
 
 /**

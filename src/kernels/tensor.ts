@@ -4,6 +4,7 @@ import { HiddenstateError } from "../base/errors.ts";
 /** The two number formats of training: float32 is what runs, float64 is the reference that judges it. */
 export type FloatArray = Float32Array | Float64Array;
 
+/** An array with a shape, row-major. */
 export interface Tensor<A extends FloatArray = Float32Array> {
   readonly shape: readonly number[];
   readonly data: A;
@@ -29,10 +30,12 @@ export function tensor<A extends FloatArray>(data: A, shape: readonly number[]):
   return { shape, data };
 }
 
+/** A float32 tensor of zeros. */
 export function zeros(shape: readonly number[]): Tensor {
   return { shape, data: new Float32Array(countOf(shape)) };
 }
 
+/** A float64 tensor of zeros. */
 export function zeros64(shape: readonly number[]): Tensor<Float64Array> {
   return { shape, data: new Float64Array(countOf(shape)) };
 }

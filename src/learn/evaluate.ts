@@ -17,6 +17,7 @@ export interface OutputScore {
 /** The interval by which a forecaster that says how sure it is gets judged: the middle of a normal distribution, in deviations each way. */
 export const INTERVAL = { share: 0.9, deviations: 1.6448536269514722 } as const;
 
+/** One forecaster's errors on the test part. */
 export interface Score {
   readonly forecaster: string;
   /** In the order of the model's outputs. */

@@ -13,12 +13,12 @@ import type { Series } from "./series.ts";
 import { startingWeights } from "./starting-weights.ts";
 import { trainModel } from "./train-model.ts";
 import type { Training } from "./train-model.ts";
-import type { TrainOnTableOptions } from "./train-on-table-options.ts";
+import type { TrainingTask } from "./train-on-table-options.ts";
 import type { TrainingSettings } from "./training-settings.ts";
 
 /** What every network for a table has in common. */
 export interface Problem {
-  readonly options: TrainOnTableOptions;
+  readonly options: TrainingTask;
   readonly layout: RowLayout;
   readonly ranges: readonly FeatureRange[];
   readonly train: readonly Series[];

@@ -30,6 +30,7 @@ export interface Epoch {
   readonly validationLoss: number;
 }
 
+/** How far a training has come. */
 export interface TrainingProgress {
   /** Passes that are complete, and how far the present one is, 0 to 1. */
   readonly epochs: number;
@@ -45,6 +46,7 @@ export interface TrainingProgress {
 /** `settled`: no better for `patience` passes. `stopped`: by the signal. `diverged`: the loss was no number any more. */
 export type TrainingEnd = "settled" | "epochs" | "stopped" | "diverged";
 
+/** How a training went, and the weights it ended with. */
 export interface Training {
   /** The best weights, and the network that they are for. */
   readonly weights: ModelWeights;

@@ -23,10 +23,12 @@ import type { Series } from "./series.ts";
 import { splitByTime } from "./split-by-time.ts";
 import type { Split, TableParts } from "./split-by-time.ts";
 import type { Training } from "./train-model.ts";
-import type { TrainOnTableOptions } from "./train-on-table-options.ts";
+import { trainingTask } from "./train-on-table-options.ts";
+import type { TrainingTask, TrainOnTableOptions } from "./train-on-table-options.ts";
 import { checkTrainingSettings } from "./training-settings.ts";
 import type { TrainingCell, TrainingSettings } from "./training-settings.ts";
 
+/** What a part of the table held. */
 export interface PartSummary {
   readonly rows: number;
   /** Values to forecast, over all outputs. */
@@ -46,18 +48,22 @@ export interface Rung {
   readonly score: Score;
 }
 
+/** A trained model, and what is known of it. */
 export interface TrainingOutcome {
+  /** Its `bytes` are the `.onnx` file. */
   readonly model: Model;
   readonly training: Training;
   readonly settings: TrainingSettings;
+  /** @internal */
   readonly ranges: readonly FeatureRange[];
   readonly parts: { readonly train: PartSummary; readonly validation: PartSummary; readonly test: PartSummary };
   /** On the test part: the model, then the rules. */
   readonly scores: readonly Score[];
   /** The networks that were compared, the model among them, from the simplest cell up; none without `compare`. */
   readonly ladder: readonly Rung[];
-  /** The test part's stream with the most to forecast, for a picture. */
+  /** @internal The test part's stream with the most to forecast, for a picture. */
   readonly longestWalk: Walk;
+  /** @internal */
   readonly layout: RowLayout;
 }
 
@@ -77,7 +83,7 @@ function refuse(reason: string): never {
   throw new HiddenstateError("bad_argument", `cannot train: ${reason}`);
 }
 
-function checkOptions({ table, targets, horizon, period, settings }: TrainOnTableOptions): RowLayout {
+function checkOptions({ table, targets, horizon, period, settings }: TrainingTask): RowLayout {
   checkTrainingSettings(settings);
   if (!Number.isInteger(horizon) || horizon < 1 || horizon > HORIZON_MAX) {
     refuse(`the horizon is ${horizon}; a whole number from 1 to ${HORIZON_MAX} is expected`);
@@ -165,10 +171,13 @@ async function climbLadder(problem: Problem, fit: Fit, own: Score, walks: readon
 }
 
 /**
- * Throws `bad_argument` where the options or the rows cannot make a model, with what is needed; `unavailable` where training diverges in
- * its first pass, or the kernel asked for does not run here. A signal ends training early, and what it had by then is evaluated and returned.
+ * Trains a model on the first rows of a table, chooses its weights on those that follow, and measures it beside simple rules on the last,
+ * which nothing before has seen. `model.bytes` of what it returns is the `.onnx` file. Throws `bad_argument` where the options or the rows
+ * cannot make a model, with what is needed; `unavailable` where training diverges in its first pass, or the kernel asked for does not run
+ * here. A signal ends training early, and what it had by then is evaluated and returned.
  */
-export async function trainOnTable(options: TrainOnTableOptions): Promise<TrainingOutcome> {
+export async function trainOnTable(asked: TrainOnTableOptions): Promise<TrainingOutcome> {
+  const options = trainingTask(asked);
   const { table, targets, split, period, pauseMsMax, clock } = options;
   const layout = checkOptions(options);
   const kernel = chooseKernel(options.settings.kernel);

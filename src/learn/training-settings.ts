@@ -3,8 +3,10 @@ import { HiddenstateError } from "../base/errors.ts";
 import type { Kernel } from "../kernels/recurrent-network.ts";
 
 export const trainingCells = ["rnn_tanh", "rnn_relu", "gru", "lstm"] as const;
+/** The cell of the recurrent layers. */
 export type TrainingCell = (typeof trainingCells)[number];
 
+/** How a network is trained. */
 export interface TrainingSettings {
   /** Of every recurrent layer. A GRU is PyTorch's, with the reset gate behind the product. */
   readonly cell: TrainingCell;
@@ -38,6 +40,7 @@ export interface TrainingSettings {
   readonly kernel?: Kernel | undefined;
 }
 
+/** What `hiddenstate train` uses; docs/training.md says what it was chosen on. */
 export const defaultTrainingSettings: TrainingSettings = {
   cell: "rnn_tanh",
   hidden: [32],

@@ -33,6 +33,7 @@ interface AlarmLabel {
   readonly said?: Verdict | undefined;
 }
 
+/** The stream does what it has not done before. */
 export interface OpenedAlarm extends AlarmLabel {
   readonly open: true;
   /** What kind of change it was. */
@@ -45,13 +46,16 @@ export interface OpenedAlarm extends AlarmLabel {
   readonly contributions: readonly AlarmContribution[];
 }
 
+/** The stream does again what it used to do. */
 export interface ClosedAlarm extends AlarmLabel {
   readonly open: false;
 }
 
+/** A stream does what it has not done before, or does so no longer; `open` says which. */
 export type Alarm = OpenedAlarm | ClosedAlarm;
 
 const encoder = new TextEncoder();
+const decoder = new TextDecoder();
 const DIGITS = 4;
 
 function rounded(value: number): number {
@@ -75,7 +79,7 @@ export function encodeAlarm(alarm: Alarm): Uint8Array {
   return encoder.encode(JSON.stringify({ ...label, kind, probability: rounded(probability), extrapolated, contributions }));
 }
 
-/** The alarm in a message that `encodeAlarm` has made. */
-export function decodeAlarm(bytes: Uint8Array): Alarm {
-  return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString()) as Alarm;
+/** Reads back what `encodeAlarm` wrote, numbers as they stand in the message. */
+export function decodeAlarm(payload: Uint8Array): Alarm {
+  return JSON.parse(decoder.decode(payload)) as Alarm;
 }

@@ -3,6 +3,7 @@
 import { HiddenstateError } from "../base/errors.ts";
 import { grown } from "../base/grown.ts";
 
+/** What stands between fields. */
 export type CsvDelimiter = "," | ";" | "\t";
 
 const QUOTE = 0x22;

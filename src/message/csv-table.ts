@@ -12,6 +12,7 @@ import { validateStreamKey } from "./stream-key.ts";
 import { createTimeZone } from "./time-zone.ts";
 import type { TimeZone } from "./time-zone.ts";
 
+/** How a CSV text is to be read; only `timeColumn` is needed. */
 export interface CsvOptions {
   /** What errors call the text: the file's name. */
   readonly origin?: string;
@@ -178,7 +179,7 @@ function readTime(options: CsvOptions, rows: CsvRows, columns: Columns, format: 
   );
 }
 
-/** Throws `bad_argument` with line and column for whatever is not plainly a table of readings. */
+/** A table out of the text of a CSV file, which is read whole. Throws `bad_argument` with line and column for whatever is not plainly a table of readings. */
 export function parseCsv(text: string, options: CsvOptions): ReadingTable {
   const origin = options.origin ?? "CSV";
   const asked = options.delimiter ?? "auto";

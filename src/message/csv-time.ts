@@ -3,6 +3,7 @@
 import { calendarMs, parseIsoTime } from "./iso-time.ts";
 import type { TimeZone } from "./time-zone.ts";
 
+/** How times are written. */
 export type CsvTimeFormat = "iso" | "dmy" | "mdy" | "seconds" | "milliseconds";
 
 export const csvTimeFormats: readonly CsvTimeFormat[] = ["iso", "dmy", "mdy", "seconds", "milliseconds"];

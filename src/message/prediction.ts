@@ -9,8 +9,10 @@ import { refuseShape } from "./payload-codec.ts";
 import { PayloadError } from "./payload-error.ts";
 import { decodePredictionJson, encodePredictionJson, isConsecutive } from "./prediction-json.ts";
 
+/** How predictions are published: `predictions.format` of a group. */
 export type PredictionFormat = "protobuf" | "json";
 
+/** What the accepted readings of one message gave for one stream. */
 export interface Prediction {
   readonly stream: string;
   /** 0 and 0 where the stream's readings carry no identity; sequences are then the runtime's own count. */

@@ -1,6 +1,7 @@
 // Readings of the past as a table: what a CSV file or a simulation gives to training, evaluation and replay. Rows stand in the order
 // they came; nothing is sorted, thinned or filled in.
 
+/** One stream's rows, in the order they came. */
 export interface TableStream {
   /** Empty where the source names no streams. */
   readonly key: string;
@@ -11,6 +12,7 @@ export interface TableStream {
   readonly values: Float32Array;
 }
 
+/** Readings of the past: the rows of one stream or more, all with the same features. */
 export interface ReadingTable {
   readonly features: readonly string[];
   /** In the order of their first rows. */

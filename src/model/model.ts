@@ -6,6 +6,7 @@ import type { ModelSpec } from "./spec.ts";
 /** A model's numbers: those of the kernels' network, without what the spec says already. */
 export type ModelWeights<A extends FloatArray = Float32Array> = Omit<NetworkWeights<A>, "headKind" | "residual">;
 
+/** A model file, read. */
 export interface Model {
   readonly spec: ModelSpec;
   /** SHA-256 of `bytes`, lower-case hex. */

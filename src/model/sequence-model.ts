@@ -23,6 +23,7 @@ import { namedWeights, weightShapeProblem } from "./named-weights.ts";
 import type { ModelSpec } from "./spec.ts";
 import { Standardisation } from "./standardisation.ts";
 
+/** How a network is put together for training. */
 export interface SequenceModelOptions<A extends FloatArray = Float32Array> extends KernelOptions {
   /** Whether states carry over from call to call (see TimeRNN). Default false. */
   readonly stateful?: boolean;
@@ -49,6 +50,7 @@ export class SequenceModel<A extends FloatArray = Float32Array> {
   readonly params: readonly Tensor<A>[];
   /** One gradient for each of `params`, in their order; overwritten by each backward. */
   readonly grads: readonly Tensor<A>[];
+  /** @internal */
   readonly standardisation: Standardisation<A>;
   readonly #weights: ModelWeights<A>;
   readonly #layers: readonly RecurrentLayer<A>[];

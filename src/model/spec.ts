@@ -106,9 +106,13 @@ export const modelSpecSchema = z.strictObject({
   training: trainingSchema.optional(),
 });
 
+/** What a model is, apart from its numbers, as JSON inside the model file: see docs/model-file.md. */
 export type ModelSpec = z.output<typeof modelSpecSchema>;
+/** An output: its name, its unit, and which feature it forecasts, how many steps ahead. */
 export type OutputSpec = ModelSpec["outputs"][number];
+/** A state tensor: its name, its shape at N = 1, and the bound of its values where the cell has one. */
 export type StateSpec = ModelSpec["states"][number];
+/** A recurrent layer: its cell and its hidden size. */
 export type LayerSpec = ModelSpec["layers"][number];
 
 /** A spec out of a model file's JSON. Throws `bad_model` naming the field. */

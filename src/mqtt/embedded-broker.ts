@@ -5,12 +5,14 @@ import type { Server } from "node:net";
 import { Aedes } from "aedes";
 import { HiddenstateError, reasonOf } from "../base/errors.ts";
 
+/** A broker inside this process; `url` is what clients connect to. */
 export interface EmbeddedBroker {
   readonly url: string;
   readonly port: number;
   close(): Promise<void>;
 }
 
+/** Where it listens. */
 export interface EmbeddedBrokerOptions {
   /** A free one where absent. */
   readonly port?: number;

@@ -99,3 +99,11 @@ export interface PacketPort {
   /** Disconnects in order and ends all attempts. `down` is called where a connection stood. */
   close(): Promise<void>;
 }
+
+/** The connections of a runtime: one takes readings and never publishes, the other publishes. */
+export interface Ports {
+  readonly intake: PacketPort;
+  readonly sink: PacketPort;
+  /** Where models are taken over MQTT, a third takes them. */
+  readonly updates?: PacketPort | undefined;
+}

@@ -11,6 +11,7 @@ import type { Moments, OptimizerState } from "./optimizer-state.ts";
 import { trainingKernel } from "./training-kernel.ts";
 import type { KernelOptions } from "./training-kernel.ts";
 
+/** Only `learningRate` is needed. */
 export interface AdamOptions extends KernelOptions {
   readonly learningRate: number;
   /** How much of the first and of the second moment a step keeps. Default 0.9 and 0.999. */
@@ -24,6 +25,7 @@ export interface AdamOptions extends KernelOptions {
   readonly amsgrad?: boolean;
 }
 
+/** Adam, AMSGrad and AdamW, as PyTorch's Adam and AdamW compute them. */
 export class Adam<A extends FloatArray = Float32Array> implements Optimizer<A> {
   learningRate: number;
   readonly kernel: Kernel;

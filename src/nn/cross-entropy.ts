@@ -5,11 +5,13 @@ import { checkSequences, checkTargets } from "./check-shape.ts";
 import { countKnown, LossGradient } from "./loss-gradient.ts";
 import type { Loss } from "./loss.ts";
 
+/** At which steps there is a class. */
 export interface CrossEntropyOptions {
   /** Whether each step has a class (the default), or a sequence has one, which its last step is to name. */
   readonly steps?: "every" | "last";
 }
 
+/** The cross entropy of classes under the softmax of a network's outputs; missing targets are NaN. */
 export class CrossEntropy<A extends FloatArray = Float32Array> implements Loss<A> {
   readonly #last: boolean;
   readonly #gradient = new LossGradient<A>("CrossEntropy");

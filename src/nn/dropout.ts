@@ -15,6 +15,7 @@ interface DropoutBuffers<A extends FloatArray> {
   readonly dxs: Tensor<A>;
 }
 
+/** Between layers while training: zeroes a random share of what passes (Hinton et al., 2012). Evaluating, it passes everything as it is. */
 export class Dropout<A extends FloatArray = Float32Array> implements Layer<A> {
   readonly params: readonly Tensor<A>[] = [];
   readonly grads: readonly Tensor<A>[] = [];

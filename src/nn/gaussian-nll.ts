@@ -9,6 +9,7 @@ import type { Loss } from "./loss.ts";
 /** Below it no variance counts, so that a target met exactly does not earn an infinite likelihood; PyTorch's `eps`. */
 const VARIANCE_MIN = 1e-6;
 
+/** The negative log-likelihood of targets under normal distributions whose mean and variance a network puts out; missing targets are NaN. */
 export class GaussianNLL<A extends FloatArray = Float32Array> implements Loss<A> {
   readonly #gradient = new LossGradient<A>("GaussianNLL");
 

@@ -11,6 +11,7 @@ export interface CheckedVariable {
   readonly gradient: Tensor<Float64Array>;
 }
 
+/** How closely gradients are looked at. */
 export interface GradientCheckOptions {
   /**
    * For a loss with kinks, such as those of relu: numbers of the last pass whose signs say on which side of each kink it was, as the
@@ -19,6 +20,7 @@ export interface GradientCheckOptions {
   readonly sides?: () => ArrayLike<number>;
 }
 
+/** What a gradient check has found. */
 export interface GradientReport {
   /** How many gradients were held against differences: every element of every variable but those left out. */
   readonly count: number;

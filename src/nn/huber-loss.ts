@@ -5,6 +5,7 @@ import { checkSameShape } from "./check-shape.ts";
 import { countKnown, LossGradient } from "./loss-gradient.ts";
 import type { Loss } from "./loss.ts";
 
+/** A squared error near the target and a linear one far from it (Huber, 1964), in PyTorch's form; missing targets are NaN. */
 export class HuberLoss<A extends FloatArray = Float32Array> implements Loss<A> {
   readonly #delta: number;
   readonly #gradient = new LossGradient<A>("HuberLoss");

@@ -6,6 +6,7 @@ import { checkRange } from "./optimizer.ts";
 /** The learning rate of step `step`, counted from 0: optimizer steps or epochs, as the caller counts. */
 export type LearningRate = (step: number) => number;
 
+/** The same rate at every step. Throws `bad_argument` where it is negative. */
 export function constantRate(rate: number): LearningRate {
   checkRange("make a learning rate", "rate", rate, 0, Infinity);
   return () => rate;
@@ -33,6 +34,7 @@ export function warmUp(steps: number, after: LearningRate): LearningRate {
   return (step) => (step < steps ? (after(0) * (step + 1)) / (steps + 1) : after(step - steps));
 }
 
+/** When a rate falls, and by how much. */
 export interface PlateauOptions {
   /** What the rate is multiplied by. Default 0.1. */
   readonly factor?: number;

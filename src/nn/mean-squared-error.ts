@@ -5,6 +5,7 @@ import { checkSameShape } from "./check-shape.ts";
 import { countKnown, LossGradient } from "./loss-gradient.ts";
 import type { Loss } from "./loss.ts";
 
+/** The mean of squared differences; missing targets are NaN and do not count. */
 export class MeanSquaredError<A extends FloatArray = Float32Array> implements Loss<A> {
   readonly #gradient = new LossGradient<A>("MeanSquaredError");
   #simd: SimdSquaredError | undefined;

@@ -16,6 +16,7 @@ export interface OptimizerState<A extends FloatArray = Float32Array> {
   readonly moments: Moments<A>;
 }
 
+/** Tensors by the name of what they gather. */
 export type Moments<A extends FloatArray> = Readonly<Record<string, readonly Tensor<A>[]>>;
 
 /** Tensors of their own memory. */

@@ -5,6 +5,7 @@ import type { FloatArray, Tensor } from "../kernels/tensor.ts";
 import { checkSameShape } from "./check-shape.ts";
 import type { OptimizerState } from "./optimizer-state.ts";
 
+/** What every optimizer offers. */
 export interface Optimizer<A extends FloatArray = Float32Array> {
   /** May be changed between steps, by a schedule. */
   learningRate: number;

@@ -26,6 +26,7 @@ interface StepBuffers<A extends FloatArray> {
   readonly inputGradients: RnnInputGradients<A>;
 }
 
+/** One step of a tanh cell for N rows; it keeps no state. Whoever chains steps carries the state before and after each. */
 export class RNN<A extends FloatArray = Float32Array> {
   readonly params: readonly Tensor<A>[];
   /** For Wx, Wh, b; overwritten by each backward. */

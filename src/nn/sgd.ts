@@ -6,6 +6,7 @@ import type { Optimizer } from "./optimizer.ts";
 import { checkState, copyMoments, restoreMoments } from "./optimizer-state.ts";
 import type { Moments, OptimizerState } from "./optimizer-state.ts";
 
+/** Only `learningRate` is needed; the others are 0 or false. */
 export interface SgdOptions {
   readonly learningRate: number;
   readonly momentum?: number;
@@ -16,6 +17,7 @@ export interface SgdOptions {
   readonly weightDecay?: number;
 }
 
+/** Stochastic gradient descent with momentum, as PyTorch's SGD computes it. */
 export class SGD<A extends FloatArray = Float32Array> implements Optimizer<A> {
   learningRate: number;
   /** One of each param's shape, the optimizer's own; none without momentum. */

@@ -20,6 +20,7 @@ interface AffineBuffers<A extends FloatArray> {
   readonly dxs: Tensor<A>;
 }
 
+/** A dense layer applied to every step: ys = xs W + b. The head of a sequence model. */
 export class TimeAffine<A extends FloatArray = Float32Array> implements Layer<A> {
   readonly params: readonly Tensor<A>[];
   /** For W, b: sums over N and T; overwritten by each backward. */

@@ -3,6 +3,7 @@ import type { FloatArray, Tensor } from "../kernels/tensor.ts";
 import { TimeLayer } from "./time-layer.ts";
 import type { TimeLayerOptions } from "./time-layer.ts";
 
+/** How a TimeGRU steps. */
 export interface TimeGruOptions extends TimeLayerOptions {
   /** Whether r meets the state after its product with Wh, as in PyTorch and cuDNN (the default), or before, as in the paper. */
   readonly linearBeforeReset?: boolean;

@@ -26,6 +26,7 @@ interface SequenceBuffers<A extends FloatArray> {
   readonly dStates: readonly Tensor<A>[];
 }
 
+/** How a recurrent layer steps. */
 export interface TimeLayerOptions extends KernelOptions {
   /**
    * Whether a forward starts from the state that the last one ended with, or that `setState` gave. Without it every forward starts from
@@ -34,6 +35,7 @@ export interface TimeLayerOptions extends KernelOptions {
   readonly stateful?: boolean;
 }
 
+/** What TimeRNN, TimeGRU and TimeLSTM have in common: T steps of N sequences a call. */
 export abstract class TimeLayer<A extends FloatArray> implements RecurrentLayer<A> {
   readonly params: readonly Tensor<A>[];
   /** For each of `params`: sums over N and T; overwritten by each backward. */

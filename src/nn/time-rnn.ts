@@ -4,6 +4,7 @@ import type { FloatArray, Tensor } from "../kernels/tensor.ts";
 import { TimeLayer } from "./time-layer.ts";
 import type { TimeLayerOptions } from "./time-layer.ts";
 
+/** How a TimeRNN steps. */
 export interface TimeRnnOptions extends TimeLayerOptions {
   /** Default tanh. */
   readonly activation?: RnnActivation;

@@ -4,6 +4,7 @@ import { chooseKernel } from "../kernels/open-network.ts";
 import type { Kernel } from "../kernels/recurrent-network.ts";
 import type { FloatArray, Tensor } from "../kernels/tensor.ts";
 
+/** What a layer computes on. */
 export interface KernelOptions {
   /**
    * What computes: the fastest that runs here unless given. Float64 tensors, the reference, have `scalar` only. The bits that come out

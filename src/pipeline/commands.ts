@@ -11,7 +11,7 @@ import { alarmCommandNames, alarmEventOf, alarmPhrase } from "./alarm-commands.t
 import type { AlarmCommandName } from "./alarm-commands.ts";
 import type { Fold, StreamRef } from "./fold.ts";
 import type { Ledger } from "./ledger.ts";
-import { parseOutsideState } from "./outside-state.ts";
+import { parseOutsideState } from "../engine/outside-state.ts";
 
 export type CommandName = "get" | "set" | "reset" | "rename" | AlarmCommandName;
 export const commandNames: readonly CommandName[] = ["get", "set", "reset", "rename", ...alarmCommandNames];
@@ -29,6 +29,7 @@ export interface CommandRequest {
   readonly until?: unknown;
 }
 
+/** What is known of a stream besides its hidden state. */
 export interface StreamFacts {
   readonly stream: string;
   readonly group: string;

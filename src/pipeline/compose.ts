@@ -10,6 +10,7 @@ import type {
 } from "../journal/events.ts";
 import { discoveryTopic } from "../message/home-assistant.ts";
 import { encodePrediction } from "../message/prediction.ts";
+import type { Prediction } from "../message/prediction.ts";
 import { alarmTopic, latestTopic, predictionTopic, responseTopic } from "../message/topics.ts";
 import { shortVersion } from "../model/model.ts";
 import type { Fold } from "./fold.ts";
@@ -107,7 +108,7 @@ export class Composer {
     const stream = group.columns.keys[event.row]!;
     const messages: OutboundMessage[] = [];
     if (!event.silent) {
-      const payload = this.#prediction(event, group);
+      const payload = encodePrediction(group.settings.predictions.format, this.predictionOf(event));
       messages.push({ topic: this.#topicOf(node, stream), payload, retain: false });
       if (group.settings.predictions.latest) messages.push({ topic: latestTopic(node, stream), payload, retain: true });
     }
@@ -115,8 +116,10 @@ export class Composer {
     return messages;
   }
 
-  #prediction(event: ReadingsEvent, group: StreamGroup): Uint8Array {
-    return encodePrediction(group.settings.predictions.format, {
+  /** What readings gave, on the event's own arrays. `sequences` lasts until the next call. */
+  predictionOf(event: ReadingsEvent): Prediction {
+    const group: StreamGroup = this.#fold.groups[event.group]!;
+    return {
       stream: group.columns.keys[event.row]!,
       boot: event.identity?.boot ?? 0,
       nonce: event.identity?.nonce ?? 0,
@@ -128,6 +131,6 @@ export class Composer {
       times: event.times,
       outputs: event.muted ? withoutAlarms(event) : event.outputs,
       outputNames: group.outputNames,
-    });
+    };
   }
 }

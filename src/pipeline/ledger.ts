@@ -96,7 +96,10 @@ export class Ledger {
 
   #showTo(observer: ReleaseObserver, event: ReadingsEvent, group: Group): void {
     const stream = this.#fold.groups[event.group]!.columns.keys[event.row]!;
-    if (observer.wants(stream, event)) group.observed.push({ stream, event: copyOfReadings(event) });
+    if (!observer.wants(stream, event)) return;
+    const copy = copyOfReadings(event);
+    const prediction = this.#composer.predictionOf(copy);
+    group.observed.push({ stream, event: copy, prediction: { ...prediction, sequences: prediction.sequences.slice() } });
   }
 
   #takeOutputs(event: ReadingsEvent, first: number): void {

@@ -1,11 +1,14 @@
 // Who looks on as readings leave, a dashboard: it is told after a reading's release, gets copies, and nothing waits for it. Where nobody
 // looks, a message costs one comparison.
 import type { ReadingsEvent } from "../journal/events.ts";
+import type { Prediction } from "../message/prediction.ts";
 
 /** The readings of one message of one stream, as they were stepped. */
 export interface ReleasedReadings {
   readonly stream: string;
   readonly event: ReadingsEvent;
+  /** As it leaves for the broker; of a stream that is still learning none leaves. */
+  readonly prediction: Prediction;
 }
 
 export interface ReleaseObserver {

@@ -1,9 +1,11 @@
 // What a step depends on apart from readings and commands: the epoch's settings. They are journalled whenever they change, so that a
 // replay folds old events the way they were folded when they came.
-import { HiddenstateError } from "../base/errors.ts";
 import type { Engine } from "../engine/engine.ts";
+import { foreignFormat } from "../journal/foreign-format.ts";
 import type { PredictionFormat } from "../message/prediction.ts";
 import type { ScoreSettings } from "../score/scorer.ts";
+
+const FORMAT = 2;
 
 /** What a gap in the sequence, or a restart of the device, does to the hidden state; `decay`: h * exp(-dt / tau). */
 export type GapPolicy =
@@ -50,7 +52,7 @@ export interface GroupSettings {
 }
 
 export interface EpochSettings {
-  readonly format: 2;
+  readonly format: typeof FORMAT;
   readonly node: string;
   /** Where streams are announced to Home Assistant: those that go are taken back there. Absent: nowhere. */
   readonly homeAssistant?: string;
@@ -64,11 +66,6 @@ export function encodeEpochSettings(settings: EpochSettings): string {
 
 export function decodeEpochSettings(text: string): EpochSettings {
   const settings = JSON.parse(text) as EpochSettings;
-  if (settings.format !== 2) {
-    throw new HiddenstateError(
-      "foreign_state",
-      `cannot read the journal: its settings are of format ${String(settings.format)}; it was written by another version of hiddenstate`,
-    );
-  }
+  if (settings.format !== FORMAT) throw foreignFormat("settings in the journal", settings.format, FORMAT);
   return settings;
 }

@@ -183,5 +183,11 @@ export function homeAssistantPrefix({ homeAssistant }: Config): string | undefin
   return homeAssistant ? "homeassistant" : undefined;
 }
 
+/** A config as one writes it: what is in docs/config.md, with its defaults left out. Durations and sizes are texts: `30s`, `256MiB`. */
+export type ConfigObject = Omit<z.input<typeof configSchema>, "mqtt"> & Partial<Pick<z.input<typeof configSchema>, "mqtt">>;
+/** A config that has been checked, with every default in place. */
 export type Config = z.output<typeof configSchema>;
+/** What stands for a broker in the config of a runtime that is fed by the program around it. */
+export const NO_BROKER = { url: "mqtt://in-process", allowInsecure: true };
+
 export type GroupConfig = Config["groups"][number];

@@ -10,8 +10,8 @@ import { filtersOverlap, parseTopicPattern } from "../message/topic-pattern.ts";
 import { brokerFaults } from "./broker-faults.ts";
 import { ConfigError } from "./config-fault.ts";
 import type { Fault } from "./config-fault.ts";
-import { configSchema, homeAssistantPrefix } from "./config-schema.ts";
-import type { Config, GroupConfig } from "./config-schema.ts";
+import { configSchema, homeAssistantPrefix, NO_BROKER } from "./config-schema.ts";
+import type { Config, ConfigObject, GroupConfig } from "./config-schema.ts";
 import { dashboardFaults } from "./dashboard-config.ts";
 import { topicsOf } from "./group-messages.ts";
 import { ownModelFaults } from "./own-model.ts";
@@ -221,6 +221,18 @@ export function parseConfig(text: string, path: string, { dev = false }: { reado
     return fail(faults.map((fault) => `${placeOf(document, lines, fault)}: ${describe(fault)}`));
   }
   return withPathsFrom(dirname(path), parsed.data);
+}
+
+/**
+ * A config out of an object, for `createRuntime`: checked, with the defaults of docs/config.md. Relative paths in it are taken from `folder`,
+ * which is the current one where it is absent. `mqtt` may be left out where the runtime gets the ports of a DirectLink. Throws `bad_config`
+ * with a line for every fault, such as `groups[0]: codec is absent`.
+ */
+export function defineConfig(config: ConfigObject, folder = "."): Config {
+  const parsed = configSchema.safeParse({ mqtt: NO_BROKER, ...config });
+  const faults = parsed.success ? faultsBetween(parsed.data, false) : faultsOf(parsed.error.issues);
+  if (parsed.success && faults.length === 0) return withPathsFrom(folder, parsed.data);
+  throw new HiddenstateError("bad_config", `cannot use the config: ${faults.map(describe).join("\n")}`);
 }
 
 /** The config with its relative paths resolved. */

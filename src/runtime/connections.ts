@@ -2,6 +2,7 @@
 // over MQTT, a third takes them, so that nothing that comes on it can stand in a reading's way.
 import type { Clock } from "../base/clock.ts";
 import type { Disk } from "../base/disk.ts";
+import { HiddenstateError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { Log } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
@@ -10,26 +11,23 @@ import { homeAssistantStatusTopic } from "../message/home-assistant.ts";
 import { commandFilter, stateTopic } from "../message/topics.ts";
 import { createMqttPort } from "../mqtt/mqttjs-port.ts";
 import type { MqttPort } from "../mqtt/mqttjs-port.ts";
-import type { PacketPort, Subscription } from "../mqtt/packet-port.ts";
+import type { Ports, Subscription } from "../mqtt/packet-port.ts";
 import type { Entry } from "../pipeline/routes.ts";
-import { homeAssistantPrefix } from "./config-schema.ts";
+import { homeAssistantPrefix, NO_BROKER } from "./config-schema.ts";
 import type { Config } from "./config-schema.ts";
 import { readCredentials } from "./credentials.ts";
 
-export interface Ports {
-  readonly intake: PacketPort;
-  readonly sink: PacketPort;
-  /** Where updates are configured. */
-  readonly updates?: PacketPort | undefined;
-}
-
-/** Throws `bad_config` where a file that the config names is absent. */
+/** Throws `bad_config` where the config names no broker, or a file that is absent. */
 export async function brokerPorts(
   config: Config,
   around: { readonly clock: Clock; readonly random: Random; readonly disk: Disk; readonly log: Log },
 ): Promise<Ports> {
   const { mqtt, node } = config;
   const { clock, random, log } = around;
+  if (mqtt.url === NO_BROKER.url) {
+    const advice = "add mqtt: { url }, or start the runtime with the ports of a DirectLink";
+    throw new HiddenstateError("bad_config", `cannot connect: the config names no broker; ${advice}`);
+  }
   const clientId = mqtt.clientId ?? `hiddenstate-${node}`;
   const common = {
     url: mqtt.url,

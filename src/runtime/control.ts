@@ -14,6 +14,7 @@ import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { LearningLoop } from "./learning-loop.ts";
 import type { ListedModel, ModelSwitch, PromoteOptions, Switched } from "./model-switch.ts";
 
+/** A hidden state as JSON has it: arrays of numbers by the names of the model's states. */
 export type StateNumbers = Readonly<Record<string, readonly number[]>>;
 
 /** A stream's state as it is exported: what `set` and `import` take back. */
@@ -22,6 +23,7 @@ export interface StreamState {
   readonly state: StateNumbers;
 }
 
+/** What goes along with a change of a stream. */
 export interface CommandOptions {
   /** 1 to 128 bytes; a command of a transaction already carried out is answered, not done again. A random one where absent. */
   readonly transaction?: string;
@@ -31,6 +33,7 @@ function isCommandName(value: unknown): value is CommandName {
   return commandNames.some((name) => name === value);
 }
 
+/** All that can be asked of a state directory, besides what `Runtime` offers itself. */
 export class Control {
   readonly #fold: Fold;
   readonly #pipeline: Pipeline;
@@ -38,7 +41,7 @@ export class Control {
   readonly #learning: Pick<LearningLoop, "ask"> | undefined;
   readonly #random: Random;
 
-  /** Without `learning` no runtime is running. */
+  /** @internal Without `learning` no runtime is running. */
   constructor(fold: Fold, pipeline: Pipeline, models: ModelSwitch, random: Random, learning?: Pick<LearningLoop, "ask">) {
     this.#fold = fold;
     this.#pipeline = pipeline;
@@ -131,7 +134,7 @@ export class Control {
     return { group };
   }
 
-  /** A request of the control socket. */
+  /** @internal A request of the control socket. */
   async handle(method: string, params: unknown): Promise<unknown> {
     const fields = new Map<string, unknown>(Object.entries(params ?? {}));
     const text = (name: string): string | undefined => {

@@ -29,6 +29,7 @@ const lineageSchema = z.strictObject({
   testRmse: z.record(z.string(), z.number()).optional(),
 });
 
+/** Where a version came from. */
 export type Lineage = z.output<typeof lineageSchema>;
 export type Origin = Pick<Lineage, "group" | "why" | "update" | "file" | "base" | "at">;
 

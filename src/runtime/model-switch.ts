@@ -38,6 +38,7 @@ export interface ModelSwitchOptions {
 
 export type OnSwitch = (kind: "promote" | "rollback", group: string, version: string) => () => void;
 
+/** How a model is put in force. */
 export interface PromoteOptions {
   /** Without the parity measure. */
   readonly unverified?: boolean;

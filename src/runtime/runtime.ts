@@ -1,5 +1,7 @@
 // The runtime: an assembly on the system's clock, disk and broker connections, and the control socket through which it is asked.
 import type { Log } from "../base/log.ts";
+import type { Alarm } from "../message/alarm.ts";
+import type { Prediction } from "../message/prediction.ts";
 import type { Fold } from "../pipeline/fold.ts";
 import type { Recovered } from "../pipeline/recover.ts";
 import type { ReleaseObserver } from "../pipeline/release-observer.ts";
@@ -13,12 +15,14 @@ import { CrashCount } from "./crash-count.ts";
 import { loadGroups } from "./groups.ts";
 import type { LearningProgress } from "./learning-loop.ts";
 import type { PromoteOptions, Switched } from "./model-switch.ts";
+import { Onlookers } from "./onlookers.ts";
 import { StateDirectory } from "./state-directory.ts";
 import { statusOf } from "./status.ts";
 import type { Status } from "./status.ts";
 import { surroundingsOf } from "./surroundings.ts";
 import type { Surroundings } from "./surroundings.ts";
 
+/** A runtime in this process; `createRuntime` starts one. */
 export class Runtime {
   readonly #config: Config;
   readonly #around: Surroundings;
@@ -26,6 +30,7 @@ export class Runtime {
   readonly #socket: ControlSocket;
   readonly #crashes: CrashCount;
   readonly #startedAtMs: number;
+  readonly #onlookers: Onlookers;
   #stopping: Promise<void> | undefined;
 
   private constructor(config: Config, around: Surroundings, assembly: Assembly, { socket, crashes }: Holdings) {
@@ -35,9 +40,11 @@ export class Runtime {
     this.#socket = socket;
     this.#crashes = crashes;
     this.#startedAtMs = around.clock.monotonicMs();
+    this.#onlookers = new Onlookers(assembly.state.fold, around.log);
   }
 
   /**
+   * @internal
    * Starts a runtime: recovers its state and connects to the broker, waiting for it where it is away. Throws `bad_config`, `bad_model`,
    * `state_in_use`, `foreign_state` or `disk_failed`, and has then written nothing over.
    */
@@ -76,21 +83,22 @@ export class Runtime {
     this.#assembly.run();
   }
 
-  /** Resolves when the broker has granted our subscriptions for the first time. */
+  /** Resolves when the broker has granted our subscriptions for the first time: from then on no reading passes by. */
   get connected(): Promise<void> {
     return this.#assembly.connected;
   }
 
-  /** What was found on disk at the start. */
+  /** @internal What was found on disk at the start. */
   get recovered(): Recovered {
     return this.#assembly.recovered;
   }
 
-  /** Rejects when the runtime cannot go on: the disk has failed, or the broker refuses it for good. */
+  /** Rejects when the runtime cannot go on: the disk has failed, or the broker refuses it for good. Stop it then, and start another. */
   get failed(): Promise<never> {
     return this.#assembly.failed;
   }
 
+  /** Streams, groups, engines, the broker's connections and everything counted, at this moment. */
   status(): Status {
     const { clock, metrics } = this.#around;
     const { state, pipeline, outbox, intake, sink, trials, learning, updates } = this.#assembly;
@@ -110,12 +118,12 @@ export class Runtime {
     });
   }
 
-  /** How far a group's model has come with learning, see `learn` in the config; undefined where it does not learn. */
+  /** @internal How far a group's model has come with learning, see `learn` in the config; undefined where it does not learn. */
   learningOf(group: string): LearningProgress | undefined {
     return this.#assembly.learning.progressOf(group);
   }
 
-  /** Throws `unknown_stream`. */
+  /** A stream's hidden state at this moment of its order, by the names of the model's states. Throws `unknown_stream`. */
   getState(stream: string): Promise<StreamState> {
     return this.control.getState(stream);
   }
@@ -130,14 +138,28 @@ export class Runtime {
     return this.control.resetState(stream, options);
   }
 
-  /** What its streams are and remember, to be read and never changed. */
+  /** @internal What its streams are and remember, to be read and never changed. */
   get fold(): Fold {
     return this.#assembly.state.fold;
   }
 
-  /** Shows what is released from now on to one observer, or to none. */
-  observe(observer: ReleaseObserver | undefined): void {
-    this.fold.observer = observer;
+  /** @internal Shows what is released from now on to an observer, until the returned function is called. */
+  observe(observer: ReleaseObserver): () => void {
+    return this.#onlookers.add(observer);
+  }
+
+  /**
+   * Calls a listener with each prediction once its reading is durable, in the journal's order, until the returned function is called. It is
+   * told once and in this process only: what must not be missed over a crash comes from the broker or a `DirectLink`, at least once. The
+   * listener may keep what it gets, and holds up the readings for as long as it works; one that throws is logged.
+   */
+  onPrediction(listener: (prediction: Prediction) => void): () => void {
+    return this.#onlookers.onPrediction(listener);
+  }
+
+  /** Calls a listener with each alarm that opens or closes, as `onPrediction`. */
+  onAlarm(listener: (alarm: Alarm) => void): () => void {
+    return this.#onlookers.onAlarm(listener);
   }
 
   /**
@@ -153,7 +175,7 @@ export class Runtime {
     return this.control.rollbackModel(group);
   }
 
-  /** All that can be asked of the state directory. */
+  /** All that can be asked of the state directory: listing and renaming streams, listing and tuning models. */
   get control(): Control {
     return this.#assembly.control;
   }
@@ -182,7 +204,12 @@ function isNoCrash(thrown: unknown): boolean {
   return thrown instanceof HiddenstateError && thrown.code !== "unavailable";
 }
 
-/** Starts a runtime; see `Runtime.start` for what it throws. What is absent in `surroundings` is the system's own. */
+/**
+ * Starts what `hiddenstate run` starts, in this process: recovers the streams' states from `config.state` and connects to the broker, or to
+ * the `ports` of a DirectLink. The config comes from `defineConfig` or `parseConfig`; what is absent in `surroundings` is the system's own.
+ * Throws `bad_config`, `bad_model`, `state_in_use`, `foreign_state`, `state_damaged` or `disk_failed`, and has then written nothing over.
+ * Stop it before the process ends.
+ */
 export function createRuntime(config: Config, surroundings: Partial<Surroundings> = {}): Promise<Runtime> {
   return Runtime.start(config, surroundings);
 }

@@ -4,6 +4,7 @@ import type { Fold } from "../pipeline/fold.ts";
 import type { Outbox } from "../pipeline/outbox.ts";
 import type { StreamGroup } from "../pipeline/stream-group.ts";
 
+/** One group of the config, at this moment. */
 export interface GroupStatus {
   readonly name: string;
   readonly version: string;
@@ -22,6 +23,7 @@ export interface GroupStatus {
   readonly update?: string;
 }
 
+/** What a runtime says of itself, at this moment. */
 export interface Status {
   readonly node: string;
   readonly upSeconds: number;

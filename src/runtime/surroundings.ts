@@ -15,7 +15,7 @@ import type { VerifyModel } from "../engine/verify-model.ts";
 import { verifyModel as verifyByChild } from "../engine/verify-model.ts";
 import type { Config } from "./config-schema.ts";
 import { brokerPorts } from "./connections.ts";
-import type { Ports } from "./connections.ts";
+import type { Ports } from "../mqtt/packet-port.ts";
 
 /** What a runtime takes from the world; the system's own where absent. */
 export interface Surroundings {
@@ -23,14 +23,15 @@ export interface Surroundings {
   readonly random: Random;
   readonly disk: Disk;
   readonly log: Log;
+  /** @internal */
   readonly metrics: Metrics;
-  /** The two connections to the broker. */
+  /** The two connections to the broker; those of a DirectLink where there is none. */
   readonly ports: Ports;
-  /** Measures both engines on a model file. */
+  /** @internal Measures both engines on a model file. */
   readonly runTrial: RunTrial;
-  /** Carries out a learning job. */
+  /** @internal Carries out a learning job. */
   readonly runLearning: RunLearning;
-  /** Holds a model file to the parity measure before it is put in force. */
+  /** @internal Holds a model file to the parity measure before it is put in force. */
   readonly verifyModel: VerifyModel;
 }
 

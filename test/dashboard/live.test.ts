@@ -12,7 +12,7 @@ import { LiveFeed } from "../../src/dashboard/live-feed.ts";
 import { LogMemory } from "../../src/dashboard/log-memory.ts";
 import { Sampler } from "../../src/dashboard/sampler.ts";
 import { StreamList } from "../../src/dashboard/stream-list.ts";
-import { alarmDetails } from "../../src/dashboard/seen-alarm.ts";
+import { alarmDetails } from "../../src/dashboard/alarm-details.ts";
 import { StreamWatch, thin } from "../../src/dashboard/stream-watch.ts";
 import type { ReadingsEvent } from "../../src/journal/events.ts";
 import { encodeAlarm } from "../../src/message/alarm.ts";
@@ -23,6 +23,7 @@ import { box, reading } from "../support/one-group.ts";
 import { DashboardWorld } from "../support/dashboard-world.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { until } from "../support/until.ts";
+import { examplePrediction } from "../support/example-prediction.ts";
 
 interface Told {
   readonly event: string;
@@ -125,9 +126,10 @@ t.test("alarms are told to the log, and to the page in words, with what was unus
   } as const;
   t.ok(watch.wants("b", event as unknown as ReadingsEvent), "alarms are seen whoever watches");
   t.notOk(watch.wants("b", { ...event, alarms: [] } as unknown as ReadingsEvent));
-  watch.released({ stream: "a", event: event as unknown as ReadingsEvent });
+  const prediction = examplePrediction;
+  watch.released({ stream: "a", event: event as unknown as ReadingsEvent, prediction });
   const closed = encodeAlarm({ ...label, open: false });
-  watch.released({ stream: "b", event: { ...event, alarms: [closed] } as unknown as ReadingsEvent });
+  watch.released({ stream: "b", event: { ...event, alarms: [closed] } as unknown as ReadingsEvent, prediction });
   t.strictSame(noted, [
     { stream: "a", score: "0.7", kind: "residual", because: "feature1 80 %, feature0 20 %" },
     { stream: "a", score: "0.7" },

@@ -14,7 +14,7 @@ import type { Bounds } from "../../src/runtime/assembly.ts";
 import { configSchema } from "../../src/runtime/config-schema.ts";
 import type { Config } from "../../src/runtime/config-schema.ts";
 import type { ModelSwitch, OnSwitch } from "../../src/runtime/model-switch.ts";
-import type { Ports } from "../../src/runtime/connections.ts";
+import type { Ports } from "../../src/mqtt/packet-port.ts";
 import { configureGroup } from "../../src/runtime/groups.ts";
 import { StateDirectory } from "../../src/runtime/state-directory.ts";
 import { BOOT_SILENCE_MS, CLOCK_JUMP_MS, hasExpiry, hasRateLimits } from "./fault-plan.ts";

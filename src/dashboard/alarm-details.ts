@@ -1,4 +1,4 @@
-// An alarm as its message has it (docs/message-format.md), for the log of the page: it is told as it was published.
+// An alarm (docs/message-format.md) in the words of a line of the log.
 import type { Alarm } from "../message/alarm.ts";
 
 const CONTRIBUTIONS_MAX = 3;

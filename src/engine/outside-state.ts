@@ -1,6 +1,6 @@
 // A hidden state that comes from outside: it must be the model's, name by name, before it may touch a stream.
 import { HiddenstateError } from "../base/errors.ts";
-import type { StateTensors } from "../engine/engine.ts";
+import type { StateTensors } from "./engine.ts";
 import { countOf } from "../kernels/tensor.ts";
 import type { StateSpec } from "../model/spec.ts";
 
