@@ -30,6 +30,8 @@ const known = presetNames.flatMap((preset) =>
 );
 type Known = (typeof known)[number];
 
+/** As many as of a message that has them all, and as a network of its own can learn. */
+const FEATURES_MAX = 64;
 /** The runtime's own topics, the broker's, and what is announced to Home Assistant. */
 const NO_READINGS = [`${TOPIC_ROOT}/`, "$", "homeassistant/"];
 
@@ -82,7 +84,7 @@ export class BrokerSurvey {
   #name(read: Known, topic: string, features: readonly string[]): void {
     const own = ofOneDevice(read.pattern, topic);
     const device = this.#named.get(own) ?? { read, features: new Set<string>() };
-    for (const feature of features) if (device.features.size < limits.featuresMax) device.features.add(feature);
+    for (const feature of features) if (device.features.size < FEATURES_MAX) device.features.add(feature);
     if (this.#named.size < limits.streamsMax) this.#named.set(own, device);
   }
 

@@ -57,7 +57,7 @@ export interface ConnectionSettings {
   readonly budget?: string;
 }
 
-/** A config whose one group nobody runs. Throws `bad_argument`, "cannot <verb> the broker: ...". */
+/** A config whose one group nobody runs. Throws `bad_argument`, "cannot <verb> the broker: ..." where it is about that. */
 export function connectionConfig(verb: string, { budget, ...settings }: ConnectionSettings): Config {
   const score = budget === undefined ? {} : { budget };
   const group = { name: "any", topic: "any/{thing}", codec: "json", features: ["any"], score };
@@ -66,5 +66,6 @@ export function connectionConfig(verb: string, { budget, ...settings }: Connecti
   if (parsed.success && fault === undefined) return parsed.data;
   // The URL may hold a password.
   const hint = fault!.message.includes("allowInsecure") ? "; here that is --allow-insecure" : "";
-  throw new HiddenstateError("bad_argument", `cannot ${verb} the broker: ${fault!.message}${hint}`);
+  const what = fault!.path[0] === "mqtt" ? `${verb} the broker` : `use the ${String(fault!.path.at(-1))}`;
+  throw new HiddenstateError("bad_argument", `cannot ${what}: ${fault!.message}${hint}`);
 }

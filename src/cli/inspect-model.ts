@@ -1,5 +1,5 @@
 // What a model file holds, as `inspect` tells it: what goes in and out, of what it is made, where it came from, and what steps it.
-import { openEngine } from "../engine/open-engine.ts";
+import { defaultEngine, openEngine } from "../engine/open-engine.ts";
 import { HiddenstateError } from "../base/errors.ts";
 import type { Model } from "../model/model.ts";
 import { namedWeights } from "../model/named-weights.ts";
@@ -23,7 +23,7 @@ export interface ModelInspection {
 
 async function engineOf(model: Model): Promise<ModelInspection["engine"]> {
   const problem = nativeProblem(model.spec);
-  const name = problem === undefined ? "native" : "onnx";
+  const name = defaultEngine(model);
   try {
     const engine = await openEngine(model, { engine: name });
     const { kernel } = engine;

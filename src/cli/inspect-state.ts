@@ -11,7 +11,7 @@ import { Metrics } from "../base/metrics.ts";
 import type { Random } from "../base/random.ts";
 import { CHECKPOINT_FORMAT, checkpointNames, decodeCheckpoint } from "../journal/checkpoint-file.ts";
 import { readSegment } from "../journal/read-segment.ts";
-import { SEGMENT_FORMAT, SEGMENT_HEADER_BYTES } from "../journal/segment.ts";
+import { decodeSegmentHeader, SEGMENT_FORMAT, SEGMENT_HEADER_BYTES } from "../journal/segment.ts";
 import { findSegmentFiles, readStart } from "../journal/segment-files.ts";
 import type { Segment, SegmentFiles } from "../journal/segment-files.ts";
 import { shortVersion } from "../model/model.ts";
@@ -76,35 +76,44 @@ export interface Surroundings {
   readonly random: Random;
 }
 
-async function inspectCheckpoints(disk: Disk, journal: string): Promise<CheckpointFile[]> {
-  const files: CheckpointFile[] = [];
-  for (const file of checkpointNames) {
+/** Read again where it looks damaged: a runtime may just have begun to write it anew. */
+async function inspectCheckpoint(disk: Disk, journal: string, file: string): Promise<CheckpointFile> {
+  for (let reads = 1; ; reads++) {
     const bytes = await readWhole(disk, `${journal}/${file}`);
     const checkpoint = decodeCheckpoint(bytes);
-    if (typeof checkpoint === "string") files.push({ file, standing: checkpoint });
-    else {
-      const { generation, position } = checkpoint;
-      files.push({ file, standing: "whole", generation, position, bytes: bytes!.length });
-    }
+    if (checkpoint === "absent" || (checkpoint === "damaged" && reads > 1)) return { file, standing: checkpoint };
+    if (checkpoint === "damaged") continue;
+    const { generation, position } = checkpoint;
+    return { file, standing: "whole", generation, position, bytes: bytes!.length };
   }
-  return files;
 }
 
-async function inspectSegment(disk: Disk, segment: Segment, use: SegmentFile["use"], until: number): Promise<SegmentFile> {
-  const { bytes } = await readStart(disk, segment.path);
+/** Undefined where a runtime has put the file to another use since the folder was listed. */
+async function inspectSegment(
+  disk: Disk,
+  segment: Segment,
+  use: SegmentFile["use"],
+  until: number,
+): Promise<SegmentFile | undefined> {
+  const { path, generation, base } = segment;
+  const start = await readStart(disk, path).catch(() => undefined);
+  const header = start && decodeSegmentHeader(start.bytes.subarray(0, SEGMENT_HEADER_BYTES));
+  const present = typeof header === "object" ? header.generation : 0;
+  if (start === undefined || present !== generation) return undefined;
   const times: number[] = [];
-  const { end, isDamaged } = await readSegment(bytes, segment, until, 0, (event) => {
+  const { end, isDamaged } = await readSegment(start.bytes, segment, until, 0, (event) => {
     if (event.kind === "readings") times[times.length === 0 ? 0 : 1] = event.receivedAt;
   });
   const [firstAt, lastAt = firstAt] = times;
   return {
-    file: basename(segment.path),
+    file: basename(path),
     use,
-    generation: segment.generation,
-    from: segment.base,
+    generation,
+    from: base,
     to: end.position,
     usedBytes: end.offset - SEGMENT_HEADER_BYTES,
-    damaged: isDamaged || (until !== Infinity && end.position < until),
+    // A file of the history without a header counts as generation 0.
+    damaged: generation === 0 || isDamaged || (until !== Infinity && end.position < until),
     ...(firstAt === undefined ? {} : { firstAt, lastAt: lastAt! }),
   };
 }
@@ -119,14 +128,22 @@ async function inspectSegments(disk: Disk, { history, segments }: SegmentFiles):
     const next = files[index + 1];
     // Only within the journal does each segment go on where the one before it ends.
     const until = use === "journal" && next !== undefined ? next.segment.base : Infinity;
-    found.push(await inspectSegment(disk, segment, use, until));
+    const inspected = await inspectSegment(disk, segment, use, until);
+    if (inspected !== undefined) found.push(inspected);
   }
   return found;
 }
 
-async function askRunning(client: ControlClient): Promise<Standing> {
-  const { releasedPosition, streams, outbox, groups } = (await client.request("status", {})) as Status;
-  return { position: releasedPosition, streams, unconfirmed: outbox.messages, groups };
+/** Of the runtime that works on it; undefined where none does. */
+async function askRunning(directory: string): Promise<Standing | undefined> {
+  const client = await ControlClient.connect(directory);
+  try {
+    if (client === undefined) return undefined;
+    const { releasedPosition, streams, outbox, groups } = (await client.request("status", {})) as Status;
+    return { position: releasedPosition, streams, unconfirmed: outbox.messages, groups };
+  } finally {
+    client?.close();
+  }
 }
 
 /** What a start would begin with, and what it would find damaged; the names of the rows. Throws what `StateDirectory.recover` does. */
@@ -170,29 +187,26 @@ export async function inspectState(directory: string, around: Surroundings): Pro
   if (names.length === 0) {
     throw new HiddenstateError("foreign_state", `cannot inspect ${directory}: there is no journal in it; name a state directory`);
   }
-  const client = await ControlClient.connect(directory);
-  try {
-    const files = await findSegmentFiles(disk, journal, limits.segmentBytes);
-    const segments = await inspectSegments(disk, files);
-    const checkpoints = await inspectCheckpoints(disk, journal);
-    const damage = damageOf(files, names, segments);
-    for (const { file, standing } of checkpoints)
-      if (standing === "damaged") damage.push(`${file}: it has changed since it was written`);
-    const standing = client === undefined ? await standingOf(directory, around, damage) : await askRunning(client);
-    return {
-      kind: "state",
-      directory,
-      running: client !== undefined,
-      formats: { journal: SEGMENT_FORMAT, checkpoint: CHECKPOINT_FORMAT },
-      checkpoints,
-      segments,
-      spareSegments: files.unused.length,
-      ...(standing && { standing }),
-      damage,
-    };
-  } finally {
-    client?.close();
-  }
+  const running = await askRunning(directory);
+  const files = await findSegmentFiles(disk, journal, limits.segmentBytes);
+  const segments = await inspectSegments(disk, files);
+  const checkpoints: CheckpointFile[] = [];
+  for (const file of checkpointNames) checkpoints.push(await inspectCheckpoint(disk, journal, file));
+  const damage = damageOf(files, names, segments);
+  for (const { file, standing } of checkpoints)
+    if (standing === "damaged") damage.push(`${file}: it has changed since it was written`);
+  const standing = running ?? (await standingOf(directory, around, damage));
+  return {
+    kind: "state",
+    directory,
+    running: running !== undefined,
+    formats: { journal: SEGMENT_FORMAT, checkpoint: CHECKPOINT_FORMAT },
+    checkpoints,
+    segments,
+    spareSegments: files.unused.length,
+    ...(standing && { standing }),
+    damage,
+  };
 }
 
 async function standingOf(directory: string, around: Surroundings, damage: string[]): Promise<Standing | undefined> {

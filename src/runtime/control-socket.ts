@@ -175,6 +175,10 @@ export class ControlSocket {
   }
 }
 
+function hasEnded(): HiddenstateError {
+  return new HiddenstateError("unavailable", "cannot finish the request: the runtime has ended");
+}
+
 /** A client of the runtime that owns a state directory. */
 export class ControlClient {
   readonly #socket: Socket;
@@ -192,8 +196,7 @@ export class ControlClient {
     });
     socket.on("error", () => socket.destroy());
     socket.on("close", () => {
-      const gone = new HiddenstateError("unavailable", "cannot finish the request: the runtime has ended");
-      for (const { reject } of this.#waiting.values()) reject(gone);
+      for (const { reject } of this.#waiting.values()) reject(hasEnded());
       this.#waiting.clear();
     });
   }
@@ -205,6 +208,8 @@ export class ControlClient {
   }
 
   request(method: string, params: unknown): Promise<unknown> {
+    // Nothing would tell of its end any more.
+    if (this.#socket.closed) return Promise.reject(hasEnded());
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });

@@ -216,6 +216,10 @@ t.test("without a terminal what is not said is told, and what cannot be is refus
     [["--broker", "mqtt://127.0.0.1:1", "--topic", "a/{b}"], /; add --model or --learn, or --yes for what is usual\n$/],
     [[...quick, "--yes"], /nothing has been seen that measures something; name it by --preset or --topic\n$/],
     [[...quick, "--yes", "--topic", "a/{b}"], /none of these topics has been seen; say by --features which values/],
+    [
+      [...quick, "--yes", "--node", "a b"],
+      /^hiddenstate: cannot use the node: expected 1 to 64 of the characters A-Za-z0-9\._-\n$/,
+    ],
     [[...quick, "--yes", "--topic", "a/#/b"], /cannot use the topic pattern "a\/#\/b"/],
     [["--broker", "mqtt://10.0.0.1", "--yes"], /can be read and changed on the way; .* here that is --allow-insecure\n$/],
     [

@@ -9,6 +9,7 @@ import { silentLog } from "../../src/base/log.ts";
 import { ReadOnlyDisk } from "../../src/cli/read-only-disk.ts";
 import { startEmbeddedBroker } from "../../src/mqtt/embedded-broker.ts";
 import { parseConfig } from "../../src/runtime/config.ts";
+import { ControlClient, ControlSocket } from "../../src/runtime/control-socket.ts";
 import { createRuntime } from "../../src/runtime/runtime.ts";
 import { runCli } from "../support/cli.ts";
 import { needsOnnxruntime } from "../support/onnxruntime.ts";
@@ -156,6 +157,17 @@ t.test("a state directory is told while a runtime works on it, after, and damage
   ]);
   t.match(await runCli(["inspect", segment]), { code: 1, stderr: /what follows position \d+ has changed/ });
   t.strictSame(traces(state), damagedBefore);
+});
+
+t.test("a runtime that has ended before it is asked is told as such, and nobody waits for it", async (t) => {
+  const folder = t.testdir({});
+  const socket = await ControlSocket.open(folder, () => Promise.resolve({}));
+  const client = (await ControlClient.connect(folder))!;
+  t.strictSame(await client.request("status", {}), {});
+  await socket.close();
+  const ended = { code: "unavailable", message: "cannot finish the request: the runtime has ended" };
+  await t.rejects(client.request("status", {}), ended);
+  await t.rejects(client.request("status", {}), ended, "also once that is known");
 });
 
 t.test("a disk that only reads lets nothing through that would write", async (t) => {
