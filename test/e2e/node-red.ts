@@ -119,17 +119,24 @@ function install(): void {
   writeFileSync(join(folder, "settings.js"), `module.exports = ${JSON.stringify(settings)};\n`);
 }
 
-async function start(): Promise<ChildProcess> {
+/** What the present process has printed. */
+let printed = "";
+
+/** Resolves once it has started its flows so many times. */
+async function flowsStarted(times: number): Promise<void> {
+  await until("Node-RED has started its flows", () => {
+    assert.equal(nodeRed?.exitCode, null, printed);
+    return printed.split("Started flows").length > times;
+  });
+}
+
+async function start(): Promise<void> {
   const { command, args, env } = asUser(process.execPath, ["node_modules/node-red/red.js", "--settings", "settings.js"]);
   const child = spawn(command, args, { cwd: folder, env, stdio: ["ignore", "pipe", "inherit"] });
   nodeRed = child;
-  let text = "";
-  child.stdout.setEncoding("utf8").on("data", (more: string) => (text += more));
-  await until("Node-RED has started its flows", () => {
-    assert.equal(child.exitCode, null, text);
-    return text.includes("Started flows");
-  });
-  return child;
+  printed = "";
+  child.stdout.setEncoding("utf8").on("data", (more: string) => (printed += more));
+  await flowsStarted(1);
 }
 
 async function end(signal: "SIGKILL" | "SIGTERM"): Promise<void> {
@@ -228,6 +235,16 @@ await agree(40, [], "after a kill");
 await post({ topic: STREAMS[1], reset: "1" }, "not read");
 await publishAll(40, 300);
 await agree(300, [40], "after a reset of one stream");
+
+const deployed = await fetch(`${url}/flows`, {
+  method: "POST",
+  headers: { "content-type": "application/json", "node-red-deployment-type": "full" },
+  body: readFileSync(join(folder, "flows.json")),
+});
+assert.equal(deployed.status, 204);
+await flowsStarted(2);
+await publishAll(300, 305);
+await agree(305, [40], "after a deploy");
 
 const before = lines("settled").length;
 await post({ topic: "b" }, { [names[0]!]: "high" });
