@@ -118,7 +118,7 @@ export class UpdateQueue {
     try {
       if (this.#options.streamsOf(group).settings.version !== signed.manifest.sha256) {
         const bytes = await this.#fetch(group, signed);
-        if (bytes === undefined || this.#wanted.get(group) !== signed) return;
+        if (bytes === undefined || this.#wanted.get(group) !== signed || this.#isOver) return;
         await this.#putInForce(group, signed, bytes);
       }
       await this.#settle(group, signed, { outcome: "in force" });
@@ -164,9 +164,9 @@ export class UpdateQueue {
     // Only an end that nobody asked for and nothing explains leaves this standing.
     const triedTimes = (times: number): Promise<void> =>
       record.change(group, (present) => (present?.manifest === digest ? { ...present, tries: times } : undefined));
-    await triedTimes(tries + 1);
     this.#notTried = () => triedTimes(tries);
     try {
+      await triedTimes(tries + 1);
       const name = `update ${counter}`;
       const model = decodeModel(bytes, name);
       expectFitting(model.spec, streamsOf(group));
