@@ -1,7 +1,7 @@
 // `hiddenstate keys ...`: the key pairs that models are signed with before they are sent to boxes.
 import { mkdir, open, readFile } from "node:fs/promises";
 import type { KeyObject } from "node:crypto";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { Command } from "commander";
 import { HiddenstateError, reasonOf } from "../base/errors.ts";
 import { createPrivateKeyText, keyIdOf, parsePrivateKey, publicKeyText } from "../message/update-key.ts";
@@ -13,6 +13,7 @@ const SUFFIX = ".key";
 /** Only who runs this may read it, and no key is ever written over. */
 async function writePrivate(path: string, text: string): Promise<void> {
   try {
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     const file = await open(path, "wx", 0o600);
     try {
       await file.writeFile(text);
@@ -49,7 +50,6 @@ async function create(name: string, { out }: { readonly out: string }): Promise<
   }
   const text = createPrivateKeyText();
   const path = join(out, `${name}${SUFFIX}`);
-  await mkdir(out, { recursive: true });
   await writePrivate(path, text);
   printPublic(name, path, parsePrivateKey(text));
 }

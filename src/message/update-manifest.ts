@@ -52,8 +52,8 @@ const manifestSchema = z.strictObject({
   group: topicLevel,
   /** Rises from update to update of a group. */
   counter: z.int().min(1),
-  /** Milliseconds since 1970. */
-  expires: z.int().min(0),
+  /** Milliseconds since 1970, up to what a date can say. */
+  expires: z.int().min(0).max(8.64e15),
   /** Of the model's file: the version. */
   sha256,
   bytes: z.int().min(1),

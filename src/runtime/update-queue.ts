@@ -6,6 +6,7 @@ import { diskError, HiddenstateError, reasonOf } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { Log } from "../base/log.ts";
 import type { Metrics } from "../base/metrics.ts";
+import type { VerifyModel } from "../engine/verify-model.ts";
 import { UpdateRefused } from "../message/update-manifest.ts";
 import type { SignedManifest } from "../message/update-manifest.ts";
 import type { PacketPort } from "../mqtt/packet-port.ts";
@@ -25,8 +26,8 @@ export interface UpdateQueueOptions {
   /** Of a group that there is. */
   readonly streamsOf: (group: string) => StreamGroup;
   readonly modelSwitch: Pick<ModelSwitch, "promote">;
-  /** Whether a model is held to the parity measure before it comes into force. */
-  readonly verify: boolean;
+  /** The parity measure that a model is held to before it comes into force; undefined: none. */
+  readonly verifyModel: VerifyModel | undefined;
   /** Where chunks are kept. */
   readonly directory: string;
   readonly port: PacketPort;
@@ -118,13 +119,13 @@ export class UpdateQueue {
     try {
       if (this.#options.streamsOf(group).settings.version !== signed.manifest.sha256) {
         const bytes = await this.#fetch(group, signed);
-        if (bytes === undefined || this.#wanted.get(group) !== signed) return;
+        if (bytes === undefined || this.#wanted.get(group) !== signed || this.#isOver) return;
         await this.#putInForce(group, signed, bytes);
       }
       await this.#settle(group, signed, { outcome: "in force" });
     } catch (thrown) {
       if (this.#isOver) return;
-      if (isOfTheDisk(thrown)) this.#rest(group, signed, reasonOf(thrown));
+      if (isInTheWay(thrown)) this.#rest(group, signed, reasonOf(thrown));
       else await this.#settle(group, signed, refusalOf(thrown));
     }
   }
@@ -157,26 +158,37 @@ export class UpdateQueue {
   }
 
   async #putInForce(group: string, { manifest, key, digest }: SignedManifest, bytes: Uint8Array): Promise<void> {
-    const { modelSwitch, verify, record, streamsOf } = this.#options;
+    const { modelSwitch, record, streamsOf } = this.#options;
     const { counter } = manifest;
     const { tries } = record.get(group)!;
     if (tries >= limits.updateTriesMax) throw new UpdateRefused("gave_up", `the process has ended ${tries} times over it`);
     // Only an end that nobody asked for and nothing explains leaves this standing.
     const triedTimes = (times: number): Promise<void> =>
       record.change(group, (present) => (present?.manifest === digest ? { ...present, tries: times } : undefined));
-    await triedTimes(tries + 1);
     this.#notTried = () => triedTimes(tries);
     try {
+      await triedTimes(tries + 1);
       const name = `update ${counter}`;
       const model = decodeModel(bytes, name);
       expectFitting(model.spec, streamsOf(group));
-      await modelSwitch.promote(model, name, group, { unverified: !verify, update: { key, counter } });
+      await this.#verify(group);
+      await modelSwitch.promote(model, name, group, { unverified: true, update: { key, counter } });
     } catch (error) {
       const thrown = diskError("put a model in force", error);
-      if (isOfTheDisk(thrown)) await this.#notTried();
+      if (isInTheWay(thrown)) await this.#notTried();
       throw thrown;
     } finally {
       this.#notTried = undefined;
+    }
+  }
+
+  /** Before it has a place among the models: the file with the chunks is the model's. */
+  async #verify(group: string): Promise<void> {
+    try {
+      await this.#options.verifyModel?.(this.#pathOf(group));
+    } catch (thrown) {
+      const isApart = thrown instanceof HiddenstateError && thrown.code === "bad_model";
+      throw new UpdateRefused(isApart ? "bad_model" : "unverified", reasonOf(thrown), thrown);
     }
   }
 
@@ -206,12 +218,12 @@ function noRoom(needed: number): HiddenstateError {
   return new HiddenstateError("disk_full", `cannot fetch a model: the disk has less than ${needed} bytes free`);
 }
 
-function isOfTheDisk(thrown: unknown): boolean {
-  return thrown instanceof HiddenstateError && (thrown.code === "disk_full" || thrown.code === "disk_failed");
+/** Nothing of the update's: a full or failing disk, or a runtime that is about to end. */
+function isInTheWay(thrown: unknown): boolean {
+  return thrown instanceof HiddenstateError && ["disk_full", "disk_failed", "unavailable"].includes(thrown.code);
 }
 
 function refusalOf(thrown: unknown): Ending {
   if (thrown instanceof UpdateRefused) return { outcome: "refused", reason: thrown.refusal, why: thrown.why };
-  const isUnverified = thrown instanceof HiddenstateError && thrown.code === "unavailable";
-  return { outcome: "refused", reason: isUnverified ? "unverified" : "bad_model", why: reasonOf(thrown) };
+  return { outcome: "refused", reason: "bad_model", why: reasonOf(thrown) };
 }

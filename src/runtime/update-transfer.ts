@@ -51,6 +51,8 @@ export class UpdateTransfer {
       this.#done = resolve;
       this.#failed = reject;
     });
+    // A write may fail while `run` still looks, or looks no more.
+    this.#ended.catch(() => {});
   }
 
   /**

@@ -1,7 +1,7 @@
 // Models that come over MQTT, on a connection of their own: a signed manifest says what there is, its chunks are fetched, and what they make is
 // put in force like any other model. What costs least is judged first: nothing is fetched before the manifest is believed, nothing is
 // decoded before every byte is the one that was signed.
-import { reasonOf } from "../base/errors.ts";
+import { diskError, HiddenstateError, reasonOf } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import { Turns } from "../base/turns.ts";
 import { updatedGroupOf, updateFilter } from "../message/topics.ts";
@@ -39,6 +39,11 @@ interface SentManifest {
   readonly payload: Uint8Array;
 }
 
+interface Accepted {
+  readonly record: UpdateRecord;
+  readonly queue: UpdateQueue;
+}
+
 /** Manifests for groups that there are not share one place: whoever invents names takes no memory. */
 const NO_GROUP = "";
 
@@ -46,9 +51,7 @@ export class Updates {
   readonly #options: UpdatesOptions;
   readonly #reports: UpdateReports;
   /** Once the record has been read. */
-  #accepted: { readonly record: UpdateRecord; readonly queue: UpdateQueue } | undefined;
-  /** Why it cannot be. */
-  #closed = "";
+  #accepted: Accepted | undefined;
   /** By group, the newest manifest that is not judged yet. */
   readonly #unjudged = new Map<string, SentManifest>();
   /** By group, the one that could not be judged when it came. */
@@ -71,7 +74,6 @@ export class Updates {
   }
 
   start(): void {
-    void this.#judging.take(() => this.#load());
     const { port, node, log } = this.#options;
     port.open({
       up: () => {
@@ -96,8 +98,9 @@ export class Updates {
     await Promise.all([this.#accepted?.queue.stop(), this.#options.port.close()]);
   }
 
-  async #load(): Promise<void> {
-    const { disk, directory, log } = this.#options;
+  /** Throws `UpdateRefused` where there is a record that cannot be read, and what the disk throws: that may pass. */
+  async #open(): Promise<Accepted> {
+    const { disk, directory } = this.#options;
     try {
       await disk.makeDirectory(directory);
       const record = await UpdateRecord.load(disk, `${directory}/record.json`);
@@ -108,10 +111,10 @@ export class Updates {
         streamsOf: (group) => this.#streamsOf(group)!,
         isUp: () => this.#isUp,
       });
-      this.#accepted = { record, queue };
+      return { record, queue };
     } catch (thrown) {
-      this.#closed = reasonOf(thrown);
-      log.error("no updates are taken", { reason: this.#closed });
+      const isDamaged = thrown instanceof HiddenstateError && thrown.code === "state_damaged";
+      throw isDamaged ? new UpdateRefused("no_record", thrown.message, thrown) : diskError(`open ${directory}`, thrown);
     }
   }
 
@@ -180,7 +183,7 @@ export class Updates {
   /** Whether it could be judged now. Throws `UpdateRefused`, `disk_full` or `disk_failed`. */
   async #consider(group: string, signed: SignedManifest): Promise<boolean> {
     const { node, clock } = this.#options;
-    if (this.#accepted === undefined) throw new UpdateRefused("no_record", this.#closed);
+    this.#accepted ??= await this.#open();
     const { record, queue } = this.#accepted;
     const last = record.get(group);
     const streams = this.#streamsOf(group);
@@ -236,7 +239,7 @@ export function openUpdates(
     node,
     groups: new Set(groups.map(({ name }) => name)),
     keys: Object.entries(updates.keys).map(([name, text]) => trustKey(name, text)),
-    verify: updates.verify,
+    verifyModel: updates.verify ? around.verifyModel : undefined,
     directory: `${state}/updates`,
     port,
     announcements,

@@ -55,7 +55,7 @@ class Taker {
       node: "box",
       groups: new Set(["g"]),
       keys: [trustedKey],
-      verify: true,
+      verifyModel: (file) => one.verifyModel(file),
       directory: "/state/updates",
       port: this.port,
       announcements: this.#announcements,
@@ -228,7 +228,6 @@ t.test("a counter must rise, over restarts too, and a record that cannot be read
     reason: "no_record",
     why: /cannot read \/state\/updates\/record.json, which says what updates came before: remove it/,
   });
-  t.strictSame(taker.logged.slice(0, 1), ["error: no updates are taken"]);
 });
 
 t.test("a transfer goes on where it was, and asks for nothing twice", async (t) => {

@@ -38,6 +38,7 @@ export const faultClasses = [
   "expiry",
   "renames",
   "switches",
+  "updates",
 ] as const;
 export type FaultClass = (typeof faultClasses)[number];
 
@@ -157,7 +158,8 @@ export function planOf(seed: number, without: ReadonlySet<FaultClass> = new Set(
   // Of their own: what else a seed draws stays as it was.
   const holds = createRandom(seed).fork();
   const share = [0.15, 0.35, 0.6][random.uint32() % 3]!;
-  const drawn = faultClasses.filter(() => random.next() < share);
+  const hasUpdates = createRandom(seed ^ 0x0a1d).next() < share;
+  const drawn = faultClasses.filter((name) => (name === "updates" ? hasUpdates : random.next() < share));
   const faults = new Set(drawn.filter((name) => !without.has(name)));
   const smallOutbox = random.next() < 0.2;
   const blockBytesMax = 4096 * (1 + (random.uint32() % 3));

@@ -456,4 +456,18 @@ const switches: readonly Mutant[] = [
   ),
 ];
 
-export const mutants: readonly Mutant[] = [...journal, ...checkpoint, ...replay, ...judging, ...edges, ...switches];
+const updates: readonly Mutant[] = [
+  mutant("takes an update with a lower counter", "runtime/judge-update.js", "manifest.counter <= last.counter", "false"),
+  mutant(
+    "keeps the counters of updates in memory only",
+    "runtime/update-record.js",
+    "await replaceFile(this.#disk, this.#path, Buffer.from(`${JSON.stringify({ format: 1, groups })}\\n`));",
+    "",
+  ),
+  mutant("takes an update whoever signed it", "message/update-manifest.js", "if (!verify(", "if (false && !verify("),
+  mutant("takes the update of another node", "runtime/judge-update.js", "meant !== `${node}/${group}`", "false"),
+  mutant("takes an update that has expired", "runtime/judge-update.js", "clock.wallMs() < expires", "true"),
+  mutant("takes any chunk of an update", "runtime/update-transfer.js", "hashOf(payload) !== manifest.chunks[index]", "false"),
+];
+
+export const mutants: readonly Mutant[] = [...journal, ...checkpoint, ...replay, ...judging, ...edges, ...switches, ...updates];

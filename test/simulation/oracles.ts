@@ -187,7 +187,7 @@ export class Oracles {
     this.#takenAtMs = nowMs;
     const { expiryMs, expiryCheckMs, faults } = this.#plan;
     // A switch reads models from the disk, and what comes meanwhile waits for its turn.
-    const isPrompt = !faults.has("clockJumps") && !faults.has("switches");
+    const isPrompt = !faults.has("clockJumps") && !faults.has("switches") && !faults.has("updates");
     if (atMs === undefined || !hasExpiry(this.#plan) || !isPrompt) return;
     const graceMs = 3 * expiryCheckMs;
     if (atMs - this.reference.readyAtMs < graceMs) return;

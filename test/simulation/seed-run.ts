@@ -167,6 +167,8 @@ class SeedRun {
     often("switches", switchMs, () => box.switchModel(random));
     this.#often(checkpointMs, random.fork(), () => box.checkpoint());
     this.#often(4 * crashMs, random.fork(), () => box.stop());
+    often("updates", switchMs, () => box.publisher.act(random));
+    often("updates", 2 * cutMs, () => box.broker.cut("updates"));
   }
 }
 

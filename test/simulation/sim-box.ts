@@ -10,6 +10,7 @@ import { Oracles } from "./oracles.ts";
 import { SimBroker } from "./sim-broker.ts";
 import { SimDisk } from "./sim-disk.ts";
 import type { SimCommand, SimMessage } from "./sim-message.ts";
+import { SimPublisher } from "./sim-publisher.ts";
 import { simModels, variantOf } from "./sim-models.ts";
 import { NODE, SimProcess } from "./sim-process.ts";
 import type { Trace } from "./trace.ts";
@@ -23,6 +24,7 @@ export class SimBox {
   readonly time = new VirtualClock();
   readonly broker: SimBroker;
   readonly oracles: Oracles;
+  readonly publisher: SimPublisher;
   readonly #wall = new WallClock();
   readonly #disk: SimDisk;
   readonly #plan: Plan;
@@ -67,6 +69,7 @@ export class SimBox {
       },
       lost: ({ id }) => this.#asked.delete(id),
     });
+    this.publisher = new SimPublisher(this.broker, plan.groups, fail);
   }
 
   start(): void {
@@ -85,7 +88,10 @@ export class SimBox {
       disk: this.#disk.of(life),
       plan: this.#plan,
       groups,
-      ports: this.broker.ports(life, (message, connection) => this.oracles.sent(groups, message, connection)),
+      ports: this.broker.ports(life, (message, connection) => {
+        if (this.publisher.hears(message.topic, message.payload)) return () => {};
+        return this.oracles.sent(groups, message, connection);
+      }),
       recovered: (state, recovered) => {
         this.#trace.note(this.time.nowMs, "recovered", recovered.position);
         this.oracles.recovered(state.fold, recovered, state.checkpoints.damagedCount, startedAtMs);
@@ -310,6 +316,7 @@ export class SimBox {
   calmDown(): void {
     this.#disk.calm = true;
     this.broker.calm = true;
+    this.publisher.calmDown();
     this.#disk.image.capacityBytes = Infinity;
   }
 
@@ -328,6 +335,8 @@ export class SimBox {
     if (process.outbox.count > 0) return `${process.outbox.count} messages in the outbox`;
     if (!this.oracles.isAllPublished) return "a prediction that never came";
     if (this.#switching > 0) return "a model is being switched";
+    const unsaid = this.publisher.unsaid(this.#wall.isSynced);
+    if (unsaid !== undefined) return unsaid;
     return this.#held() > 0 ? "readings are held" : "";
   }
 

@@ -2,13 +2,15 @@
 // whatever a broker or a network may do to them. It checks what an MQTT client must keep to.
 import { crc32c } from "../../src/base/crc32c.ts";
 import type { Random } from "../../src/base/random.ts";
-import type { OutboundMessage, PacketPort } from "../../src/mqtt/packet-port.ts";
+import type { OutboundMessage } from "../../src/mqtt/packet-port.ts";
+import type { Ports } from "../../src/runtime/connections.ts";
 import type { Plan } from "./fault-plan.ts";
 import { IntakeConnection } from "./intake-connection.ts";
 import { SinkConnection } from "./sink-connection.ts";
 import type { SeePublish } from "./sink-connection.ts";
 import type { SimMessage } from "./sim-message.ts";
 import type { Trace } from "./trace.ts";
+import { UpdatesConnection } from "./updates-connection.ts";
 import type { Life, VirtualClock } from "./virtual-clock.ts";
 
 export interface InFlight {
@@ -50,6 +52,9 @@ export class SimBroker {
   clients = 0;
   #intake: IntakeConnection | undefined;
   #sink: SinkConnection | undefined;
+  #updates: UpdatesConnection | undefined;
+  /** By topic, what lies there for whoever comes. */
+  readonly retained = new Map<string, Uint8Array>();
 
   constructor(time: VirtualClock, plan: Plan, random: Random, trace: Trace, events: BrokerEvents) {
     this.time = time;
@@ -69,13 +74,22 @@ export class SimBroker {
   }
 
   /** `sent` sees every publish as it leaves, and returns what is called when it has arrived. */
-  ports(life: Life, sent: SeePublish): { readonly intake: PacketPort; readonly sink: PacketPort } {
+  ports(life: Life, sent: SeePublish): Ports {
     this.#intake?.abandon();
     this.#sink?.abandon();
     this.#intake = new IntakeConnection(this, life);
     this.#sink = new SinkConnection(this, life, sent);
     this.refused = 0;
-    return { intake: this.#intake, sink: this.#sink };
+    this.#updates?.abandon();
+    this.#updates = this.plan.faults.has("updates") ? new UpdatesConnection(this, life) : undefined;
+    return { intake: this.#intake, sink: this.#sink, updates: this.#updates };
+  }
+
+  /** A message from whoever sends models. */
+  retain(topic: string, payload: Uint8Array): void {
+    if (payload.length === 0) this.retained.delete(topic);
+    else this.retained.set(topic, payload);
+    this.#updates?.deliver(topic, payload);
   }
 
   /** A message from a device. */
@@ -116,7 +130,8 @@ export class SimBroker {
     this.#lastPacketId = 0;
   }
 
-  cut(which: "intake" | "sink" | "both"): void {
+  cut(which: "intake" | "sink" | "both" | "updates"): void {
+    if (which === "updates") return this.#updates?.cut("the network");
     if (which !== "sink") this.#intake?.cut("the network");
     if (which !== "intake") this.#sink?.cut("the network");
   }

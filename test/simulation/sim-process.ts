@@ -17,6 +17,8 @@ import type { ModelSwitch, OnSwitch } from "../../src/runtime/model-switch.ts";
 import type { Ports } from "../../src/mqtt/packet-port.ts";
 import { configureGroup } from "../../src/runtime/groups.ts";
 import { StateDirectory } from "../../src/runtime/state-directory.ts";
+import { publicKeyText } from "../../src/message/update-key.ts";
+import { privateKey } from "../support/update-key.ts";
 import { BOOT_SILENCE_MS, CLOCK_JUMP_MS, hasExpiry, hasRateLimits } from "./fault-plan.ts";
 import type { GroupPlan, Plan } from "./fault-plan.ts";
 import { simModels } from "./sim-models.ts";
@@ -51,6 +53,7 @@ function parseConfig(plan: Plan, groups: readonly GroupPlan[]): Config {
     // Of every three seeds one keeps no history, and the others one segment and two.
     history: { bytes: `${((plan.checkpointAfterBytes % 3) * plan.segmentBytes) / 1024}KiB` },
     commands: { mqtt: true },
+    ...(plan.faults.has("updates") && { updates: { keys: { release: publicKeyText(privateKey) } } }),
     streams: { max: plan.streamsMax, expireAfter: `${hasExpiry(plan) ? plan.expiryMs : 2 ** 50}ms` },
     groups: groups.map(
       ({ gap, missing, holdReadingsMax, codec, format, latest, reorder, rate, switch: policy, holdMs, stepsOnLast }, index) => ({
