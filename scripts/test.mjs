@@ -1,4 +1,4 @@
-// What `npm test` runs: build, make sure of mosquitto, Chromium and promtool, then tap. In CI on Debian, as root, what is missing is
+// What `npm test` runs: build, make sure of mosquitto, Chromium and what else tests run, then tap. In CI on Debian, as root, what is missing is
 // installed; elsewhere the suites that need it are reported as skipped, with the line that installs it.
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -18,6 +18,7 @@ const wanted = [
   { program: "mosquitto", packages: ["mosquitto", "mosquitto-clients"], tests: "the tests that need a broker" },
   { program: "chromium", packages: ["chromium", "fonts-dejavu-core"], tests: "the tests that look at the dashboard's page" },
   { program: "promtool", packages: ["prometheus"], tests: "two checks of the metrics' format" },
+  { program: "systemd-analyze", packages: ["systemd"], tests: "the tests of the systemd unit" },
 ];
 const missing = wanted.filter(({ program }) => !has(program));
 if (missing.length > 0 && isCi && existsSync("/etc/debian_version") && process.getuid?.() === 0) {

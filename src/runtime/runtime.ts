@@ -17,6 +17,7 @@ import { statusOf } from "./status.ts";
 import type { Status } from "./status.ts";
 import { surroundingsOf } from "./surroundings.ts";
 import type { Surroundings } from "./surroundings.ts";
+import { Watchdog } from "./watchdog.ts";
 
 export class Runtime {
   readonly #config: Config;
@@ -26,6 +27,7 @@ export class Runtime {
   readonly #crashes: CrashCount;
   readonly #startedAtMs: number;
   #stopping: Promise<void> | undefined;
+  #watchdog: Watchdog | undefined;
 
   private constructor(config: Config, around: Surroundings, assembly: Assembly, { socket, crashes }: Holdings) {
     this.#config = config;
@@ -145,6 +147,15 @@ export class Runtime {
     return this.control.rollbackModel(group);
   }
 
+  /** Calls `feed` now and then every so often, as long as readings that come would be stepped and kept; see `Watchdog`. */
+  feedWatchdog(everyMs: number, feed: () => Promise<void>): void {
+    const { pipeline, outbox } = this.#assembly;
+    const { clock, log, metrics } = this.#around;
+    const isDiskFull = (): boolean => metrics.gauge("disk_full").value === 1;
+    this.#watchdog?.stop();
+    this.#watchdog = new Watchdog({ pipeline, outbox, isDiskFull, clock, log, everyMs, feed });
+  }
+
   /** All that can be asked of the state directory. */
   get control(): Control {
     return this.#assembly.control;
@@ -157,6 +168,7 @@ export class Runtime {
   }
 
   async #end(): Promise<void> {
+    this.#watchdog?.stop();
     await this.#assembly.stop();
     await this.#crashes.end();
     await this.#socket.close();
