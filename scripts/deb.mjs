@@ -7,7 +7,6 @@ import { renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { gzipSync } from "node:zlib";
 import { filesBelow, layOut, root, unpackPackage } from "./lay-out.mjs";
 
 const NODE_VERSION = "22.23.3";
@@ -59,11 +58,10 @@ function placeProgram(tree) {
   layOut(app, kind.cpu);
   const documents = join(tree, "usr/share/doc/hiddenstate");
   mkdirSync(documents, { recursive: true });
-  for (const name of ["docs", "deploy", "README.md", "RELIABILITY.md", "SECURITY.md"])
+  for (const name of ["docs", "deploy", "README.md", "CHANGELOG.md", "RELIABILITY.md", "SECURITY.md"])
     renameSync(join(app, name), join(documents, name));
   for (const name of ["debian", "systemd"]) rmSync(join(documents, "deploy", name), { recursive: true });
-  writeFileSync(join(documents, "changelog.gz"), gzipSync(readFileSync(join(app, "CHANGELOG.md")), { level: 9 }));
-  for (const name of ["CHANGELOG.md", "LICENSE"]) rmSync(join(app, name));
+  rmSync(join(app, "LICENSE"));
   copyFileSync(join(root, "deploy/debian/copyright"), join(documents, "copyright"));
   if (kind.node === undefined) return;
   mkdirSync(join(app, "bin"));
@@ -143,6 +141,7 @@ function buildPackage(out) {
     const file = resolve(out, `hiddenstate_${version}_${given.arch}.deb`);
     const compression = given.quick ? ["-Znone"] : ["-Zxz", "--threads-max=1"];
     const env = { ...process.env, SOURCE_DATE_EPOCH: epoch };
+    mkdirSync(out, { recursive: true });
     const args = ["--root-owner-group", ...compression, "--build", tree, file];
     execFileSync("dpkg-deb", args, { env, stdio: ["ignore", "ignore", "inherit"] });
     return file;

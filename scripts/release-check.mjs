@@ -21,6 +21,7 @@ const runs = [
   ["deb", "--arch", "amd64", "--out", "build", "--check"],
   ["deb", "--arch", "arm64", "--out", "build"],
   ["deb", "--arch", "armhf", "--out", "build"],
+  ["test:image"],
   ["bench:kernels"],
   ["bench:training"],
   ["bench:e2e"],

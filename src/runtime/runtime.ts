@@ -147,7 +147,7 @@ export class Runtime {
     return this.control.rollbackModel(group);
   }
 
-  /** Calls `feed` now and then every so often, as long as readings that come would be stepped and kept; see `Watchdog`. */
+  /** Calls `feed` now, and again every so often, as long as readings that come would be stepped and kept; see `Watchdog`. */
   feedWatchdog(everyMs: number, feed: () => Promise<void>): void {
     const { pipeline, outbox } = this.#assembly;
     const { clock, log, metrics } = this.#around;

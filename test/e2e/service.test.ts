@@ -17,7 +17,7 @@ t.setTimeout(180_000);
 const model = randomModel({ features: 2, hidden: [8], seed: 3 });
 const unit = join(repository, "deploy/systemd/hiddenstate.service");
 /** Of `systemd-analyze security`, 0 to 10; 2 and less is what it calls OK. */
-const EXPOSURE_MAX = 1.5;
+const EXPOSURE_MAX = 2;
 
 function config(url: string, state: string, model: string): string {
   return `node: box\nstate: ${state}\nmqtt: { url: "${url}" }\ngroups:\n  - { name: g, topic: "s/{device}/r", codec: json, model: ${model} }\n`;

@@ -1,7 +1,7 @@
 // A machine to install things on and to throw away: a real systemd as process 1 of its own namespaces, with this one's programs below overlays.
 // It can reach nothing of this machine but the network and the processor: all other files are read-only or hidden, and it knows no unit but
 // those that are named here. One SIGKILL ends it.
-import { execFile, spawn } from "node:child_process";
+import { execFile, spawn, spawnSync } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -69,6 +69,9 @@ exec /lib/systemd/systemd --system --unit=nothing.target --log-target=journal --
 export function machineMissing(): string | false {
   if (process.getuid?.() !== 0) return "it takes root to make a machine that is thrown away";
   if (!existsSync(HIERARCHY)) return "this system has no control groups of systemd's own (cgroup v1) to give to a second one";
+  if (spawnSync("unshare", ["--mount", "--pid", "--fork", "test", "-w", HIERARCHY]).status !== 0) {
+    return "root may not make namespaces and control groups here";
+  }
   if (!existsSync("/lib/systemd/systemd")) return "systemd is missing; install it with: apt-get install systemd";
   return false;
 }
