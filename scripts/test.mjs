@@ -1,4 +1,4 @@
-// What `npm test` runs: build, make sure of mosquitto, Chromium, promtool and zsh, then tap. In CI on Debian, as root, what is missing is
+// What `npm test` runs: build, make sure of mosquitto, Chromium and what else tests run, then tap. In CI on Debian, as root, what is missing is
 // installed; elsewhere the suites that need it are reported as skipped, with the line that installs it.
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -19,6 +19,7 @@ const wanted = [
   { program: "chromium", packages: ["chromium", "fonts-dejavu-core"], tests: "the tests that look at the dashboard's page" },
   { program: "promtool", packages: ["prometheus"], tests: "two checks of the metrics' format" },
   { program: "zsh", packages: ["zsh"], tests: "the test of zsh's completion" },
+  { program: "systemd-analyze", packages: ["systemd"], tests: "the tests of the systemd unit" },
 ];
 const missing = wanted.filter(({ program }) => !has(program));
 if (missing.length > 0 && isCi && existsSync("/etc/debian_version") && process.getuid?.() === 0) {

@@ -185,4 +185,7 @@ export const limits = {
   stopMsMax: 5000,
   /** A second signal to stop within this time is the first one's echo. */
   signalRepeatMs: 500,
+  /** How often a supervisor that sets no bound is told how it goes, and how long telling it may take. */
+  supervisorLookMs: 30_000,
+  supervisorAnswerMsMax: 10_000,
 } as const;

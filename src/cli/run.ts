@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { dashboardSchema } from "../runtime/dashboard-config.ts";
 import { startWithDashboard } from "../dashboard/start-with-dashboard.ts";
 import type { Started } from "../dashboard/start-with-dashboard.ts";
+import { Supervisor } from "./supervisor.ts";
 import { stopSignal } from "./stop-signal.ts";
 import { withConfig } from "./with-config.ts";
 
@@ -28,8 +29,14 @@ export function runCommand(): Command {
     .option("--dashboard", "show a page and /metrics on http://127.0.0.1:8787, or where the config says")
     .action(async (path: string, options: RunOptions) => {
       const stopped = stopSignal();
+      const supervisor = Supervisor.take(process.env);
       const { runtime, dashboard } = await startFrom(path, options);
-      await Promise.race([stopped, runtime.failed]);
+      supervisor?.up(runtime);
+      try {
+        await Promise.race([stopped, runtime.failed]);
+      } finally {
+        supervisor?.stopping();
+      }
       await dashboard?.close();
       await runtime.stop();
       // Sockets of a broker that has gone silent must not hold the process.

@@ -50,14 +50,16 @@ function countLines(metrics: Status["metrics"]): string[] {
   return counts.map(([name, value]) => `  ${name.padEnd(width)}  ${Number.isInteger(value) ? value : value.toPrecision(3)}`);
 }
 
+export function brokerLine({ intake, sink }: Status["broker"]): string {
+  return `${intake ? "readings come in" : "no readings come in"}, ${sink ? "predictions go out" : "no predictions go out"}`;
+}
+
 /** The status for people; every value of it is in `--json`. */
 export function statusLines(status: Status): string[] {
   const { node, upSeconds, streams, groups, outbox, broker } = status;
-  const intake = broker.intake ? "readings come in" : "no readings come in";
-  const sink = broker.sink ? "predictions go out" : "no predictions go out";
   return [
     `${node}: up ${duration(upSeconds)}, ${streams} ${streams === 1 ? "stream" : "streams"}`,
-    `broker: ${intake}, ${sink}; ${outbox.messages} messages unconfirmed`,
+    `broker: ${brokerLine(broker)}; ${outbox.messages} messages unconfirmed`,
     ...groups.map((group) => {
       const { name, engine, kernel, engineReason, version, muted, learning, update } = group;
       const mutes = muted === undefined ? "" : `\n  alarms: ${muted} ${muted === 1 ? "stream is" : "streams are"} muted`;

@@ -21,6 +21,7 @@ import { statusOf } from "./status.ts";
 import type { Status } from "./status.ts";
 import { surroundingsOf } from "./surroundings.ts";
 import type { Surroundings } from "./surroundings.ts";
+import { Watchdog } from "./watchdog.ts";
 
 /** A runtime in this process; `createRuntime` starts one. */
 export class Runtime {
@@ -32,6 +33,7 @@ export class Runtime {
   readonly #startedAtMs: number;
   readonly #onlookers: Onlookers;
   #stopping: Promise<void> | undefined;
+  #watchdog: Watchdog | undefined;
 
   private constructor(config: Config, around: Surroundings, assembly: Assembly, { socket, crashes }: Holdings) {
     this.#config = config;
@@ -175,6 +177,17 @@ export class Runtime {
     return this.control.rollbackModel(group);
   }
 
+  /**
+   * @internal Calls `feed` now, and again every so often, as long as readings that come would be stepped and kept; see `Watchdog`.
+   */
+  feedWatchdog(everyMs: number, feed: () => Promise<void>): void {
+    const { pipeline, outbox } = this.#assembly;
+    const { clock, log, metrics } = this.#around;
+    const isDiskFull = (): boolean => metrics.gauge("disk_full").value === 1;
+    this.#watchdog?.stop();
+    this.#watchdog = new Watchdog({ pipeline, outbox, isDiskFull, clock, log, everyMs, feed });
+  }
+
   /** All that can be asked of the state directory: listing and renaming streams, listing and tuning models. */
   get control(): Control {
     return this.#assembly.control;
@@ -187,6 +200,7 @@ export class Runtime {
   }
 
   async #end(): Promise<void> {
+    this.#watchdog?.stop();
     await this.#assembly.stop();
     await this.#crashes.end();
     await this.#socket.close();

@@ -2,8 +2,7 @@
 // whatever a broker or a network may do to them. It checks what an MQTT client must keep to.
 import { crc32c } from "../../src/base/crc32c.ts";
 import type { Random } from "../../src/base/random.ts";
-import type { OutboundMessage } from "../../src/mqtt/packet-port.ts";
-import type { Ports } from "../../src/runtime/connections.ts";
+import type { OutboundMessage, Ports } from "../../src/mqtt/packet-port.ts";
 import type { Plan } from "./fault-plan.ts";
 import { IntakeConnection } from "./intake-connection.ts";
 import { SinkConnection } from "./sink-connection.ts";
