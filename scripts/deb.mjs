@@ -42,9 +42,10 @@ const options = {
   quick: { type: "boolean", default: false },
 };
 const { values: given } = parseArgs({ options });
-const kind = kinds[given.arch];
+const arch = String(given.arch);
+const kind = kinds[arch];
 if (kind === undefined) {
-  console.error(`cannot build a package for "${given.arch}": it can be for ${Object.keys(kinds).join(", ")}`);
+  console.error(`cannot build a package for "${arch}": it can be for ${Object.keys(kinds).join(", ")}`);
   process.exit(2);
 }
 
@@ -103,7 +104,7 @@ function placeControl(tree) {
   const control = [
     "Package: hiddenstate",
     `Version: ${version}`,
-    `Architecture: ${given.arch}`,
+    `Architecture: ${arch}`,
     "Maintainer: the authors of hiddenstate <hiddenstate@localhost>",
     `Installed-Size: ${kib}`,
     `Depends: ${kind.depends}`,
@@ -138,7 +139,7 @@ function buildPackage(out) {
     placeService(tree);
     placeControl(tree);
     settle(tree, (path) => /\/bin\/(node|hiddenstate)$|\/DEBIAN\/(postinst|prerm|postrm)$/.test(path));
-    const file = resolve(out, `hiddenstate_${version}_${given.arch}.deb`);
+    const file = resolve(out, `hiddenstate_${version}_${arch}.deb`);
     const compression = given.quick ? ["-Znone"] : ["-Zxz", "--threads-max=1"];
     const env = { ...process.env, SOURCE_DATE_EPOCH: epoch };
     mkdirSync(out, { recursive: true });
