@@ -27,7 +27,7 @@ export class Questions {
   async ask<T>(question: string, assumed: string, take: (answer: string) => T | Promise<T>): Promise<T> {
     const prompt = assumed === "" ? `${question}: ` : `${question} [${assumed}]: `;
     for (;;) {
-      const answer = (await Promise.race([this.#lines.question(prompt), this.#ended])).trim();
+      const answer = (await Promise.race([this.#ended, this.#lines.question(prompt)])).trim();
       try {
         return await take(answer === "" ? assumed : answer);
       } catch (thrown) {

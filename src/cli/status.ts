@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { HiddenstateError } from "../base/errors.ts";
 import { ControlClient } from "../runtime/control-socket.ts";
 import type { Status } from "../runtime/status.ts";
+import { brokerLine } from "./broker-line.ts";
 
 /** Throws `unavailable` where no runtime works on the directory. */
 async function askStatus(directory: string): Promise<Status> {
@@ -48,10 +49,6 @@ function countLines(metrics: Status["metrics"]): string[] {
     .toSorted(([a], [b]) => (a < b ? -1 : 1));
   const width = Math.max(0, ...counts.map(([name]) => name.length));
   return counts.map(([name, value]) => `  ${name.padEnd(width)}  ${Number.isInteger(value) ? value : value.toPrecision(3)}`);
-}
-
-export function brokerLine({ intake, sink }: Status["broker"]): string {
-  return `${intake ? "readings come in" : "no readings come in"}, ${sink ? "predictions go out" : "no predictions go out"}`;
 }
 
 /** The status for people; every value of it is in `--json`. */

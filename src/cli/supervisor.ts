@@ -4,7 +4,7 @@ import { execFile } from "node:child_process";
 import { HiddenstateError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import { brokerLine } from "./status.ts";
+import { brokerLine } from "./broker-line.ts";
 
 /** systemd asks to be fed at half of its bound; then one that is late or lost is followed by another in time. */
 const LOOKS_PER_BOUND = 4;

@@ -1,7 +1,7 @@
 // What a stream is and where it stands, as plain values for the page: its model's features and outputs, its last reading, its state in
 // numbers.
 import { limits } from "../base/limits.ts";
-import type { StateTensors } from "../engine/engine.ts";
+import type { StateTensors, WarmUp } from "../engine/engine.ts";
 import { targetsOf } from "../kernels/network-weights.ts";
 import { alarmStanding } from "../pipeline/alarm-commands.ts";
 import type { ListedAlarm } from "../pipeline/alarm-commands.ts";
@@ -118,6 +118,8 @@ export interface StreamNow {
   readonly alarm: boolean;
   /** How its alarms stand; absent where it had none and is not muted. */
   readonly alarms: ListedAlarm | undefined;
+  /** How far it has come with a network of its own; absent on a given model. */
+  readonly warmUp: WarmUp | undefined;
   readonly state: readonly TensorFacts[];
 }
 
@@ -137,6 +139,7 @@ export function nowOf(fold: Fold, stream: string): StreamNow | undefined {
     held: group.held.of(row).length,
     alarm: group.scores?.isRaised(row) ?? false,
     alarms: alarmStanding(ref),
+    warmUp: group.engine.warmUp?.(columns.slot[row]!),
     state: tensorFacts(group.readState(row)),
   };
 }
