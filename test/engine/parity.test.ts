@@ -48,7 +48,7 @@ t.test("native engine and onnxruntime are one model", needsOnnxruntime, async (t
     const model = randomModel(options);
     const onnx = await openOnnxEngine(model);
     for (const kernel of kernels) {
-      const report = await compareEngines(model, new NativeEngine(model, { kernel }), onnx, { steps: rounds(400) });
+      const report = await compareEngines(model, new NativeEngine(model, { kernel }), onnx, { steps: 100 * rounds(4) });
       t.ok(report.passed, `${describeModel(options)}, ${kernel}`);
       for (const part of report.parts) {
         // Logits of a million times what the network was made for: float32 cannot say which class is the greatest.

@@ -169,7 +169,7 @@ t.test("for any pattern and topic, what is matched is what the broker's filter c
     }),
     { seed: 8, numRuns: rounds(3000) },
   );
-  t.ok(matched > 100, "matches came up");
+  t.ok(matched > rounds(3000) / 30, "matches came up");
 });
 
 t.test("a stream key is 1 to 128 bytes of UTF-8 without control characters", async (t) => {
