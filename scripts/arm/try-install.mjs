@@ -90,7 +90,7 @@ export async function tryInstall(name, node, root) {
     );
     const doctor = run("doctor", config, "--json");
     const findings = doctor.stdout.startsWith("[") ? JSON.parse(doctor.stdout) : [];
-    const isExamined = findings.some(({ about, text }) => about === "node" && text.includes(` on ${targets[name].cpu} `));
+    const isExamined = findings.some(({ about, text }) => about === "node" && `${text} `.includes(` on ${targets[name].cpu} `));
     expect("doctor examines it", isExamined, doctor.stdout + doctor.stderr);
     for (const { about, verdict, text } of findings) console.log(`          ${verdict} ${about}: ${text}`);
   } finally {
