@@ -9,6 +9,8 @@ const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const runs = [
   ["test"],
   ["check"],
+  ["test:arm64"],
+  ["test:armv7"],
   ["sim", "--seeds", "100000"],
   ["sim:mutants", "--seeds", "10000"],
   ["test:kill", "--rounds", "200", "--stop-seconds", "30"],

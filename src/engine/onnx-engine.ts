@@ -25,6 +25,11 @@ const SESSION_OPTIONS: onnxruntime.InferenceSession.SessionOptions = {
   extra: { session: { intra_op: { allow_spinning: "0" }, inter_op: { allow_spinning: "0" } } },
 };
 
+const REMEDY =
+  process.arch === "arm"
+    ? "there is none for 32-bit ARM, where models run natively: set engine: native"
+    : "install it with: ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node";
+
 /**
  * Its `step` returns a promise: onnxruntime runs in a later turn. Until it settles the batch's buffers are lent, its slots must not be
  * touched and no other step may start, which assertions enforce; other slots may be allocated, read and written meanwhile.
@@ -157,8 +162,7 @@ export async function openOnnxEngine(
   } catch (thrown) {
     throw new HiddenstateError(
       "missing_package",
-      `cannot open the onnx engine: onnxruntime-node does not load (${reasonOf(thrown).split("\n")[0]}); ` +
-        "install it with: ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node",
+      `cannot open the onnx engine: onnxruntime-node does not load (${reasonOf(thrown).split("\n")[0]}); ${REMEDY}`,
       thrown,
     );
   }

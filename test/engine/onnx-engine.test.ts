@@ -79,7 +79,9 @@ t.test("where the package is absent the error says what to install", async (t) =
     code: "missing_package",
     message:
       "cannot open the onnx engine: onnxruntime-node does not load (Cannot find package 'onnxruntime-node' imported from engine.js); " +
-      "install it with: ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node",
+      (process.arch === "arm"
+        ? "there is none for 32-bit ARM, where models run natively: set engine: native"
+        : "install it with: ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node"),
   });
 });
 

@@ -13,6 +13,7 @@ import { needsOnnxruntime } from "../support/onnxruntime.ts";
 import { randomModel, randomWeights } from "../support/random-model.ts";
 import type { RandomModelOptions } from "../support/random-model.ts";
 import { describeModel, SUITE_MODELS } from "./engine.suite.ts";
+import { rounds } from "../support/emulation.ts";
 
 const kernels = (["relaxed", "plain", "scalar"] as const).filter(hasKernel);
 
@@ -47,7 +48,7 @@ t.test("native engine and onnxruntime are one model", needsOnnxruntime, async (t
     const model = randomModel(options);
     const onnx = await openOnnxEngine(model);
     for (const kernel of kernels) {
-      const report = await compareEngines(model, new NativeEngine(model, { kernel }), onnx, { steps: 400 });
+      const report = await compareEngines(model, new NativeEngine(model, { kernel }), onnx, { steps: 100 * rounds(4) });
       t.ok(report.passed, `${describeModel(options)}, ${kernel}`);
       for (const part of report.parts) {
         // Logits of a million times what the network was made for: float32 cannot say which class is the greatest.

@@ -8,6 +8,7 @@ import { Journal } from "../../src/journal/journal.ts";
 import type { JournalEvent } from "../../src/journal/events.ts";
 import { BlockBuffer, SEGMENT_HEADER_BYTES } from "../../src/journal/segment.ts";
 import { MemoryDisk } from "../support/memory-disk.ts";
+import { rounds } from "../support/emulation.ts";
 
 const directory = "/state/journal";
 const random = createRandom(3);
@@ -682,6 +683,6 @@ t.test("events come back from their bytes as they went in", async (t) => {
       });
       t.strictSame(read, events);
     }),
-    { seed: 7, numRuns: 150 },
+    { seed: 7, numRuns: rounds(150) },
   );
 });

@@ -16,8 +16,10 @@ import { tensor, zeros } from "../../src/kernels/tensor.ts";
 import type { Tensor } from "../../src/kernels/tensor.ts";
 import { cellNames, randomNetwork, ReferenceStream } from "./network-fixture.ts";
 import type { Shape } from "./network-fixture.ts";
+import { isEmulated, measuresHeap, rounds } from "../support/emulation.ts";
 
 const kernels = (["relaxed", "plain", "scalar"] as const).filter(hasKernel);
+const flushes = kernelVersions.plain === "plain-flushed-1";
 const simdKernels = kernels.filter((kernel) => kernel !== "scalar");
 
 function inputs(random: Random, count: number): Float32Array {
@@ -43,7 +45,7 @@ void test("this machine's kernels are found, and can be forced", async (t) => {
   const weights = randomNetwork(createRandom(1), { D: 1, O: 1, layers: [{ cell: "tanh", H: 2 }], residual: false });
   t.equal(openNetwork(weights).kernel, fastestKernel());
   for (const kernel of kernels) t.equal(openNetwork(weights, { kernel }).kernel, kernel);
-  t.equal(kernelVersions[fastestKernel()], `${fastestKernel()}-1`);
+  t.match(kernelVersions, { relaxed: "relaxed-1", scalar: "scalar-1" });
   // x86-64 and ARM64 with any Node that this package takes have both builds.
   if (process.arch === "x64" || process.arch === "arm64") t.ok(hasKernel("plain"));
 });
@@ -92,17 +94,19 @@ void test("tanh is within 2.1e-7 of float64, and sigmoid within 1.3e-7, over all
     let inside = true;
     for (const range of [POSITIVE, NEGATIVE]) {
       // A prime stride, so that every exponent and all low bits take part: some 13 million values a build and function.
-      sweep(kernel, "tanhAll", { ...range, stride: 331 }, (x, y) => {
+      const stride = isEmulated ? 33_107 : 331;
+      sweep(kernel, "tanhAll", { ...range, stride }, (x, y) => {
         for (let i = 0; i < x.length; i++) {
           const expected = tanh(x[i]!);
           const error = Math.abs(y[i]! - expected);
           if (error > worst) worst = error;
-          // Below the smallest normal number a float32 has fewer digits.
-          if (Math.abs(x[i]!) > 2e-38 && error > worstRelative * Math.abs(expected)) worstRelative = error / Math.abs(expected);
+          // It is doubled at the end, and below the smallest normal number a float32 has fewer digits or none.
+          if (Math.abs(x[i]!) >= 2 ** -125 && error > worstRelative * Math.abs(expected))
+            worstRelative = error / Math.abs(expected);
           inside &&= Math.abs(y[i]!) <= 1;
         }
       });
-      sweep(kernel, "sigmoidAll", { ...range, stride: 331 }, (x, y) => {
+      sweep(kernel, "sigmoidAll", { ...range, stride }, (x, y) => {
         for (let i = 0; i < x.length; i++) {
           const error = Math.abs(y[i]! - sigmoid(x[i]!));
           if (error > worstSigmoid) worstSigmoid = error;
@@ -120,6 +124,32 @@ void test("tanh is within 2.1e-7 of float64, and sigmoid within 1.3e-7, over all
   }
 });
 
+void test("a processor that makes zeros of subnormal numbers has a plain kernel of another name", async (t) => {
+  if (!hasKernel("plain")) return;
+  const zero = (...shape: number[]): Tensor => zeros(shape);
+  const one = (): Tensor => tensor(Float32Array.of(1), [1]);
+  const weights: NetworkWeights = {
+    xMean: zero(1),
+    xScale: one(),
+    layers: [{ cell: "rnn", activation: "relu", Wx: tensor(Float32Array.of(2 ** -130), [1, 1]), Wh: zero(1, 1), b: zero(1) }],
+    head: { W: zero(1, 1), b: zero(1) },
+    headKind: "regression",
+    yMean: zero(1),
+    yScale: one(),
+    residual: new Int32Array(),
+  };
+  const stateOn = (kernel: Kernel): number => {
+    const network = openNetwork(weights, { kernel });
+    network.reserve(1);
+    network.step(Int32Array.of(0), 1, 1, Float32Array.of(1), new Float32Array(1));
+    const state = new Float32Array(1);
+    network.read(0, 0, state);
+    return state[0]!;
+  };
+  t.equal(stateOn("scalar"), 2 ** -130);
+  t.equal(kernelVersions.plain, stateOn("plain") === 2 ** -130 ? "plain-1" : "plain-flushed-1");
+});
+
 void test("activations have the limits of Math.tanh, lane by lane", async (t) => {
   for (const kernel of simdKernels) {
     const { exports, memory } = createSimdInstance(kernel);
@@ -130,7 +160,7 @@ void test("activations have the limits of Math.tanh, lane by lane", async (t) =>
     exports.tanhAll(4 * 4096, 4 * 4104, 2);
     t.same(
       Array.from(y),
-      all.map((value) => Math.fround(Math.tanh(value))),
+      all.map((value) => (flushes && value === 1e-40 ? 0 : Math.fround(Math.tanh(value)))),
     );
     t.ok(Object.is(y[3], -0) && Object.is(y[4], 0));
     exports.sigmoidAll(4 * 4096, 4 * 4104, 2);
@@ -150,7 +180,9 @@ void test("activations have the limits of Math.tanh, lane by lane", async (t) =>
   }
 });
 
-void test("every cell stays beside float64 for 1000 carried steps, on every kernel", async (t) => {
+const CARRIED_STEPS = rounds(1000);
+
+void test(`every cell stays beside float64 for ${CARRIED_STEPS} carried steps, on every kernel`, async (t) => {
   for (const cell of cellNames) {
     for (const [D, H] of [
       [1, 1],
@@ -160,14 +192,14 @@ void test("every cell stays beside float64 for 1000 carried steps, on every kern
     ] as const) {
       const random = createRandom(17 * H);
       const weights = randomNetwork(random, { D, O: 2, layers: [{ cell, H }], residual: false });
-      const x = inputs(random, 1000 * D);
+      const x = inputs(random, CARRIED_STEPS * D);
       const reference = new ReferenceStream(weights);
       const networks = kernels.map((kernel) => openNetwork(weights, { kernel }));
       for (const network of networks) network.reserve(1);
       const worst = networks.map(() => 0);
       const y = new Float32Array(2);
       const states = networks[0]!.states.map((length) => new Float32Array(length));
-      for (let step = 0; step < 1000; step++) {
+      for (let step = 0; step < CARRIED_STEPS; step++) {
         const row = x.subarray(step * D, (step + 1) * D);
         const expected = reference.step(row);
         networks.forEach((network, k) => {
@@ -311,9 +343,9 @@ for (const kernel of kernels) {
           if (String(found.states[n]) !== String(expected.states[n])) throw new Error(`states of stream ${n} differ`);
         }
       }),
-      { numRuns: 300, seed: 20_260_101 },
+      { numRuns: rounds(300), seed: 20_260_101 },
     );
-    t.pass("300 random networks and batches");
+    t.pass(`${rounds(300)} random networks and batches`);
   });
 }
 
@@ -525,7 +557,7 @@ void test("weights that do not fit each other are refused by name", async (t) =>
   }
 });
 
-void test("a step takes no memory", async (t) => {
+void test("a step takes no memory", measuresHeap, async (t) => {
   const weights = randomNetwork(createRandom(10), { D: 8, O: 8, layers: [{ cell: "gru", H: 16 }], residual: true });
   for (const kernel of kernels) {
     const network = openNetwork(weights, { kernel });

@@ -27,6 +27,7 @@ import { heapGrowth } from "../support/heap-growth.ts";
 import { randomTensor } from "../support/random-tensors.ts";
 import { cellNames, randomLayer } from "./network-fixture.ts";
 import type { CellName } from "./network-fixture.ts";
+import { measuresHeap, rounds } from "../support/emulation.ts";
 
 const kernels = (["relaxed", "plain", "scalar"] as const).filter(hasKernel);
 const simdKernels = kernels.filter((kernel) => kernel !== "scalar");
@@ -126,7 +127,7 @@ for (const cell of cellNames) {
           assertClose(runAll(run, layer, inputs), expected, 3e-6, kernel);
         }
       }),
-      { numRuns: 60, seed: 20_260_201 },
+      { numRuns: rounds(60), seed: 20_260_201 },
     );
     t.pass("60 shapes");
   });
@@ -213,7 +214,7 @@ for (const kernel of kernels) {
           }
         }
       }),
-      { numRuns: 100, seed: 20_260_202 },
+      { numRuns: rounds(100), seed: 20_260_202 },
     );
     t.pass("100 batches");
   });
@@ -287,7 +288,7 @@ void test("a dense layer is that of float64, whatever the shape, on every kernel
         assertClose(runAffine(run, weights, xs, dys), expected, 3e-6, kernel);
       }
     }),
-    { numRuns: 150, seed: 20_260_203 },
+    { numRuns: rounds(150), seed: 20_260_203 },
   );
   t.pass("150 shapes");
 });
@@ -375,7 +376,7 @@ void test("gradients are cut to a length, the same on every kernel", async (t) =
   }
 });
 
-void test("an update takes no memory, and another shape no other instance of WebAssembly", async (t) => {
+void test("an update takes no memory, and another shape no other instance of WebAssembly", measuresHeap, async (t) => {
   for (const kernel of simdKernels) {
     const random = createRandom(6);
     const [D, H, O] = [3, 8, 2];

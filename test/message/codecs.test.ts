@@ -12,6 +12,7 @@ import type { CodecName, KnownLayouts } from "../../src/message/payload-codec.ts
 import { PayloadError, payloadReasons } from "../../src/message/payload-error.ts";
 import type { PayloadReason } from "../../src/message/payload-error.ts";
 import type { Readings } from "../../src/message/reading.ts";
+import { rounds } from "../support/emulation.ts";
 
 const features = ["temperature", "pressure", "humidity"];
 const noLayouts: KnownLayouts = () => undefined;
@@ -347,7 +348,7 @@ t.test("what a codec encodes it decodes to the same readings, bit for bit", asyn
       fc.property(anyReadings(time, finite), fc.constantFrom(0, layoutHash(features)), (readings, layout) => {
         t.same(codec.decode(codec.encode(readings, features, layout), features, noLayouts), [readings]);
       }),
-      { seed: 2, numRuns: 300 },
+      { seed: 2, numRuns: rounds(300) },
     );
   }
 });

@@ -11,6 +11,7 @@ import { sliceStream } from "../../src/message/reading-table.ts";
 import type { TableStream } from "../../src/message/reading-table.ts";
 import { createTimeZone } from "../../src/message/time-zone.ts";
 import { sharedData } from "../support/shared-data.ts";
+import { rounds } from "../support/emulation.ts";
 
 const simple: CsvOptions = { origin: "plant.csv", timeColumn: "time" };
 
@@ -222,7 +223,7 @@ t.test("what a table is written to, it is read from again", async (t) => {
         t.same(Object.fromEntries(table.streams.map(({ key, values }) => [key, [...values]])), Object.fromEntries(expected));
       },
     ),
-    { seed: 6, numRuns: 200 },
+    { seed: 6, numRuns: rounds(200) },
   );
 });
 

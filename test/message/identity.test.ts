@@ -3,6 +3,7 @@ import t from "tap";
 import { limits } from "../../src/base/limits.ts";
 import { isAccepted, judgeSequence } from "../../src/message/identity.ts";
 import type { SequencePoint, SequenceVerdict } from "../../src/message/identity.ts";
+import { rounds } from "../support/emulation.ts";
 
 const T0 = 1_764_000_000_000;
 
@@ -115,7 +116,7 @@ t.test(
         }
         return true;
       }),
-      { seed: 5, numRuns: 3000 },
+      { seed: 5, numRuns: rounds(3000) },
     );
     t.equal(seen.size, 8, "every verdict came up");
   },

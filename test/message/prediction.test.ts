@@ -7,6 +7,7 @@ import { PayloadError } from "../../src/message/payload-error.ts";
 import { decodePrediction, encodePrediction, predictionId } from "../../src/message/prediction.ts";
 import type { Prediction } from "../../src/message/prediction.ts";
 import { examplePrediction as example } from "../support/example-prediction.ts";
+import { rounds } from "../support/emulation.ts";
 
 const formats = ["protobuf", "json"] as const;
 
@@ -110,7 +111,7 @@ t.test("what is encoded is decoded to the same bits, and always to the same byte
         t.same(decodePrediction(format, bytes, format === "protobuf" ? prediction.outputNames : undefined), prediction);
         return Buffer.from(encodePrediction(format, structuredClone(prediction))).equals(bytes);
       }),
-      { seed: 4, numRuns: 300 },
+      { seed: 4, numRuns: rounds(300) },
     );
   }
 });

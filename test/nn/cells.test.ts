@@ -14,6 +14,7 @@ import { heapGrowth } from "../support/heap-growth.ts";
 import { cellNames, randomLayer } from "../support/random-layers.ts";
 import type { CellName } from "../support/random-layers.ts";
 import { randomTensor } from "../support/random-tensors.ts";
+import { measuresHeap, rounds } from "../support/emulation.ts";
 
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 
@@ -127,7 +128,7 @@ for (const cell of cellNames) {
         });
       }
     });
-    fc.assert(property, { numRuns: 40, seed: 1 });
+    fc.assert(property, { numRuns: rounds(40), seed: 1 });
   });
 
   void test(`${cell}: float32 stays within rounding of its float64 twin, gradients too`, async (t) => {
@@ -194,7 +195,7 @@ for (const cell of cellNames) {
     t.same(hurt.backward(dhs).data.subarray(8), dxs.subarray(8));
   });
 
-  void test(`${cell}: forward and backward take no memory once they are built for a shape`, async (t) => {
+  void test(`${cell}: forward and backward take no memory once they are built for a shape`, measuresHeap, async (t) => {
     const [N, T] = [2, 20];
     const layer = build(10, 3, 8);
     const [xs, dhs] = [randomTensor(createRandom(11), [N, T, 3]), randomTensor(createRandom(12), [N, T, 8])];

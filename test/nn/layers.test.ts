@@ -14,6 +14,7 @@ import { TimeAffine } from "../../src/nn/time-affine.ts";
 import { TimeRNN } from "../../src/nn/time-rnn.ts";
 import { heapGrowth } from "../support/heap-growth.ts";
 import { randomTensor } from "../support/random-tensors.ts";
+import { measuresHeap, rounds } from "../support/emulation.ts";
 
 interface Shape {
   readonly N: number;
@@ -175,7 +176,7 @@ void test("a batch gives each sequence the bits, forward and backward, that it g
         assert.deepEqual(alone.dh.data, row(batch.dh, n).data, "state gradients");
       }
     }),
-    { numRuns: 60, seed: 1 },
+    { numRuns: rounds(60), seed: 1 },
   );
 });
 
@@ -349,7 +350,7 @@ void test("a backward needs a forward of its own, and its shape", async (t) => {
   }
 });
 
-void test("forward and backward take no memory once they are built for a shape", async (t) => {
+void test("forward and backward take no memory once they are built for a shape", measuresHeap, async (t) => {
   const [N, T, D, H, O] = [2, 20, 3, 8, 1];
   const random = createRandom(10);
   const layer = buildTimeRnn(10, { N, T, D, H }, true);
@@ -376,7 +377,7 @@ void test("forward and backward take no memory once they are built for a shape",
   t.ok(littering - measuring >= 100 * T * 16, `an object a time step is seen: ${littering - measuring} bytes`);
 });
 
-void test("loss, clipping and optimizer take no memory but for the numbers that they return", async (t) => {
+void test("loss, clipping and optimizer take no memory but for the numbers that they return", measuresHeap, async (t) => {
   const random = createRandom(11);
   const [ys, targets] = [randomTensor(random, [2, 20, 3]), randomTensor(random, [2, 20, 3])];
   const params = [randomTensor(random, [30, 30]), randomTensor(random, [30])];

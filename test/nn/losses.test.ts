@@ -10,6 +10,7 @@ import type { Loss } from "../../src/nn/loss.ts";
 import { createRandom } from "../../src/base/random.ts";
 import { MeanSquaredError } from "../../src/nn/mean-squared-error.ts";
 import { heapGrowth } from "../support/heap-growth.ts";
+import { measuresHeap } from "../support/emulation.ts";
 
 type Tensor64 = Tensor<Float64Array>;
 
@@ -151,7 +152,7 @@ for (const [name, { loss: build, outputs, targets: width }] of Object.entries(ca
     });
   });
 
-  void test(`${name}: takes no memory for a shape that it has seen`, async (t) => {
+  void test(`${name}: takes no memory for a shape that it has seen`, measuresHeap, async (t) => {
     const loss = build();
     const ys = rows([2, 40, outputs], ...Array.from({ length: 80 * outputs }, (_, i) => Math.sin(i)));
     const targets = rows([2, 40, width], ...Array.from({ length: 80 * width }, (_, i) => i % 2));

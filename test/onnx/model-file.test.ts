@@ -24,6 +24,7 @@ import { loadModel } from "../../src/onnx/load-model.ts";
 import { cellNames, randomModel, randomWeights } from "../support/random-model.ts";
 import type { CellName, RandomModelOptions } from "../support/random-model.ts";
 import { sharedData } from "../support/shared-data.ts";
+import { rounds } from "../support/emulation.ts";
 
 const shapes = fc
   .record({
@@ -51,7 +52,7 @@ t.test("a model that went through its file has the same spec, version and bits",
       t.equal(model.version, createHash("sha256").update(bytes).digest("hex"));
       t.ok(Buffer.from(encodeModel(model.spec, model.weights)).equals(bytes));
     }),
-    { numRuns: 100, seed: 7 },
+    { numRuns: rounds(100), seed: 7 },
   );
 });
 
@@ -584,7 +585,7 @@ t.test("random bytes are refused", async (t) => {
     fc.property(fc.uint8Array({ maxLength: 400 }), (bytes) => {
       t.throws(() => decodeModel(bytes, "a.onnx"), { name: "HiddenstateError", code: "bad_model" });
     }),
-    { numRuns: 2000, seed: 3 },
+    { numRuns: rounds(2000), seed: 3 },
   );
 });
 

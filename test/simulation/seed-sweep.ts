@@ -1,4 +1,5 @@
 // Many seeds, one after the other: the first that fails ends it, and every hundredth is run twice and must be the same to the event.
+import { Trace } from "./trace.ts";
 import { runSeed } from "./seed-run.ts";
 import type { SeedResult } from "./seed-run.ts";
 
@@ -8,6 +9,8 @@ export interface Sweep {
   readonly readings: number;
   readonly crashes: number;
   readonly twice: number;
+  /** Of all traces, one after the other: the same on every processor. */
+  readonly hash: string;
   readonly failed: SeedResult | undefined;
 }
 
@@ -15,6 +18,7 @@ const TWICE_EVERY = 100;
 
 export async function sweepSeeds(from: number, count: number): Promise<Sweep> {
   const sum = { seeds: 0, events: 0, readings: 0, crashes: 0, twice: 0 };
+  const traces = new Trace();
   for (let seed = from; seed < from + count; seed++) {
     let result = await runSeed(seed);
     if (result.failure === undefined && seed % TWICE_EVERY === 0) {
@@ -26,7 +30,8 @@ export async function sweepSeeds(from: number, count: number): Promise<Sweep> {
     sum.events += result.events;
     sum.readings += result.readings;
     sum.crashes += result.crashes;
-    if (result.failure !== undefined) return { ...sum, failed: result };
+    traces.note(0, result.hash);
+    if (result.failure !== undefined) return { ...sum, hash: traces.hash, failed: result };
   }
-  return { ...sum, failed: undefined };
+  return { ...sum, hash: traces.hash, failed: undefined };
 }

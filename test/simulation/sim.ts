@@ -35,7 +35,7 @@ async function one(seed: number): Promise<boolean> {
 async function many(from: number, count: number): Promise<boolean> {
   const startedAt = performance.now();
   const cpu = process.cpuUsage();
-  const { seeds, events, readings, crashes, twice, failed } = await sweepSeeds(from, count);
+  const { seeds, events, readings, crashes, twice, hash, failed } = await sweepSeeds(from, count);
   const seconds = (performance.now() - startedAt) / 1000;
   const { user, system } = process.cpuUsage(cpu);
   const perSecond = (amount: number): string => (amount / seconds).toFixed(0);
@@ -44,6 +44,7 @@ async function many(from: number, count: number): Promise<boolean> {
     `${perSecond(seeds)} seeds/s; a seed has ${(events / seeds).toFixed(0)} events, ${(readings / seeds).toFixed(0)} readings`,
   );
   console.log(`${events} events, ${readings} readings, ${crashes} crashes; ${twice} seeds were run twice and agreed`);
+  console.log(`traces ${hash}`);
   if (failed === undefined) return true;
   tell(failed);
   if (values["no-shrink"]) return false;
