@@ -28,7 +28,7 @@ function runOne({ name, node, args, check = () => undefined }, root, folder) {
     const env = { ...process.env, HIDDENSTATE_EMULATED: "1", TAP_TIMEOUT: String(60 * MINUTES_MAX), TMPDIR: folder };
     const child = spawn("sh", shell, { cwd: root, env, detached: true, stdio: ["ignore", "pipe", "pipe"] });
     running.add(child.pid);
-    const timer = setTimeout(() => process.kill(-child.pid, "SIGKILL"), MINUTES_MAX * 60_000);
+    const timer = setTimeout(() => process.kill(-Number(child.pid), "SIGKILL"), MINUTES_MAX * 60_000);
     let output = "";
     child.stdout.setEncoding("utf8").on("data", (text) => (output += text));
     child.stderr.setEncoding("utf8").on("data", (text) => (output += text));
