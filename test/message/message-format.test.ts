@@ -23,6 +23,7 @@ import {
   predictionTopic,
   responseTopic,
   stateTopic,
+  updateTopic,
 } from "../../src/message/topics.ts";
 import { mosquittoMissing, startMosquitto } from "../support/mosquitto.ts";
 import { until } from "../support/until.ts";
@@ -241,7 +242,9 @@ t.test("the alarm of the example is written as the code writes it", async (t) =>
 t.test("the topics are those of the code", async (t) => {
   const rows = tableRows("| topic | what |").map((row) => quoted(row[0]!)[0]!.replace("<node>", "box-1"));
   t.same(
-    rows.map((row) => row.replace("<stream>", "l1%2Fd7").replace("<name>", "x").replace("<transaction>", "t1")),
+    rows.map((row) =>
+      row.replace("<stream>", "l1%2Fd7").replace("<name>", "x").replace("<transaction>", "t1").replace("<group>", "g"),
+    ),
     [
       predictionTopic("box-1", "l1/d7"),
       latestTopic("box-1", "l1/d7"),
@@ -250,6 +253,7 @@ t.test("the topics are those of the code", async (t) => {
       stateTopic("box-1"),
       commandTopic("box-1", "x"),
       responseTopic("box-1", "t1"),
+      updateTopic("box-1", "g"),
     ],
   );
   t.match(page, `\`l1/d7\` is \`${predictionTopic("box-1", "l1/d7")}\``);
@@ -257,14 +261,17 @@ t.test("the topics are those of the code", async (t) => {
 
 t.test("the simulate lines are commands that the program takes", async (t) => {
   const lines = page.match(/^hiddenstate simulate .*$/gm)!;
-  t.equal(lines.length, 2);
+  const taken: Record<string, unknown>[] = [];
   for (const line of lines) {
-    let options: Record<string, unknown> = {};
     const command = simulateCommand().exitOverride();
-    command.action((parsed: Record<string, unknown>) => {
-      options = parsed;
-    });
+    command.action((parsed: Record<string, unknown>) => void taken.push(parsed));
     await command.parseAsync(line.split(" ").slice(2), { from: "user" });
-    t.ok(options["devices"] === 50 && (options["codec"] === "json" || options["speed"] === 1000), line);
   }
+  t.match(taken, [
+    { devices: 50, codec: "json" },
+    { replay: "readings.csv", speed: 1000 },
+    { replay: "recorded.jsonl", speed: 10 },
+    { replay: "recorded.jsonl", speed: Infinity, skipRows: 120_000 },
+  ]);
+  t.equal(taken.length, 4);
 });
