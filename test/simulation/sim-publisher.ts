@@ -32,6 +32,8 @@ export class SimPublisher {
   /** By group, the highest counter that the box has said to have accepted, and the last that it has said. */
   readonly #accepted: number[];
   readonly #last: (UpdateReport | undefined)[];
+  /** Reports as they were heard: one that was not confirmed before a connection was lost comes once more, and those after it too. */
+  readonly #heard = new Set<string>();
 
   constructor(broker: SimBroker, groups: readonly GroupPlan[], fail: (what: string) => void) {
     this.#broker = broker;
@@ -98,7 +100,9 @@ export class SimPublisher {
     const group = Number(found[1]);
     const report = payload.length === 0 ? undefined : decodeReport(payload);
     this.#last[group] = report;
-    if (report === undefined) return true;
+    const words = Buffer.from(payload).toString();
+    if (report === undefined || this.#heard.has(words)) return true;
+    this.#heard.add(words);
     const { manifest, outcome, reason, why } = report;
     const counter = this.#digests[group]!.get(manifest);
     if (outcome === "fetching" || outcome === "in force" || outcome === "replaced") {
