@@ -58,7 +58,7 @@ export class SimBox {
     this.#life = new Life(this.time, this.#wall);
     this.oracles = new Oracles(plan, fail);
     this.#disk = new SimDisk(this.time, plan, random.fork(), trace);
-    this.#disk.onCheckpoint = () => this.#cutSoon();
+    this.#disk.onTenseMoment = () => this.#cutSoon();
     this.broker = new SimBroker(this.time, plan, random.fork(), trace, {
       violation: fail,
       // A process that stops notes nothing any more.
@@ -239,7 +239,10 @@ export class SimBox {
     this.crash(false);
   }
 
-  /** Power cuts come more often than by chance while one checkpoint is all there is, and while a start mends the journal. */
+  /**
+   * Power cuts come more often than by chance while one checkpoint is all there is, while a start mends the journal, and at the first writes
+   * behind what a crash has left.
+   */
   #cutSoon(): void {
     const { faults, diskMs } = this.#plan;
     if (!faults.has("power") || this.#disk.calm || this.#random.next() > 0.1) return;

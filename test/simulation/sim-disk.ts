@@ -11,6 +11,9 @@ import type { Life, VirtualClock } from "./virtual-clock.ts";
 const FAULT_SHARE = 0.004;
 /** Of the syncs of checkpoints, which are few. */
 const CHECKPOINT_FAULT_SHARE = 0.06;
+const SEGMENT = /^\/state\/journal\/segment-\d+$/;
+/** Of a process, to segments: they follow what a crash has left. */
+const TENSE_WRITES = 3;
 const CHECKPOINT = /^\/state\/journal\/checkpoint-[ab]$/;
 const SLOW_SHARE = 0.02;
 const SLOW_MS = 2000;
@@ -43,8 +46,8 @@ export class SimDisk {
   failures = 0;
   /** Checkpoints that have been written to their end and are whole. */
   readonly #whole = new Set<string>();
-  /** A checkpoint is about to be written over. */
-  onCheckpoint: () => void = () => {};
+  /** A checkpoint is about to be written over, or a process writes to the journal for the first times. */
+  onTenseMoment: () => void = () => {};
 
   constructor(time: VirtualClock, plan: Plan, random: Random, trace: Trace) {
     this.#time = time;
@@ -102,11 +105,12 @@ export class SimDisk {
   of(life: Life): Disk {
     const run = <T>(call: string, path: string, work: () => T): Promise<T> => this.#call(life, call, path, work);
     const { image } = this;
+    const tense = { left: TENSE_WRITES };
     return {
       open: (path, mode: OpenMode) =>
         run("open", path, () => {
           if (mode === "create" && CHECKPOINT.test(path)) this.#beginCheckpoint(path);
-          return this.#file(life, image.open(path, mode === "create"), path);
+          return this.#file(life, image.open(path, mode === "create"), path, tense);
         }),
       list: (path) => run("list", path, () => image.list(path)),
       makeDirectory: (path) => run("makeDirectory", path, () => image.makeFolder(path)),
@@ -120,10 +124,10 @@ export class SimDisk {
 
   #beginCheckpoint(path: string): void {
     this.#whole.delete(path);
-    this.onCheckpoint();
+    this.onTenseMoment();
   }
 
-  #file(life: Life, inode: Inode, path: string): DiskFile {
+  #file(life: Life, inode: Inode, path: string, tense: { left: number }): DiskFile {
     const { image } = this;
     const run = <T>(call: string, work: () => T): Promise<T> => this.#call(life, call, path, work);
     return {
@@ -134,6 +138,10 @@ export class SimDisk {
           return from.length;
         }),
       write: (from, position) => {
+        if (tense.left > 0 && SEGMENT.test(path)) {
+          tense.left--;
+          this.onTenseMoment();
+        }
         const underWay = { inode, bytes: from.slice(0, this.#shortened(from.length)), position };
         this.#writes.add(underWay);
         return run("write", () => {
