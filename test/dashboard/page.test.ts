@@ -1,8 +1,6 @@
 import { writeFileSync } from "node:fs";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { createServer, request } from "node:http";
 import t from "tap";
 import type { Test } from "tap";
 import { Metrics } from "../../src/base/metrics.ts";
@@ -10,6 +8,7 @@ import { Chromium, chromiumMissing } from "../support/chromium.ts";
 import type { Page, Screen } from "../support/chromium.ts";
 import { repository } from "../support/cli.ts";
 import { DashboardWorld } from "../support/dashboard-world.ts";
+import { startIngress } from "../support/ingress.ts";
 import { randomModel } from "../support/random-model.ts";
 import { until } from "../support/until.ts";
 
@@ -352,25 +351,9 @@ t.test("where a token is wanted, the page asks for it, below any path of a proxy
   t.teardown(() => browser.close());
   const page = await browser.newPage();
   await page.show(SCREENS["phone-dark"]!);
-  const proxy = createServer((asked, answer) => {
-    const path = asked.url!.replace(/^\/api\/ingress\/x\//, "/");
-    const passed = request(
-      new URL(path, world.url),
-      { method: asked.method, headers: asked.headers, agent: false },
-      (response) => {
-        answer.writeHead(response.statusCode!, response.headers);
-        response.pipe(answer);
-      },
-    );
-    passed.on("error", () => answer.destroy());
-    asked.pipe(passed);
-  });
-  await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
-  t.teardown(() => {
-    proxy.closeAllConnections();
-    proxy.close();
-  });
-  await page.open(`http://127.0.0.1:${(proxy.address() as AddressInfo).port}/api/ingress/x/`);
+  const ingress = await startIngress(world.url);
+  t.teardown(() => ingress.close());
+  await page.open(ingress.url);
   await page.until("it asks", `document.querySelector("#token") === document.activeElement`);
   await page.type("wrong");
   await page.press("Enter");
