@@ -369,3 +369,28 @@ t.test("where a token is wanted, the page asks for it, below any path of a proxy
   const allowed = `[...document.querySelectorAll(".commands button:enabled")].map((button) => button.textContent)`;
   t.strictSame(await page.evaluate(allowed), ["Save state"], "nothing can be changed");
 });
+
+t.test(
+  "through a proxy that signs people in, the page asks for nothing, and may change what the config lets it",
+  { skip },
+  async (t) => {
+    const folder = t.testdir({ token: "a token of ours, long enough" });
+    const dashboard = { tokenFile: join(folder, "token"), trustedProxies: ["127.0.0.2"], commands: true };
+    const world = await DashboardWorld.open({ folder, dashboard });
+    t.teardown(() => world.close());
+    const ingress = await startIngress(world.url, "127.0.0.2");
+    t.teardown(() => ingress.close());
+    const browser = await Chromium.start();
+    t.teardown(() => browser.close());
+    const page = await browser.newPage();
+    await page.open(ingress.url);
+    await page.until("it is live", `document.querySelector("#link").textContent === "live"`);
+    await world.publish("a", 0);
+    await until("it is stepped", () => world.accepted === 1);
+    const body = JSON.stringify({ command: "reset", stream: "a" });
+    const asked = `fetch("command", { method: "POST", headers: { "content-type": "application/json" }, body: ${JSON.stringify(body)} })`;
+    await page.evaluate(`${asked}.then(({ status }) => { globalThis.answered = status; })`);
+    await page.until("it is answered", `globalThis.answered !== undefined`);
+    t.equal(await page.evaluate("globalThis.answered"), 200);
+  },
+);
