@@ -87,6 +87,7 @@ t.test(
     for (const [key, value] of Object.entries(manifest)) t.ok(TAKEN[key]?.(value), `${key}: ${JSON.stringify(value)}`);
     for (const key of REQUIRED) t.ok(key in manifest, key);
     t.equal(manifest["version"], (JSON.parse(readFileSync(join(repository, "package.json"), "utf8")) as Values)["version"]);
+    t.equal(manifest["init"], true, "or a shell as process 1 does not hear that it is to stop");
     t.match(manifest["watchdog"], String(manifest["ingress_port"]));
     const optional = (value: unknown): boolean => typeof value === "string" && value.endsWith("?");
     const needed = Object.entries(manifest.schema).filter(([, value]) => !optional(value));
