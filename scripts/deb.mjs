@@ -61,7 +61,7 @@ function placeProgram(tree) {
   mkdirSync(documents, { recursive: true });
   for (const name of ["docs", "deploy", "README.md", "CHANGELOG.md", "RELIABILITY.md", "SECURITY.md"])
     renameSync(join(app, name), join(documents, name));
-  for (const name of ["debian", "systemd"]) rmSync(join(documents, "deploy", name), { recursive: true });
+  for (const name of ["debian", "systemd", "home-assistant"]) rmSync(join(documents, "deploy", name), { recursive: true });
   rmSync(join(app, "LICENSE"));
   copyFileSync(join(root, "deploy/debian/copyright"), join(documents, "copyright"));
   if (kind.node === undefined) return;

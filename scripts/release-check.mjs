@@ -24,6 +24,7 @@ const runs = [
   ["deb", "--arch", "amd64", "--out", "build", "--check"],
   ["deb", "--arch", "arm64", "--out", "build"],
   ["deb", "--arch", "armhf", "--out", "build"],
+  ["addon", "--arch", "arm64", "--out", "build/addon"],
   ["test:image"],
   ["bench:kernels"],
   ["bench:training"],

@@ -1,9 +1,11 @@
 // Who may ask the dashboard for what. A name in Host that nobody configured is refused, so that a foreign site cannot point its own name
 // at this machine (DNS rebinding); whatever changes something must come from a page of ours; and where there is a token, all but the
-// page's own files and the two health checks need it.
+// page's own files and the two health checks need it. Where there are trusted proxies, they say who may come and under which name, and
+// nobody else from outside this machine is answered.
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 import type { Clock } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
+import { plainAddress } from "../runtime/dashboard-config.ts";
 import type { HttpReply, HttpRequest } from "./http-server.ts";
 
 export interface AccessOptions {
@@ -11,6 +13,8 @@ export interface AccessOptions {
   readonly host: string;
   /** More authorities that browsers may ask for. */
   readonly hosts: readonly string[];
+  /** Addresses whose connections carry people who have signed in there; with any, only these and loopback are answered. */
+  readonly trustedProxies: readonly string[];
   readonly token: string | undefined;
   /** The page is served over https by us. */
   readonly secure: boolean;
@@ -21,6 +25,8 @@ const COOKIE = "hiddenstate";
 const COOKIE_AGE_SECONDS = 30 * 24 * 3600;
 /** An address cannot be pointed elsewhere, as a name can. */
 const IS_ADDRESS = /^(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-f:.]+\])$/i;
+
+const IS_LOOPBACK = /^(127(\.\d{1,3}){3}|::1)$/;
 
 function refusal(status: number, text: string): HttpReply {
   return { status, body: `${text}\n` };
@@ -39,23 +45,34 @@ function cookieOf(request: HttpRequest): string | undefined {
 export class Access {
   readonly #options: AccessOptions;
   readonly #names: ReadonlySet<string>;
+  readonly #proxies: ReadonlySet<string>;
   /** What a browser holds that has given the token: it stays good for as long as the token does. */
   readonly #session: string | undefined;
   #attempts = 0;
   #minute = -Infinity;
 
   constructor(options: AccessOptions) {
-    const { token, hosts, host } = options;
+    const { token, hosts, host, trustedProxies } = options;
     this.#options = options;
     this.#names = new Set([...hosts, host, "localhost"].map((name) => name.toLowerCase()));
+    this.#proxies = new Set(trustedProxies.map(plainAddress));
     this.#session = token === undefined ? undefined : createHmac("sha256", token).update("dashboard session").digest("hex");
   }
 
   /** Why a request is refused before it is looked at; undefined where it may be. */
   refusalOf(request: HttpRequest): HttpReply | undefined {
+    const peer = plainAddress(request.peer);
+    const isTrusted = this.#proxies.has(peer);
+    if (this.#proxies.size > 0 && !isTrusted && !IS_LOOPBACK.test(peer)) {
+      const whose = "this dashboard answers only its own machine and the proxies that its config trusts";
+      return refusal(
+        403,
+        `${whose}, and you come from ${peer}; go by way of the proxy, or name this in dashboard.trustedProxies`,
+      );
+    }
     const host = (request.headers.host ?? "").toLowerCase();
     const name = host.replace(/:\d+$/, "");
-    if (!this.#names.has(host) && !this.#names.has(name) && !IS_ADDRESS.test(name)) {
+    if (!isTrusted && !this.#names.has(host) && !this.#names.has(name) && !IS_ADDRESS.test(name)) {
       return refusal(421, `nobody has said that this dashboard is called "${name}"; name it in dashboard.hosts of the config`);
     }
     if (request.method === "GET" || request.method === "HEAD") {
@@ -82,9 +99,10 @@ export class Access {
     return this.#session !== undefined;
   }
 
-  /** Whether the request carries the token, or the cookie that was given for it. True where none is asked for. */
+  /** Whether the request carries the token, or the cookie that was given for it, or a trusted proxy does. True where none is asked for. */
   isKnown(request: HttpRequest): boolean {
     const { token } = this.#options;
+    if (this.#proxies.has(plainAddress(request.peer))) return true;
     if (token === undefined || this.#session === undefined) return true;
     const { authorization } = request.headers;
     if (authorization?.startsWith("Bearer ") === true) return this.#attempt(authorization.slice("Bearer ".length)) === "right";

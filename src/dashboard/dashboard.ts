@@ -79,6 +79,7 @@ export class Dashboard {
     this.#access = new Access({
       host: listenAddressOf(dashboard).host,
       hosts: dashboard.hosts,
+      trustedProxies: dashboard.trustedProxies,
       token: secrets.token,
       secure: secrets.tls !== undefined,
       clock,

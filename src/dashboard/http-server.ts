@@ -12,6 +12,8 @@ export interface HttpRequest {
   readonly path: string;
   readonly query: URLSearchParams;
   readonly headers: IncomingHttpHeaders;
+  /** The address that the connection comes from, whatever a header says of others behind it; empty where it has gone. */
+  readonly peer: string;
   /** The whole body. Throws `bad_argument` where it is over the bound. */
   body(): Promise<string>;
 }
@@ -110,6 +112,7 @@ function requestOf(message: IncomingMessage): HttpRequest | undefined {
     path: pathname.slice(1),
     query: searchParams,
     headers: message.headers,
+    peer: message.socket.remoteAddress ?? "",
     body: () => readBody(message),
   };
 }

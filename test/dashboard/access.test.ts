@@ -1,8 +1,13 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
+import { systemClock } from "../../src/base/clock.ts";
+import { Access } from "../../src/dashboard/access.ts";
+import type { HttpRequest } from "../../src/dashboard/http-server.ts";
 import { parseConfig } from "../../src/runtime/config.ts";
-import { DashboardWorld } from "../support/dashboard-world.ts";
+import { plainAddress } from "../../src/runtime/dashboard-config.ts";
+import { ask, DashboardWorld } from "../support/dashboard-world.ts";
+import { startIngress } from "../support/ingress.ts";
 import { until } from "../support/until.ts";
 
 const TOKEN = "0123456789abcdef0123";
@@ -19,6 +24,16 @@ function faults(dashboard: string): string[] {
   }
   return [];
 }
+
+/** For the metrics, with the token. */
+const asked = (peer: string, path = "metrics"): HttpRequest => ({
+  method: "GET",
+  path,
+  query: new URLSearchParams(),
+  headers: { host: "box.local", authorization: `Bearer ${TOKEN}` },
+  peer,
+  body: async () => "",
+});
 
 t.test("an address that others can reach needs a token, and a certificate or a proxy", async (t) => {
   for (const good of [
@@ -40,6 +55,102 @@ t.test("an address that others can reach needs a token, and a certificate or a p
   t.match(faults("{ listen: '8787' }"), [/expected host:port, such as 127\.0\.0\.1:8787/]);
   t.match(faults("{ listen: '127.0.0.1:70000' }"), [/the port is over 65535/]);
   t.match(faults("{ tokenFile: t, tokenEnv: T }"), [/the token comes from tokenFile already; name one of them/]);
+});
+
+t.test("an address that others can reach needs neither where only named proxies are answered", async (t) => {
+  t.strictSame(faults("{ listen: '0.0.0.0:8099', trustedProxies: [172.30.32.2, 'fd00::1'] }"), []);
+  t.equal(faults("{ listen: '0.0.0.0:8099', trustedProxies: [] }").length, 2, "none is no proxy");
+  const place = "/etc/h/config.yaml:4:";
+  const proxies = (list: string): string[] => faults(`{ trustedProxies: [${list}] }`);
+  for (const wrong of ["172.30.32.0/23", "supervisor", "172.30.32.256", "''"]) {
+    t.match(proxies(wrong), [/expected the address of a proxy, such as 172\.30\.32\.2: no name, and no range$/], wrong);
+  }
+  for (const local of ["127.0.0.1", "'::1'", "'::ffff:127.0.0.1'"]) {
+    t.strictSame(proxies(local), [
+      `${place}31: dashboard.trustedProxies[0]: ${local.replaceAll("'", "")} cannot be a trusted proxy: every program of this machine comes from it, a browser too: leave it out, and name its token and hosts`,
+    ]);
+  }
+  t.match(proxies("10.0.0.1, 0.0.0.0"), [/trustedProxies\[1\]: 0\.0\.0\.0 cannot be a trusted proxy: nothing comes from it/]);
+  t.match(proxies("'::'"), [/:: cannot be a trusted proxy: nothing comes from it/]);
+});
+
+t.test("an address is the same however it is written", async (t) => {
+  for (const [written, plain] of [
+    ["172.30.32.2", "172.30.32.2"],
+    ["::ffff:172.30.32.2", "172.30.32.2"],
+    ["::FFFF:ac1e:2002", "172.30.32.2"],
+    ["::ffff:0:1", "0.0.0.1"],
+    ["FD00:0:0::0001", "fd00::1"],
+    ["fe80::1%eth0", "fe80::1"],
+    ["", ""],
+  ])
+    t.equal(plainAddress(written!), plain!, written!);
+});
+
+t.test(
+  "through a trusted proxy no token and no known name are asked for, but only its own page may change something",
+  async (t) => {
+    const root = t.testdir({ plain: { token: TOKEN }, mapped: { token: TOKEN } });
+    for (const [name, listen] of [
+      ["plain", "127.0.0.1:0"],
+      // On such a socket the proxy's address is ::ffff:127.0.0.2.
+      ["mapped", "[::ffff:127.0.0.1]:0"],
+    ]) {
+      const folder = join(root, name!);
+      const dashboard = { listen, tokenFile: join(folder, "token"), trustedProxies: ["127.0.0.2"] };
+      const world = await DashboardWorld.open({ folder, dashboard });
+      t.teardown(() => world.close());
+      const ingress = await startIngress(world.url.replace("[::ffff:127.0.0.1]", "127.0.0.1"), "127.0.0.2");
+      t.teardown(() => ingress.close());
+      const host = "home.example.net";
+      const through = async (path: string, headers = {}): Promise<number> =>
+        (await ask(`${ingress.url}${path}`, { headers: { host, ...headers } })).status;
+      t.equal(await through(""), 200);
+      t.equal(await through("metrics"), 200, "its people have signed in there");
+      t.equal(await through("streams"), 200);
+      t.equal(await through("live", { "sec-fetch-site": "cross-site", "sec-fetch-mode": "cors" }), 403);
+      const post = async (headers: Record<string, string>): Promise<number> => {
+        const all = { host, "content-type": "application/json", ...headers };
+        return (await ask(`${ingress.url}nothing`, { method: "POST", headers: all, body: "{}" })).status;
+      };
+      t.equal(await post({ origin: `https://${host}`, "sec-fetch-site": "same-origin" }), 404, "it was looked at");
+      t.equal(await post({ origin: "https://evil.example.net" }), 403);
+      t.equal(await post({ origin: `https://${host}:8443` }), 403, "another server of the same name");
+      t.equal(await post({ "sec-fetch-site": "same-site" }), 403);
+      t.equal(await post({ origin: `https://${host}`, "content-type": "text/plain" }), 415);
+
+      t.equal((await world.ask("metrics")).status, 401, "from this machine the token is wanted");
+      const bearer = { authorization: `Bearer ${TOKEN}` };
+      t.equal((await world.ask("metrics", { headers: bearer })).status, 200);
+      t.equal((await world.ask("metrics", { headers: { ...bearer, host } })).status, 421, "and a name that is known");
+      const forged = { "x-forwarded-for": "127.0.0.2", "x-real-ip": "127.0.0.2", forwarded: "for=127.0.0.2" };
+      t.equal(
+        (await world.ask("metrics", { headers: forged })).status,
+        401,
+        "what a header says of where it comes from is not heard",
+      );
+    }
+  },
+);
+
+t.test("where there are trusted proxies, nobody else from outside is answered, with the token neither", async (t) => {
+  const options = { host: "0.0.0.0", hosts: ["box.local"], token: TOKEN, secure: false, clock: systemClock };
+  const access = new Access({ ...options, trustedProxies: ["172.30.32.2", "FD00::0:2"] });
+  const from = (peer: string, path?: string) => access.refusalOf(asked(peer, path));
+  for (const peer of ["172.30.32.2", "::ffff:172.30.32.2", "fd00::2", "127.0.0.1", "::1", "::ffff:127.0.0.1", "127.9.9.9"])
+    t.equal(from(peer), undefined, peer);
+  for (const peer of ["172.30.32.3", "192.168.1.20", "::ffff:172.30.32.20", "fd00::3", "fe80::1%eth0", ""])
+    t.equal(from(peer)?.status, 403, peer);
+  t.equal(from("172.30.33.7", "healthz")?.status, 403, "health is no exception");
+  t.equal(
+    from("::ffff:172.30.33.7")?.body,
+    "this dashboard answers only its own machine and the proxies that its config trusts, and you come from 172.30.33.7; go by way of the proxy, or name this in dashboard.trustedProxies\n",
+  );
+  t.equal(
+    new Access({ ...options, trustedProxies: [] }).refusalOf(asked("192.168.1.20")),
+    undefined,
+    "without any it is as before",
+  );
 });
 
 t.test("a name that nobody configured is refused, and so is a request from another site", async (t) => {
