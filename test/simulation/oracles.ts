@@ -11,6 +11,7 @@ import type { StreamGroup } from "../../src/pipeline/stream-group.ts";
 import type { Recovered } from "../../src/pipeline/recover.ts";
 import { hasExpiry } from "./fault-plan.ts";
 import type { GroupPlan, Plan } from "./fault-plan.ts";
+import type { SimBroker } from "./sim-broker.ts";
 import { owedKey, Reference } from "./reference.ts";
 import type { SessionMoment } from "./reference-session.ts";
 import type { ModelsInForce } from "./reference.ts";
@@ -302,7 +303,7 @@ export class Oracles {
   }
 
   /** In a moment of rest: every stream is as it should be, and the counters of this life add up. */
-  atRest(fold: Fold, metrics: Metrics, refusedPublishes: number): void {
+  atRest(fold: Fold, metrics: Metrics, { refused: refusedPublishes, closedOverCount }: SimBroker): void {
     for (const [group, is] of modelsIn(fold).entries()) {
       if (!this.reference.isInForce(group, is)) this.#fail(`group ${group} is on ${JSON.stringify(is)}`);
     }
@@ -319,6 +320,9 @@ export class Oracles {
     };
     expect("readings_accepted", this.reference.accepted);
     expect('publish_refused{reason="quota_exceeded"}', refusedPublishes);
+    const givenUp = counters['publish_refused{reason="closed_on_publish"}'] ?? 0;
+    if (givenUp > closedOverCount)
+      this.#fail(`${givenUp} messages are given up, and the broker would not have ${closedOverCount}`);
     let refused = 0;
     for (const [name, value] of Object.entries(counters)) if (name.startsWith("readings_refused{")) refused += value;
     for (const [reason, count] of this.reference.refused) expect(`readings_refused{reason="${reason}"}`, count);

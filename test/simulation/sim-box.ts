@@ -350,7 +350,7 @@ export class SimBox {
   checkAtRest(): void {
     const { state, metrics } = this.#process!;
     this.oracles.heldMore = this.#held() - this.#heldAtStart;
-    this.oracles.atRest(state.fold, metrics, this.broker.refused);
+    this.oracles.atRest(state.fold, metrics, this.broker);
     const unanswered = this.oracles.unanswered([...this.#asked.values()]);
     if (unanswered !== undefined && this.#plan.mode === "strict") this.#fail(`the command ${unanswered} was never answered`);
   }

@@ -45,6 +45,8 @@ export class SimBroker {
   #lastPacketId = 0;
   /** Messages that it ends the connection for, by their bytes and topic. */
   readonly #hated = new Set<string>();
+  /** Those of the present client over which it has ended a connection. */
+  readonly #closedOver = new Set<OutboundMessage>();
   /** Refusals with a reason that have reached the present client. */
   refused = 0;
   /** Clients that have ever come. */
@@ -79,6 +81,7 @@ export class SimBroker {
     this.#intake = new IntakeConnection(this, life);
     this.#sink = new SinkConnection(this, life, sent);
     this.refused = 0;
+    this.#closedOver.clear();
     this.#updates?.abandon();
     this.#updates = this.plan.faults.has("updates") ? new UpdatesConnection(this, life) : undefined;
     return { intake: this.#intake, sink: this.#sink, updates: this.#updates };
@@ -140,8 +143,23 @@ export class SimBroker {
     return this.plan.faults.has("refusals") && !this.calm && this.random.next() < 0.1;
   }
 
+  get closedOverCount(): number {
+    return this.#closedOver.size;
+  }
+
+  /** Whether answers that are on their way are lost where it ends a connection. */
+  get closesAtOnce(): boolean {
+    return this.plan.seed % 2 === 1;
+  }
+
   /** Whether it will not have a message: now, with a reason, or ever, without a word. */
-  refusalOf({ topic, payload }: OutboundMessage): "quota" | "close" | undefined {
+  refusalOf(message: OutboundMessage): "quota" | "close" | undefined {
+    const refusal = this.#refusalOf(message);
+    if (refusal === "close") this.#closedOver.add(message);
+    return refusal;
+  }
+
+  #refusalOf({ topic, payload }: OutboundMessage): "quota" | "close" | undefined {
     // What clears a retained message is the same every time, and would be hated every time.
     if (!this.plan.faults.has("refusals") || payload.length === 0) return undefined;
     const message = `${topic} ${crc32c(payload)}`;

@@ -50,7 +50,10 @@ export class SinkConnection extends SimConnection implements PacketPort {
       const refusal = broker.refusalOf(message);
       // Nobody waits any more for what it will never have.
       if (refusal !== "quota") settled();
-      if (refusal === "close") return this.toClient(() => this.cut("the broker does not take this message", true));
+      if (refusal === "close") {
+        const close = (): void => this.cut("the broker does not take this message", true);
+        return broker.closesAtOnce ? close() : this.toClient(close);
+      }
       const confirm = (): void => {
         if (!this.#waiting.delete(done)) return;
         if (refusal === undefined) return done();
