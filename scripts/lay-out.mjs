@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 export const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 
 /** By what npm calls the processor. onnxruntime has no build for 32-bit ARM: the native engine steps everything there. */
-export const boxes = { arm64: { onnxruntime: true }, x64: { onnxruntime: true }, arm: { onnxruntime: false } };
+const boxes = { arm64: { onnxruntime: true }, x64: { onnxruntime: true }, arm: { onnxruntime: false } };
 
 /** Read by compilers and debuggers only; a stack trace is the same without them. */
 const IDLE = /\.(d\.[cm]?ts|map)$/;
@@ -41,7 +41,7 @@ function npm(args, cwd) {
 export function unpackPackage(name, integrity, into) {
   const folder = mkdtempSync(join(tmpdir(), "hiddenstate-pack-"));
   try {
-    const [{ filename, integrity: got }] = JSON.parse(npm(["pack", "--json", "--prefer-offline", name], folder));
+    const [{ filename, integrity: got }] = Object.values(JSON.parse(npm(["pack", "--json", "--prefer-offline", name], folder)));
     if (got !== integrity) throw new Error(`cannot use ${name}: its checksum is ${got}, and ${integrity} is expected`);
     mkdirSync(into, { recursive: true });
     execFileSync("tar", ["xzf", join(folder, filename), "-C", into, "--strip-components=1"]);

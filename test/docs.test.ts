@@ -105,27 +105,24 @@ t.test("a release check runs scripts that exist, and refuses others", (t) => {
   t.end();
 });
 
-t.test("the page of commands is what the program says", (t) => {
-  const { status, stderr } = spawnSync(process.execPath, [join(repository, "scripts/commands-page.mjs"), "--check"], {
-    encoding: "utf8",
+for (const [page, script] of [
+  ["docs/commands.md is what the program says", "commands-page.mjs"],
+  ["docs/api.md is what the sources say", "docs-api.mjs"],
+] as const) {
+  t.test(page, (t) => {
+    const { status, stderr } = spawnSync(process.execPath, [join(repository, "scripts", script), "--check"], {
+      encoding: "utf8",
+    });
+    t.equal(status, 0, stderr);
+    t.end();
   });
-  t.equal(status, 0, stderr);
-  t.end();
-});
+}
 
 t.test("the Node-RED node goes with this version", (t) => {
   const read = (path: string): Record<string, unknown> =>
     JSON.parse(readFileSync(join(repository, path), "utf8")) as Record<string, unknown>;
   const { version, engines } = read("package.json");
   t.match(read("node-red/package.json"), { version, engines, dependencies: { hiddenstate: `^${String(version)}` } });
-  t.end();
-});
-
-t.test("docs/api.md is what the sources say", (t) => {
-  const { status, stderr } = spawnSync(process.execPath, [join(repository, "scripts/docs-api.mjs"), "--check"], {
-    encoding: "utf8",
-  });
-  t.equal(status, 0, stderr);
   t.end();
 });
 

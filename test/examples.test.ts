@@ -1,20 +1,17 @@
 // The examples as a user runs them, against the package's own name, and what they print.
-import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
 import { decodeModel } from "../src/index.ts";
-import { asUser, repository } from "./support/cli.ts";
+import { repository } from "./support/cli.ts";
+import { runIn } from "./support/packed.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "hiddenstate-examples-"));
 t.teardown(() => rmSync(folder, { recursive: true, force: true }));
 
 function run(name: string, ...args: string[]): string {
-  const { command, args: words, env } = asUser(process.execPath, [join(repository, "examples", name), ...args]);
-  const { status, stdout, stderr } = spawnSync(command, words, { cwd: folder, env, encoding: "utf8", timeout: 60_000 });
-  if (status !== 0) throw new Error(`${name} ended with ${status}: ${stdout}${stderr}`);
-  return stdout;
+  return runIn(folder, process.execPath, [join(repository, "examples", name), ...args], 60_000);
 }
 
 t.test("train-and-export: the model beats the simple rules, and the file is that model's", async (t) => {

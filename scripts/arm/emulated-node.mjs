@@ -15,6 +15,7 @@ import {
 } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { unpackPackage } from "../lay-out.mjs";
 
 const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /** From here on qemu keeps no table of the 10 GiB of addresses that every WebAssembly memory reserves, and has a /proc/cpuinfo to show. */
@@ -81,17 +82,6 @@ function unpackDebian({ architecture, suite, packages, isAlone = false }, folder
   rmSync(state, { recursive: true });
 }
 
-/** The `node` of an npm package, which must have the bytes that `integrity` says. */
-function unpackNode({ package: name, integrity }, folder, into) {
-  const packed = Object.values(JSON.parse(run("npm", ["pack", "--json", "--pack-destination", folder, name], folder)));
-  const file = join(folder, packed[0].filename);
-  const found = `sha512-${createHash("sha512").update(readFileSync(file)).digest("base64")}`;
-  if (found !== integrity) throw new Error(`cannot use ${name}: its integrity is ${found}, not ${integrity}`);
-  mkdirSync(join(into, "usr", "bin"), { recursive: true });
-  run("tar", ["-x", "--strip-components=2", "-C", join(into, "usr", "bin"), "-f", file, "package/bin/node"]);
-  rmSync(file);
-}
-
 function hashOf(file) {
   return createHash("sha256").update(readFileSync(file)).digest("hex");
 }
@@ -124,7 +114,13 @@ export function emulatedNode(name) {
   unpackDebian(target.debian, made, system);
   // Where Debian has one folder for both, a package of base files brings the link.
   if (!existsSync(join(system, "lib"))) symlinkSync("usr/lib", join(system, "lib"));
-  if (target.node !== undefined) unpackNode(target.node, made, system);
+  if (target.node !== undefined) {
+    const unpacked = join(made, "npm");
+    unpackPackage(target.node.package, target.node.integrity, unpacked);
+    mkdirSync(join(system, "usr", "bin"), { recursive: true });
+    renameSync(join(unpacked, "bin", "node"), join(system, "usr", "bin", "node"));
+    rmSync(unpacked, { recursive: true });
+  }
   const host = run("dpkg", ["--print-architecture"]).trim();
   unpackDebian({ ...QEMU, architecture: host }, made, join(made, "qemu"));
   renameSync(join(made, "qemu", "usr", "bin", target.qemu.program), join(made, "bin", target.qemu.program));

@@ -2,9 +2,7 @@
 // has retained counts too, since a device may be silent for longer than anybody wants to wait.
 import type { Clock } from "../base/clock.ts";
 import { sleep } from "../base/clock.ts";
-import type { Disk } from "../base/disk.ts";
 import { limits } from "../base/limits.ts";
-import type { Random } from "../base/random.ts";
 import { FeatureDiscovery, measuringFields } from "../message/feature-discovery.ts";
 import type { DiscoveredTopic } from "../message/feature-discovery.ts";
 import { parseFieldPath } from "../message/field-path.ts";
@@ -15,6 +13,7 @@ import { parseTopicPattern } from "../message/topic-pattern.ts";
 import { TOPIC_ROOT } from "../message/topics.ts";
 import type { InboundPacket } from "../mqtt/packet-port.ts";
 import type { Config } from "../runtime/config-schema.ts";
+import type { Surroundings } from "../runtime/surroundings.ts";
 import { BrokerVisitor } from "./broker-visitor.ts";
 import { sourcesOf } from "./reading-source.ts";
 import type { ReadingSource, SeenTopic } from "./reading-source.ts";
@@ -107,14 +106,12 @@ export class BrokerSurvey {
   }
 }
 
-export interface Surroundings {
-  readonly disk: Disk;
-  readonly clock: Clock;
-  readonly random: Random;
-}
-
 /** Throws `unavailable` or `broker_refused` where the broker does not let us in, and what reading the credentials does. */
-export async function surveyBroker(connection: Config, forMs: number, around: Surroundings): Promise<ReadingSource[]> {
+export async function surveyBroker(
+  connection: Config,
+  forMs: number,
+  around: Pick<Surroundings, "disk" | "clock" | "random">,
+): Promise<ReadingSource[]> {
   const survey = new BrokerSurvey(around.clock);
   const take = survey.take.bind(survey);
   const visitor = await BrokerVisitor.open({ ...around, config: connection, role: "init", sessionExpirySeconds: 0, take });

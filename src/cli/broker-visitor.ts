@@ -5,10 +5,9 @@ import type { Disk } from "../base/disk.ts";
 import { HiddenstateError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { Random } from "../base/random.ts";
-import { createMqttPort } from "../mqtt/mqttjs-port.ts";
 import type { InboundPacket, PacketPort, SessionFacts, Subscription } from "../mqtt/packet-port.ts";
 import type { Config } from "../runtime/config-schema.ts";
-import { readCredentials } from "../runtime/credentials.ts";
+import { brokerPort } from "./broker-port.ts";
 import { warningLog } from "./warning-log.ts";
 
 export interface VisitOptions {
@@ -56,10 +55,8 @@ export class BrokerVisitor {
     const { config, role, sessionExpirySeconds, disk, clock, random } = options;
     const { mqtt, node } = config;
     const warnings: string[] = [];
-    const port = createMqttPort({
-      url: mqtt.url,
-      ...(await readCredentials(config, disk, process.env)),
-      protocol: mqtt.protocol,
+    const port = await brokerPort(config, {
+      disk,
       clientId: `${mqtt.clientId ?? `hiddenstate-${node}`}-${role}`,
       sessionExpirySeconds,
       receiveMax: limits.unsettledMessagesMax,

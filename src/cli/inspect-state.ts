@@ -2,13 +2,11 @@
 // has not confirmed, and what is damaged. Of a running one the streams and the outbox are asked for; of a stopped one they are recovered
 // in memory, as a start would.
 import { basename } from "node:path";
-import type { Clock } from "../base/clock.ts";
 import type { Disk } from "../base/disk.ts";
 import { readWhole } from "../base/disk.ts";
 import { HiddenstateError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import { Metrics } from "../base/metrics.ts";
-import type { Random } from "../base/random.ts";
 import { CHECKPOINT_FORMAT, checkpointNames, decodeCheckpoint } from "../journal/checkpoint-file.ts";
 import { readSegment } from "../journal/read-segment.ts";
 import { decodeSegmentHeader, SEGMENT_FORMAT, SEGMENT_HEADER_BYTES } from "../journal/segment.ts";
@@ -18,6 +16,7 @@ import { shortVersion } from "../model/model.ts";
 import { ControlClient } from "../runtime/control-socket.ts";
 import { StateDirectory } from "../runtime/state-directory.ts";
 import type { Status } from "../runtime/status.ts";
+import type { Surroundings } from "../runtime/surroundings.ts";
 
 interface CheckpointFile {
   readonly file: string;
@@ -69,12 +68,8 @@ export interface StateInspection {
   readonly damage: readonly string[];
 }
 
-export interface Surroundings {
-  /** One that only reads. */
-  readonly disk: Disk;
-  readonly clock: Clock;
-  readonly random: Random;
-}
+/** The disk is one that only reads. */
+type Around = Pick<Surroundings, "disk" | "clock" | "random">;
 
 /** Read again where it looks damaged: a runtime may just have begun to write it anew. */
 async function inspectCheckpoint(disk: Disk, journal: string, file: string): Promise<CheckpointFile> {
@@ -149,7 +144,7 @@ async function askRunning(directory: string): Promise<Standing | undefined> {
 /** What a start would begin with, and what it would find damaged; the names of the rows. Throws what `StateDirectory.recover` does. */
 export async function recoverStanding(
   directory: string,
-  around: Surroundings,
+  around: Around,
 ): Promise<{ standing: Standing; rows: ReadonlyMap<string, string>; mismatches: number }> {
   const options = { ...around, directory, metrics: new Metrics() };
   const { state, recovered } = await StateDirectory.recover(options, [], "stop");
@@ -180,7 +175,7 @@ function damageOf(files: SegmentFiles, names: readonly string[], inspected: read
 }
 
 /** Throws `foreign_state` where there is no journal, or one of another format. */
-export async function inspectState(directory: string, around: Surroundings): Promise<StateInspection> {
+export async function inspectState(directory: string, around: Around): Promise<StateInspection> {
   const { disk } = around;
   const journal = `${directory}/journal`;
   const names = await disk.list(journal);
@@ -209,7 +204,7 @@ export async function inspectState(directory: string, around: Surroundings): Pro
   };
 }
 
-async function standingOf(directory: string, around: Surroundings, damage: string[]): Promise<Standing | undefined> {
+async function standingOf(directory: string, around: Around, damage: string[]): Promise<Standing | undefined> {
   try {
     const { standing, mismatches } = await recoverStanding(directory, around);
     if (mismatches > 0) damage.push(`${mismatches} readings give other outputs in a replay than the journal has`);

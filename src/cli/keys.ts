@@ -4,10 +4,10 @@ import type { KeyObject } from "node:crypto";
 import { basename, dirname, join } from "node:path";
 import { Command } from "commander";
 import { HiddenstateError, reasonOf } from "../base/errors.ts";
+import { PLAIN_NAME } from "../message/topics.ts";
 import { createPrivateKeyText, keyIdOf, parsePrivateKey, publicKeyText } from "../message/update-key.ts";
 import { print } from "./control-command.ts";
 
-const KEY_NAME = /^[A-Za-z0-9._-]{1,64}$/;
 const SUFFIX = ".key";
 
 /** Only who runs this may read it, and no key is ever written over. */
@@ -45,7 +45,7 @@ function printPublic(name: string, path: string, key: KeyObject): void {
 }
 
 async function create(name: string, { out }: { readonly out: string }): Promise<void> {
-  if (!KEY_NAME.test(name)) {
+  if (!PLAIN_NAME.test(name)) {
     throw new HiddenstateError("bad_argument", `cannot name a key "${name}": 1 to 64 of the characters A-Za-z0-9._- are allowed`);
   }
   const text = createPrivateKeyText();

@@ -12,11 +12,10 @@ import { decodeReport } from "../message/update-report.ts";
 import type { UpdateReport } from "../message/update-report.ts";
 import type { Model } from "../model/model.ts";
 import { parseBrokerUrl } from "../mqtt/broker-address.ts";
-import { createMqttPort } from "../mqtt/mqttjs-port.ts";
 import { PublishRefused } from "../mqtt/packet-port.ts";
 import type { InboundPacket, PacketPort } from "../mqtt/packet-port.ts";
 import type { Config } from "../runtime/config-schema.ts";
-import { readCredentials } from "../runtime/credentials.ts";
+import { brokerPort } from "./broker-port.ts";
 import { warningLog } from "./warning-log.ts";
 
 export interface PublisherOptions {
@@ -57,12 +56,9 @@ export class ModelPublisher {
   static async open(options: PublisherOptions): Promise<ModelPublisher> {
     const { config, disk, clock, random } = options;
     const warnings: string[] = [];
-    const port = createMqttPort({
-      url: config.mqtt.url,
-      ...(await readCredentials(config, disk, process.env)),
-      protocol: config.mqtt.protocol,
+    const port = await brokerPort(config, {
+      disk,
       clientId: `hiddenstate-publish-${randomName(random).slice(0, 12)}`,
-      sessionExpirySeconds: 0,
       clock,
       random,
       log: warningLog(warnings),

@@ -10,9 +10,8 @@ import { limits } from "../base/limits.ts";
 import { createLog } from "../base/log.ts";
 import { createSystemRandom } from "../base/random.ts";
 import { formatRecordedMessage } from "../message/recorded-message.ts";
-import { createMqttPort } from "../mqtt/mqttjs-port.ts";
 import type { InboundPacket, PacketPort } from "../mqtt/packet-port.ts";
-import { readCredentials } from "../runtime/credentials.ts";
+import { brokerPort } from "./broker-port.ts";
 import { addBrokerOptions, brokerSettings, connectionConfig } from "./connection-config.ts";
 import type { BrokerOptions } from "./connection-config.ts";
 import { numberIn } from "./option-values.ts";
@@ -100,19 +99,10 @@ async function record(url: string, filters: readonly string[], options: RecordOp
   const [clock, disk, random] = [systemClock, systemDisk, createSystemRandom()];
   const node = `record-${random.uint32().toString(16)}`;
   const connection = connectionConfig("record from", { node, state: ".", log: "warn", mqtt: brokerSettings(url, options) });
-  const credentials = await readCredentials(connection, disk, process.env);
+  const log = createLog("warn");
+  const port = await brokerPort(connection, { clientId: `hiddenstate-${node}`, disk, clock, random, log });
   const stopped = stopSignal();
   const file = await create(out);
-  const log = createLog("warn");
-  const port = createMqttPort({
-    url,
-    ...credentials,
-    clientId: `hiddenstate-${node}`,
-    sessionExpirySeconds: 0,
-    clock,
-    random,
-    log,
-  });
   const recorder = new Recorder(port, file);
   recorder.listen(filters, () => process.stderr.write(`recording ${filters.join(", ")} into ${out}\n`));
   const timeUp = new Promise<void>((resolve) => {

@@ -7,15 +7,14 @@ import { systemDisk } from "../base/disk.ts";
 import { createLog } from "../base/log.ts";
 import { createSystemRandom } from "../base/random.ts";
 import { parseBrokerUrl } from "../mqtt/broker-address.ts";
-import { createMqttPort } from "../mqtt/mqttjs-port.ts";
 import type { Config } from "../runtime/config-schema.ts";
-import { readCredentials } from "../runtime/credentials.ts";
 import { createRuntime } from "../runtime/runtime.ts";
 import { openControl } from "../runtime/stopped-state.ts";
 import { Watch } from "../runtime/watch.ts";
 import type { WatchNews } from "../runtime/watch.ts";
 import { WATCH_NODE } from "../runtime/watch-config.ts";
 import type { WatchSettings } from "../runtime/watch-config.ts";
+import { brokerPort } from "./broker-port.ts";
 import { addBrokerOptions, brokerSettings, connectionConfig } from "./connection-config.ts";
 import type { BrokerOptions } from "./connection-config.ts";
 import { stopSignal } from "./stop-signal.ts";
@@ -52,20 +51,11 @@ async function watch(url: string, filters: readonly string[], options: WatchComm
   const { settings, connection } = settingsOf(url, options);
   if (options.forget !== undefined) await forget(options.forget, options.state);
   const [clock, random, disk, log] = [systemClock, createSystemRandom(), systemDisk, createLog(connection.log)];
-  const credentials = await readCredentials(connection, disk, process.env);
+  const port = await brokerPort(connection, { clientId: "hiddenstate-watch-discovery", disk, clock, random, log });
   const tell = (news: WatchNews): void => {
     process.stdout.write(`${options.json === true ? JSON.stringify(news) : newsLine(news, clock.wallMs())}\n`);
   };
   const stopped = stopSignal();
-  const port = createMqttPort({
-    url,
-    ...credentials,
-    clientId: "hiddenstate-watch-discovery",
-    sessionExpirySeconds: 0,
-    clock,
-    random,
-    log,
-  });
   const one = await Watch.start({
     settings,
     filters,

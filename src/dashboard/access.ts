@@ -5,6 +5,7 @@
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 import type { Clock } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
+import { isLoopbackHost } from "../mqtt/broker-address.ts";
 import { plainAddress } from "../runtime/dashboard-config.ts";
 import type { HttpReply, HttpRequest } from "./http-server.ts";
 
@@ -25,8 +26,6 @@ const COOKIE = "hiddenstate";
 const COOKIE_AGE_SECONDS = 30 * 24 * 3600;
 /** An address cannot be pointed elsewhere, as a name can. */
 const IS_ADDRESS = /^(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-f:.]+\])$/i;
-
-const IS_LOOPBACK = /^(127(\.\d{1,3}){3}|::1)$/;
 
 function refusal(status: number, text: string): HttpReply {
   return { status, body: `${text}\n` };
@@ -63,7 +62,7 @@ export class Access {
   refusalOf(request: HttpRequest): HttpReply | undefined {
     const peer = plainAddress(request.peer);
     const isTrusted = this.#proxies.has(peer);
-    if (this.#proxies.size > 0 && !isTrusted && !IS_LOOPBACK.test(peer)) {
+    if (this.#proxies.size > 0 && !isTrusted && !isLoopbackHost(peer)) {
       const whose = "this dashboard answers only its own machine and the proxies that its config trusts";
       return refusal(
         403,

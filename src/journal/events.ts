@@ -110,7 +110,8 @@ export interface KeptEvent {
   readonly missing: Uint8Array;
 }
 
-interface CommandFields {
+/** What all commands on a stream have. */
+export interface CommandFields {
   readonly group: number;
   readonly row: number;
   readonly transaction: string;

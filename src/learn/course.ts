@@ -1,6 +1,7 @@
 // The course of learning of one group: when its model is fine-tuned, how long a challenger is held against it, when that takes its place and
 // when it has to give it back. It knows the order and the gates; who trains, judges and switches is given to it. What it must not forget
 // over a restart is its state, plain values.
+import { reasonOf } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { PrequentialLoss } from "./prequential-loss.ts";
 
@@ -135,7 +136,7 @@ export class Course {
       challenger = await this.#actions.tune();
     } catch (thrown) {
       this.#rest(moment);
-      return { decision: "not tuned", why: thrown instanceof Error ? thrown.message : String(thrown), figures: {} };
+      return { decision: "not tuned", why: reasonOf(thrown), figures: {} };
     }
     const { version, rows, epochs, change, trainedTo } = challenger;
     const made = { version, figures: { rows, epochs, change } };
@@ -184,7 +185,7 @@ export class Course {
       await this.#actions.promote(challenger);
     } catch (thrown) {
       this.#rest(moment);
-      return { decision: "dropped", why: thrown instanceof Error ? thrown.message : String(thrown), ...made };
+      return { decision: "dropped", why: reasonOf(thrown), ...made };
     }
     const from = moment.position;
     this.#state = { stage: "probation", champion: version, from, notBefore: from + readingsMin };

@@ -16,8 +16,8 @@ const AUTO = [
   [Infinity, "nanoseconds"],
 ] as const;
 const NUMBER = /^-?\d+(?:\.\d+)?$/;
-/** The range of a Date, in milliseconds to either side of 1970. */
-const TIME_MAX = 8.64e15;
+/** The range of a Date (ECMA-262, 21.4.1.1), in milliseconds to either side of 1970. */
+export const TIME_MAX = 8.64e15;
 
 function ofNumber(value: number, shape: FieldTimeShape): number | undefined {
   const unit = shape === "auto" ? AUTO.find(([below]) => Math.abs(value) < below)?.[1] : shape;

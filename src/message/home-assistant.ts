@@ -74,13 +74,13 @@ interface Button {
 }
 
 const RESET: Button = { name: "Reset state", command: "reset" };
-/** Of a stream that is scored, by the component's key. */
-const ALARM_BUTTONS: Readonly<Record<string, Button>> = {
-  mute: { name: "Mute for 2 hours", command: "mute", fields: { until: "{{ (now() + timedelta(hours=2)).isoformat() }}" } },
-  unmute: { name: "Raise alarms again", command: "unmute" },
-  normal: { name: "Last alarm was nothing", command: "normal" },
-  fault: { name: "Last alarm was a fault", command: "fault" },
-};
+/** Of a stream that is scored. */
+const ALARM_BUTTONS: readonly Button[] = [
+  { name: "Mute for 2 hours", command: "mute", fields: { until: "{{ (now() + timedelta(hours=2)).isoformat() }}" } },
+  { name: "Raise alarms again", command: "unmute" },
+  { name: "Last alarm was nothing", command: "normal" },
+  { name: "Last alarm was a fault", command: "fault" },
+];
 
 function button(id: string, { node, stream }: AnnouncedStream, { name, command, fields = {} }: Button): Component {
   const payload = {
@@ -116,8 +116,7 @@ export function encodeDiscovery(announced: AnnouncedStream): Uint8Array {
     };
   }
   if (announced.takesCommands) {
-    const buttons = { reset: RESET, ...(isScored && ALARM_BUTTONS) };
-    for (const [key, one] of Object.entries(buttons)) components[key] = button(id, announced, one);
+    for (const one of isScored ? [RESET, ...ALARM_BUTTONS] : [RESET]) components[one.command] = button(id, announced, one);
   }
   return encoder.encode(
     JSON.stringify({

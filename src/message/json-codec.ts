@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { describeValue } from "./describe-value.ts";
 import { isFields } from "./field-path.ts";
 import type { Fields } from "./field-path.ts";
+import { TIME_MAX } from "./field-time.ts";
 import { shortestFloat32 } from "./float32-text.ts";
 import { parseIsoTime } from "./iso-time.ts";
 import { parseJsonPayload } from "./json-payload.ts";
@@ -12,8 +13,6 @@ import { checkReadingCount, refuseShape } from "./payload-codec.ts";
 import type { PayloadCodec } from "./payload-codec.ts";
 import { labelField, labelOf, labelsTaken, readingsOfRows, refuseField } from "./reading-rows.ts";
 
-/** The range of a Date, in milliseconds to either side of 1970. */
-const TIME_MAX = 8.64e15;
 const encoder = new TextEncoder();
 const taken = new WeakMap<readonly string[], ReadonlySet<string>>();
 

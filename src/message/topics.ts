@@ -13,8 +13,8 @@ export function ownTopicFilters(node: string): readonly string[] {
   );
 }
 
-const NODE_NAME = /^[A-Za-z0-9._-]{1,64}$/;
-const GROUP_NAME = NODE_NAME;
+/** Of a node, a group or a key: a level of a topic, and part of a file's name. */
+export const PLAIN_NAME = /^[A-Za-z0-9._-]{1,64}$/;
 const COMMAND_NAME = /^[a-z][a-z0-9-]{0,63}$/;
 
 function refuse(what: string, value: string, rule: string): never {
@@ -23,7 +23,7 @@ function refuse(what: string, value: string, rule: string): never {
 
 /** Returns the name. Throws `bad_argument` unless it is 1 to 64 of `A-Za-z0-9._-`. */
 export function checkNodeName(node: string): string {
-  if (!NODE_NAME.test(node)) refuse("the name of a node", node, "1 to 64 of the characters A-Za-z0-9._- are allowed");
+  if (!PLAIN_NAME.test(node)) refuse("the name of a node", node, "1 to 64 of the characters A-Za-z0-9._- are allowed");
   return node;
 }
 
@@ -102,7 +102,7 @@ export function updateFilter(node: string): string {
 export function updatedGroupOf(node: string, topic: string): string | undefined {
   const prefix = updateTopic(node, "");
   const group = topic.slice(prefix.length);
-  return topic.startsWith(prefix) && GROUP_NAME.test(group) ? group : undefined;
+  return topic.startsWith(prefix) && PLAIN_NAME.test(group) ? group : undefined;
 }
 
 /** Where a chunk of a model is retained, below the model's SHA-256: what lies there never changes. */

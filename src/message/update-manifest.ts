@@ -7,6 +7,8 @@ import { HiddenstateError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { Model } from "../model/model.ts";
 import { modelSpecSchema } from "../model/spec.ts";
+import { TIME_MAX } from "./field-time.ts";
+import { PLAIN_NAME } from "./topics.ts";
 import { keyIdOf, publicKeyText } from "./update-key.ts";
 import type { TrustedKey } from "./update-key.ts";
 
@@ -44,7 +46,7 @@ export class UpdateRefused extends HiddenstateError {
 
 const { features, outputs, head, states } = modelSpecSchema.shape;
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
-const topicLevel = z.string().regex(/^[A-Za-z0-9._-]{1,64}$/);
+const topicLevel = z.string().regex(PLAIN_NAME);
 
 const manifestSchema = z.strictObject({
   format: z.literal(1),
@@ -53,7 +55,7 @@ const manifestSchema = z.strictObject({
   /** Rises from update to update of a group. */
   counter: z.int().min(1),
   /** Milliseconds since 1970, up to what a date can say. */
-  expires: z.int().min(0).max(8.64e15),
+  expires: z.int().min(0).max(TIME_MAX),
   /** Of the model's file: the version. */
   sha256,
   bytes: z.int().min(1),

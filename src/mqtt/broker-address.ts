@@ -29,6 +29,11 @@ function parse(url: string): URL {
   }
 }
 
+/** Whether a host, by name or by address without brackets, is this machine itself. */
+export function isLoopbackHost(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
 /** Throws `bad_config` where `url` is not `mqtt://` or `mqtts://` with a host and, at most, credentials and a port. */
 export function parseBrokerUrl(url: string): BrokerAddress {
   const { protocol, hostname, port, username, password, pathname, search } = parse(url);
@@ -53,7 +58,7 @@ export function parseBrokerUrl(url: string): BrokerAddress {
     host,
     port: portNumber,
     secure: protocol === "mqtts:",
-    isLoopback: host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host),
+    isLoopback: isLoopbackHost(host),
     display: `${protocol}//${hostname}:${portNumber}`,
     username: username === "" ? undefined : decodeURIComponent(username),
     password: password === "" ? undefined : decodeURIComponent(password),

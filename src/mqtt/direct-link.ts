@@ -84,9 +84,7 @@ class IntakePort implements PacketPort {
     return Promise.resolve();
   }
 
-  unsubscribe(filters: readonly string[]): void {
-    this.#filters = this.#filters?.filter((levels) => !filters.includes(levels.join("/")));
-  }
+  unsubscribe(): void {}
 
   acknowledge(packetId: number): void {
     if (!this.#isUp) return;

@@ -106,6 +106,11 @@ function readTensors(graph: onnx.IGraphProto, spec: ModelSpec, refuse: Refuse): 
  * the message of what it throws: `bad_model` for anything but a file that `encodeModel` could have written.
  */
 export function decodeModel(bytes: Uint8Array, origin: string): Model {
+  return decodeModelOf(bytes, origin, createHash("sha256").update(bytes).digest("hex"));
+}
+
+/** The same where the SHA-256 of the bytes is known already: to take it of megabytes at once keeps others waiting. */
+export function decodeModelOf(bytes: Uint8Array, origin: string, version: string): Model {
   const refuse: Refuse = (reason, cause) => {
     throw new HiddenstateError("bad_model", `cannot use model ${origin}: ${reason}`, cause);
   };
@@ -115,6 +120,5 @@ export function decodeModel(bytes: Uint8Array, origin: string): Model {
   const numbers = readTensors(graph, spec, refuse);
   const problem = graphProblem(proto, modelGraph(spec)) ?? numbersProblem(spec, numbers);
   if (problem !== undefined) refuse(problem);
-  const version = createHash("sha256").update(bytes).digest("hex");
   return { spec, version, bytes, weights: unpackWeights(spec, numbers) };
 }

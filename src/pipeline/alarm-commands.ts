@@ -1,17 +1,15 @@
 // What a person says of a stream's alarms, as events: that they are muted for a while, or no longer, and what the open or last one was. Each
 // event brings the message that goes out, so that it is the same after a crash.
 import { HiddenstateError } from "../base/errors.ts";
-import type { AlarmCommandEvent } from "../journal/events.ts";
+import type { AlarmCommandEvent, CommandFields } from "../journal/events.ts";
 import type { OpenedAlarm, Verdict } from "../message/alarm.ts";
 import { decodeAlarm } from "../message/alarm.ts";
+import { TIME_MAX } from "../message/field-time.ts";
 import type { Fold, StreamRef } from "./fold.ts";
 import type { AlarmChange, ReadingLabel } from "./group-scores.ts";
 
 export type AlarmCommandName = "mute" | "unmute" | Verdict;
 export const alarmCommandNames: readonly AlarmCommandName[] = ["mute", "unmute", "normal", "fault"];
-
-/** A date can be no later (ECMA-262, 21.4.1.1). */
-const TIME_MAX = 8.64e15;
 
 function labelOf(stream: string, { group, row }: StreamRef): ReadingLabel {
   const { boot, nonce, sequence, time } = group.columns;
@@ -44,19 +42,18 @@ export function alarmEventOf(
   stream: string,
   until: unknown,
   ref: StreamRef,
-  fields: { readonly transaction: string; readonly reply: boolean },
+  fields: CommandFields,
 ): AlarmCommandEvent {
   const problem = problemOf(command, until, ref);
   if (problem !== undefined) throw new HiddenstateError("bad_argument", `cannot ${alarmPhrase(command, stream)}: ${problem}`);
   const { group, row } = ref;
-  const placed = { group: group.index, row, ...fields };
   const standing = (change: AlarmChange): Uint8Array =>
     group.scores!.standing(row, labelOf(stream, ref), fields.transaction, change);
   if (command === "mute" || command === "unmute") {
     const muted = command === "mute" ? Math.floor(until as number) : 0;
-    return { kind: "alarmMuted", ...placed, until: muted, alarm: standing({ muted }) };
+    return { kind: "alarmMuted", ...fields, until: muted, alarm: standing({ muted }) };
   }
-  return { kind: "alarmCalled", ...placed, verdict: command, alarm: standing({ said: command }) };
+  return { kind: "alarmCalled", ...fields, verdict: command, alarm: standing({ said: command }) };
 }
 
 /** How the alarms of a stream stand that has had one or is muted. */

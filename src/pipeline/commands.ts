@@ -138,14 +138,14 @@ export class Commands {
   }
 
   #eventOf(request: CommandRequest, { group, row }: StreamRef, reply: boolean): CommandEvent {
-    const { command, stream, transaction } = request;
-    const fields = { group: group.index, row, transaction, reply };
+    const { command, stream } = request;
+    const fields = { group: group.index, row, transaction: request.transaction, reply };
     if (command === "set") {
       return { kind: "stateSet", ...fields, state: parseOutsideState(request.state, group.engine.spec.states) };
     }
     if (command === "reset") return { kind: "stateReset", ...fields };
     const onAlarms = alarmCommandOf(request);
-    if (onAlarms !== undefined) return alarmEventOf(onAlarms, stream, request.until, { group, row }, { transaction, reply });
+    if (onAlarms !== undefined) return alarmEventOf(onAlarms, stream, request.until, { group, row }, fields);
     const key = request.to ?? "";
     const reason =
       validateStreamKey(key) ?? (this.#fold.find(key) === undefined ? undefined : "there is a stream of that name already");

@@ -92,6 +92,11 @@ export class Fold {
     return this.#streamChanges;
   }
 
+  /** The group of a name. */
+  groupOf(name: string): StreamGroup | undefined {
+    return this.#groups.find(({ settings }) => settings.name === name);
+  }
+
   find(key: string): StreamRef | undefined {
     return this.#streams.get(key);
   }

@@ -4,6 +4,7 @@ import { limits } from "../base/limits.ts";
 import { fieldTimeShapes } from "../message/field-time.ts";
 import { formatNames } from "../message/message-formats.ts";
 import { presetNames } from "../message/presets.ts";
+import { PLAIN_NAME } from "../message/topics.ts";
 import { PUBLIC_KEY_TEXT } from "../message/update-key.ts";
 import { durabilityModes } from "../pipeline/durability.ts";
 import { budget, duration, size } from "./config-units.ts";
@@ -35,7 +36,7 @@ const field = z.union([
 const topic = z.string().min(1);
 
 const group = z.strictObject({
-  name: z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, "expected 1 to 64 of the characters A-Za-z0-9._-"),
+  name: z.string().regex(PLAIN_NAME, "expected 1 to 64 of the characters A-Za-z0-9._-"),
   /** `sensors/{device}/readings`: the captures name the stream. */
   topic: z.union([topic, z.array(topic).min(1).max(limits.groupTopicsMax)]).optional(),
   /** Whose messages they are: it says topic, codec, and where time and features stand. */
@@ -90,7 +91,7 @@ const group = z.strictObject({
 
 export const configSchema = z.strictObject({
   /** This box's name in topics. */
-  node: z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, "expected 1 to 64 of the characters A-Za-z0-9._-"),
+  node: z.string().regex(PLAIN_NAME, "expected 1 to 64 of the characters A-Za-z0-9._-"),
   /** The state directory, relative to the config. */
   state: z.string().min(1),
   /** Of times in messages that name no zone. */
@@ -156,7 +157,7 @@ export const configSchema = z.strictObject({
       /** By a name of yours: what `hiddenstate keys new` printed. */
       keys: z
         .record(
-          z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, "expected 1 to 64 of the characters A-Za-z0-9._- as a key's name"),
+          z.string().regex(PLAIN_NAME, "expected 1 to 64 of the characters A-Za-z0-9._- as a key's name"),
           z.string().regex(PUBLIC_KEY_TEXT, "expected the 44 characters of a public key that hiddenstate keys new prints"),
         )
         .refine((keys) => Object.keys(keys).length >= 1, "expected at least one key")

@@ -1,6 +1,7 @@
 // What a config may say of the dashboard, and what it may not: a page that others could reach must be encrypted and ask who they are, or be
 // reached through proxies that do both.
 import { z } from "zod";
+import { isLoopbackHost } from "../mqtt/broker-address.ts";
 import type { Fault } from "./config-fault.ts";
 
 const LISTEN = /^(\[[0-9a-fA-F:.]+\]|[^:[\]\s/]+):(\d{1,5})$/;
@@ -48,8 +49,7 @@ export interface ListenAddress {
 export function listenAddressOf({ listen }: Pick<DashboardConfig, "listen">): ListenAddress {
   const [, name, port] = LISTEN.exec(listen)!;
   const host = name!.replace(/^\[|\]$/g, "");
-  const isLoopback = host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
-  return { host, port: Number(port), isLoopback };
+  return { host, port: Number(port), isLoopback: isLoopbackHost(host) };
 }
 
 /** One spelling for each address, whatever socket or person wrote it: IPv4 within IPv6 is IPv4, and a link's name is left out. */

@@ -180,7 +180,7 @@ export class LearningLoop {
   }
 
   #group(name: string): StreamGroup {
-    return this.#options.fold.groups.find(({ settings }) => settings.name === name)!;
+    return this.#options.fold.groupOf(name)!;
   }
 
   #actions(name: string): CourseActions {

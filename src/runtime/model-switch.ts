@@ -167,7 +167,7 @@ export class ModelSwitch {
   }
 
   #find(name: string): StreamGroup {
-    const group = this.#options.fold.groups.find(({ settings }) => settings.name === name);
+    const group = this.#options.fold.groupOf(name);
     if (group !== undefined) return group;
     const names = this.#options.fold.groups.map(({ settings }) => settings.name).join(", ");
     throw new HiddenstateError("bad_argument", `cannot switch the model: there is no group "${name}", only ${names}`);

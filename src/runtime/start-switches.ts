@@ -27,7 +27,7 @@ export async function noteConfigured(
 ): Promise<void> {
   const kept = versionsNamed(planned);
   for (const { config, model } of groups) {
-    const present = fold.groups.find(({ settings }) => settings.name === config.name);
+    const present = fold.groupOf(config.name);
     const why = config.model === undefined ? "learning" : "config";
     const origin = { group: config.name, why, file: config.model, base: present?.settings.version, at } as const;
     if (kept.has(model.version)) await models.note(model, origin);

@@ -10,13 +10,13 @@ import type { VerifyModel } from "../engine/verify-model.ts";
 import { UpdateRefused } from "../message/update-manifest.ts";
 import type { SignedManifest } from "../message/update-manifest.ts";
 import type { PacketPort } from "../mqtt/packet-port.ts";
-import { decodeModel } from "../onnx/decode-model.ts";
+import { decodeModelOf } from "../onnx/decode-model.ts";
 import type { StreamGroup } from "../pipeline/stream-group.ts";
 import { expectFitting, expectTimely } from "./judge-update.ts";
 import type { ModelSwitch } from "./model-switch.ts";
-import type { UpdateEntry, UpdateRecord } from "./update-record.ts";
+import type { UpdateRecord } from "./update-record.ts";
 import { factsOfUpdate } from "./update-reports.ts";
-import type { UpdateReports } from "./update-reports.ts";
+import type { Ending, UpdateReports } from "./update-reports.ts";
 import { UpdateTransfer } from "./update-transfer.ts";
 
 export interface UpdateQueueOptions {
@@ -37,8 +37,6 @@ export interface UpdateQueueOptions {
   readonly log: Log;
   readonly metrics: Metrics;
 }
-
-type Ending = Pick<UpdateEntry, "outcome" | "reason" | "why">;
 
 export class UpdateQueue {
   readonly #options: UpdateQueueOptions;
@@ -169,7 +167,7 @@ export class UpdateQueue {
     try {
       await triedTimes(tries + 1);
       const name = `update ${counter}`;
-      const model = decodeModel(bytes, name);
+      const model = decodeModelOf(bytes, name, manifest.sha256);
       expectFitting(model.spec, streamsOf(group));
       await this.#verify(group);
       await modelSwitch.promote(model, name, group, { unverified: true, update: { key, counter } });

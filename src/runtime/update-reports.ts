@@ -21,8 +21,10 @@ export interface UpdateReportsOptions {
 }
 
 type Said = Omit<UpdateReport, "time">;
-type About = Omit<Said, "outcome">;
-type Ending = Pick<UpdateEntry, "outcome" | "reason" | "why">;
+/** What a report is about. */
+export type About = Omit<Said, "outcome">;
+/** What has become of it. */
+export type Ending = Pick<UpdateEntry, "outcome" | "reason" | "why">;
 
 const WHY_CHARACTERS_MAX = 1000;
 

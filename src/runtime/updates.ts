@@ -9,7 +9,6 @@ import { trustKey } from "../message/update-key.ts";
 import type { TrustedKey } from "../message/update-key.ts";
 import { hashOf, openManifest, UpdateRefused } from "../message/update-manifest.ts";
 import type { SignedManifest } from "../message/update-manifest.ts";
-import type { UpdateReport } from "../message/update-report.ts";
 import type { InboundPacket } from "../mqtt/packet-port.ts";
 import type { Fold } from "../pipeline/fold.ts";
 import type { StreamGroup } from "../pipeline/stream-group.ts";
@@ -23,6 +22,7 @@ import { UpdateQueue } from "./update-queue.ts";
 import type { UpdateQueueOptions } from "./update-queue.ts";
 import { UpdateRecord } from "./update-record.ts";
 import { factsOfUpdate, UpdateReports } from "./update-reports.ts";
+import type { About } from "./update-reports.ts";
 
 export interface UpdatesOptions extends Omit<UpdateQueueOptions, "record" | "reports" | "streamsOf" | "isUp"> {
   readonly node: string;
@@ -160,15 +160,14 @@ export class Updates {
 
   #streamsOf(name: string): StreamGroup | undefined {
     if (!this.#options.groups.has(name)) return undefined;
-    return this.#options.fold.groups.find(({ settings }) => settings.name === name);
+    return this.#options.fold.groupOf(name);
   }
 
   async #judge(sent: SentManifest): Promise<void> {
     const { group, payload } = sent;
     if (payload.length === 0) return this.#withdraw(group);
     let signed: SignedManifest | undefined;
-    const about = (): Omit<UpdateReport, "time" | "outcome"> =>
-      signed === undefined ? { group, manifest: hashOf(payload) } : factsOfUpdate(group, signed);
+    const about = (): About => (signed === undefined ? { group, manifest: hashOf(payload) } : factsOfUpdate(group, signed));
     try {
       signed = openManifest(payload, this.#options.keys);
       const isJudged = await this.#consider(group, signed);
@@ -206,7 +205,7 @@ export class Updates {
   }
 
   /** Unless another is taken meanwhile. */
-  #judgeLater(sent: SentManifest, about: Omit<UpdateReport, "time" | "outcome">, why: string): void {
+  #judgeLater(sent: SentManifest, about: About, why: string): void {
     const { group } = sent;
     this.#reports.waits(about, why);
     this.#later.set(group, sent);

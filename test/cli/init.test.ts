@@ -1,5 +1,4 @@
 // The config that `hiddenstate init` writes, asked for at a real terminal and without one.
-import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { connectAsync } from "mqtt";
@@ -10,9 +9,8 @@ import { presetNames } from "../../src/message/presets.ts";
 import { startEmbeddedBroker } from "../../src/mqtt/embedded-broker.ts";
 import { checkConfig } from "../../src/runtime/check-config.ts";
 import { parseConfig } from "../../src/runtime/config.ts";
-import { repository, runCli, startCli } from "../support/cli.ts";
-import type { Running } from "../support/cli.ts";
-import { mosquittoMissing, startMosquitto } from "../support/mosquitto.ts";
+import { answer, repository, runCli, startCli } from "../support/cli.ts";
+import { mosquittoMissing, passwordFileOf, startMosquitto } from "../support/mosquitto.ts";
 import { randomModel } from "../support/random-model.ts";
 
 interface Recorded {
@@ -49,14 +47,6 @@ async function retain(url: string, messages: readonly (readonly [string, string 
   const client = await connectAsync(url, options);
   for (const [topic, payload] of messages) await client.publishAsync(topic, payload, { retain: true, qos: 1 });
   await client.endAsync();
-}
-
-/** Answers each question as it comes. */
-async function answer(running: Running, answers: readonly (readonly [string, string])[]): Promise<void> {
-  for (const [question, text] of answers) {
-    await running.printed(question);
-    running.child.stdin!.write(`${text}\n`);
-  }
 }
 
 t.test("for each preset a config is written that passes the check, also where no device of it has been seen", async (t) => {
@@ -178,12 +168,11 @@ t.test(
     skip: mosquittoMissing(),
   },
   async (t) => {
-    const folder = t.testdir({ "broker-password": "s3cret-word\n", passwords: "" });
-    execFileSync("mosquitto_passwd", ["-b", join(folder, "passwords"), "box", "s3cret-word"], { stdio: "ignore" });
+    const folder = t.testdir({ "broker-password": "s3cret-word\n" });
     const broker = await startMosquitto({
       anonymous: false,
       config: ["password_file FOLDER/passwords"],
-      files: { passwords: readFileSync(join(folder, "passwords"), "utf8") },
+      files: { passwords: passwordFileOf({ box: "s3cret-word" }) },
     });
     t.teardown(() => broker.close());
     await retain(broker.url, [["zigbee2mqtt/hall", '{"temperature":21}']], { username: "box", password: "s3cret-word" });

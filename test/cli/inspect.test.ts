@@ -11,7 +11,7 @@ import { startEmbeddedBroker } from "../../src/mqtt/embedded-broker.ts";
 import { parseConfig } from "../../src/runtime/config.ts";
 import { ControlClient, ControlSocket } from "../../src/runtime/control-socket.ts";
 import { createRuntime } from "../../src/runtime/runtime.ts";
-import { runCli } from "../support/cli.ts";
+import { repository, runCli } from "../support/cli.ts";
 import { needsOnnxruntime } from "../support/onnxruntime.ts";
 import { hardSigmoidModel, randomModel } from "../support/random-model.ts";
 import { until } from "../support/until.ts";
@@ -47,7 +47,7 @@ async function inspectJson(path: string): Promise<{ code: number | null; shown: 
 }
 
 t.test("a model is told by its features, layers, states, outputs, training and what steps it", async (t) => {
-  const { code, stdout } = await runCli(["inspect", "models/bearing.onnx"], { cwd: join(import.meta.dirname, "../../..") });
+  const { code, stdout } = await runCli(["inspect", "models/bearing.onnx"], { cwd: repository });
   t.equal(code, 0);
   const lines = stdout.trimEnd().split("\n");
   t.match(lines, [

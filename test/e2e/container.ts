@@ -8,11 +8,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
 import { repository } from "../support/cli.ts";
 import { DisposableMachine, GIVEN, machineMissing } from "../support/disposable-machine.ts";
+import { debianArchitecture } from "../support/project-script.ts";
 
 t.setTimeout(600_000);
 
-const architecture = ({ x64: "amd64", arm64: "arm64" } as Readonly<Record<string, string>>)[process.arch];
-const skip = machineMissing() || (architecture === undefined && `the image is not for ${process.arch}`);
+const skip = machineMissing() || (debianArchitecture === undefined && `the image is not for ${process.arch}`);
 
 interface Instruction {
   readonly name: string;
@@ -44,7 +44,7 @@ t.test(
     t.teardown(() => rmSync(folder, { recursive: true, force: true }));
     // What the test's own npm and Node were told is not there in an image.
     const inherited = Object.entries(process.env).filter(([name]) => !/^(npm_|NODE_OPTIONS|CI$)/i.test(name));
-    const env: NodeJS.ProcessEnv = { ...Object.fromEntries(inherited), TARGETARCH: architecture };
+    const env: NodeJS.ProcessEnv = { ...Object.fromEntries(inherited), TARGETARCH: debianArchitecture };
     let cwd = folder;
     for (const { name, rest } of build!) {
       if (name === "ARG") {

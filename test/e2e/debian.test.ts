@@ -1,20 +1,18 @@
 // The Debian package, built with the Node that runs this test in place of the one that it carries, and put on a machine that is thrown away.
-import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import t from "tap";
-import { asUser, repository } from "../support/cli.ts";
 import { DisposableMachine, GIVEN, machineMissing } from "../support/disposable-machine.ts";
+import { debianArchitecture, runScript } from "../support/project-script.ts";
 
 t.setTimeout(240_000);
 
 /** Of what comes besides Node, with one platform's onnxruntime; `npm run size` has the figures. */
 const APP_BYTES_MAX = 120e6;
 
-const architecture = ({ x64: "amd64", arm64: "arm64" } as Readonly<Record<string, string>>)[process.arch];
-const skip = machineMissing() || (architecture === undefined && `there is no package with a Node of its own for ${process.arch}`);
+const skip =
+  machineMissing() || (debianArchitecture === undefined && `there is no package with a Node of its own for ${process.arch}`);
 
 t.test(
   "the Debian package installs, runs, starts nothing by itself, is upgraded, and goes without a trace",
@@ -22,9 +20,16 @@ t.test(
   async (t) => {
     const out = mkdtempSync(join(tmpdir(), "hiddenstate-package-"));
     t.teardown(() => rmSync(out, { recursive: true, force: true }));
-    const words = ["scripts/deb.mjs", "--arch", architecture!, "--node", process.execPath, "--quick", "--out", out];
-    const { command, args, env } = asUser(process.execPath, words);
-    const built = await promisify(execFile)(command, args, { cwd: repository, env });
+    const built = await runScript(
+      "scripts/deb.mjs",
+      "--arch",
+      debianArchitecture!,
+      "--node",
+      process.execPath,
+      "--quick",
+      "--out",
+      out,
+    );
     t.match(built.stdout, /hiddenstate_\d+\.\d+\.\d+_\w+\.deb: \d+\.\d MB, sha256 [0-9a-f]{64}\n/);
 
     const machine = await DisposableMachine.start({ out });

@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
-import { repository, runCli, startCli } from "../support/cli.ts";
+import { answer, repository, runCli, startCli } from "../support/cli.ts";
 import { mosquittoMissing, startMosquitto } from "../support/mosquitto.ts";
 import { until } from "../support/until.ts";
 
@@ -39,15 +39,11 @@ t.test("the first ten minutes go as the page tells them", { skip: mosquittoMissi
   t.teardown(() => sending.kill("SIGKILL"));
 
   const init = startCli(commandsIn(typedIn(" A config")[0]!)[0]!, { cwd, terminal: true });
-  const answers: [string, string][] = [
+  await answer(init, [
     ["Which broker? [mqtt://127.0.0.1:1883]:", broker.url],
     ["1  tasmota tele/{device}/SENSOR: 1 device; AM2301.Humidity, AM2301.Temperature", ""],
     ["should each stream learn by itself? [learn]:", ""],
-  ];
-  for (const [question, answer] of answers) {
-    await init.printed(question);
-    init.child.stdin!.write(`${answer}\n`);
-  }
+  ]);
   t.match(await init.ended, { code: 0, stdout: /config\.yaml is written: tasmota\r\nnext: hiddenstate run config\.yaml/ });
   const config = join(cwd, "config.yaml");
   writeFileSync(config, readFileSync(config, "utf8").replace("dashboard: {}", "dashboard: { listen: 127.0.0.1:0 }"));

@@ -16,7 +16,6 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import mqtt from "mqtt";
 import t from "tap";
 import type { Test } from "tap";
@@ -26,8 +25,9 @@ import type { Ended } from "../support/cli.ts";
 import { ask } from "../support/dashboard-world.ts";
 import { freePort } from "../support/free-port.ts";
 import { startIngress } from "../support/ingress.ts";
-import { mosquittoMissing, startMosquitto } from "../support/mosquitto.ts";
+import { mosquittoMissing, passwordFileOf, startMosquitto } from "../support/mosquitto.ts";
 import type { Mosquitto } from "../support/mosquitto.ts";
+import { debianArchitecture, runScript } from "../support/project-script.ts";
 import { randomModel } from "../support/random-model.ts";
 import { until } from "../support/until.ts";
 
@@ -156,12 +156,7 @@ class Box {
 }
 
 async function startBroker(t: Test): Promise<{ broker: Mosquitto; service: Values; client: mqtt.MqttClient }> {
-  const folder = mkdtempSync(join(tmpdir(), "hiddenstate-passwords-"));
-  const passwords = join(folder, "passwords");
-  writeFileSync(passwords, "");
-  execFileSync("mosquitto_passwd", ["-b", passwords, "addons", PASSWORD], { stdio: "ignore" });
-  const files = { passwords: readFileSync(passwords, "utf8") };
-  rmSync(folder, { recursive: true });
+  const files = { passwords: passwordFileOf({ addons: PASSWORD }) };
   const broker = await startMosquitto({ anonymous: false, config: ["password_file FOLDER/passwords"], files });
   t.teardown(() => broker.close());
   const client = await mqtt.connectAsync(broker.url, { username: "addons", password: PASSWORD });
@@ -360,10 +355,9 @@ t.test("groups of the options, and a config of one's own, are read as they are",
   );
 });
 
-const architecture = ({ x64: "amd64", arm64: "arm64" } as Readonly<Record<string, string>>)[process.arch];
 const noImage =
   mosquittoMissing() ||
-  (architecture === undefined && `there is no add-on for ${process.arch}`) ||
+  (debianArchitecture === undefined && `there is no add-on for ${process.arch}`) ||
   (process.getuid?.() !== 0 && "it takes root to give root up");
 
 /** The Dockerfile's lines, carried out in an empty folder: a package is unpacked there in place of being installed. */
@@ -394,9 +388,8 @@ t.test(
     t.teardown(() => rmSync(folder, { recursive: true, force: true }));
     // Somebody who is not root looks into it.
     chmodSync(folder, 0o755);
-    const words = ["scripts/addon.mjs", "--arch", architecture!, "--node", process.execPath, "--quick", "--out", folder];
-    const user = asUser(process.execPath, words);
-    const make = () => promisify(execFile)(user.command, user.args, { cwd: repository, env: user.env });
+    const words = ["scripts/addon.mjs", "--arch", debianArchitecture!, "--node", process.execPath, "--quick", "--out", folder];
+    const make = () => runScript(...words);
     mkdirSync(join(folder, "hiddenstate"));
     writeFileSync(join(folder, "hiddenstate/package.json"), "{}");
     await t.rejects(make(), /there is something else; name another folder with --out/, "somebody's checkout is left alone");
@@ -404,7 +397,7 @@ t.test(
     await make();
     const addon = join(folder, "hiddenstate");
     const version = String(manifestOf(addon)["version"]);
-    const packageName = `hiddenstate_${version}_${architecture!}.deb`;
+    const packageName = `hiddenstate_${version}_${debianArchitecture!}.deb`;
     t.strictSame(readdirSync(addon).toSorted(), [
       "CHANGELOG.md",
       "Dockerfile",
@@ -414,12 +407,11 @@ t.test(
       "run.sh",
       "translations",
     ]);
-    const other = asUser(process.execPath, ["scripts/addon.mjs", "--arch", "armhf"]);
     await t.rejects(
-      promisify(execFile)(other.command, other.args, { cwd: repository, env: other.env }),
+      runScript("scripts/addon.mjs", "--arch", "armhf"),
       /cannot make an add-on for "armhf": it can be for arm64, amd64\n/,
     );
-    t.strictSame(manifestOf(addon).arch, [architecture === "arm64" ? "aarch64" : "amd64"], "for what is in it");
+    t.strictSame(manifestOf(addon).arch, [debianArchitecture === "arm64" ? "aarch64" : "amd64"], "for what is in it");
     t.strictSame({ ...manifestOf(addon), arch: [] }, { ...manifestOf(source), arch: [] });
 
     const { client, service } = await startBroker(t);
@@ -451,7 +443,7 @@ t.test(
     box.options({ groups: [{ preset: "zigbee2mqtt", features: ["temperature", "humidity"] }] });
     const told = await discoveries(client);
     startDevices(t, client, ["greenhouse"]);
-    const env = { ...user.env, SUPERVISOR_TOKEN: TOKEN, HASSIO_TOKEN: TOKEN };
+    const env = { ...asUser(shell!, []).env, SUPERVISOR_TOKEN: TOKEN, HASSIO_TOKEN: TOKEN };
     const child = spawn("env", ["-u", "NODE_OPTIONS", shell!, join(root, script!)], {
       env,
       stdio: ["ignore", "inherit", "pipe"],

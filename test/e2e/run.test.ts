@@ -6,6 +6,7 @@ import { ControlClient } from "../../src/runtime/control-socket.ts";
 import { runCli, startCli } from "../support/cli.ts";
 import { mosquittoMissing, startMosquitto } from "../support/mosquitto.ts";
 import { randomModel } from "../support/random-model.ts";
+import { until } from "../support/until.ts";
 
 const skip = mosquittoMissing();
 const model = randomModel({ features: 2, hidden: [8], seed: 3 });
@@ -43,14 +44,6 @@ async function steps(state: string, stream: string): Promise<number> {
   }
 }
 
-async function until(what: () => Promise<boolean>): Promise<void> {
-  for (let i = 0; i < 1200; i++) {
-    if (await what()) return;
-    await new Promise((next) => setTimeout(next, 50));
-  }
-  throw new Error("it did not happen within a minute");
-}
-
 t.test("run: predictions come out, SIGTERM drains and ends with 0 within 5 s, the next run goes on", { skip }, async (t) => {
   const broker = await startMosquitto();
   t.teardown(() => broker.close());
@@ -65,29 +58,29 @@ t.test("run: predictions come out, SIGTERM drains and ends with 0 within 5 s, th
   const state = join(folder, "state");
 
   const first = startCli(["run", path]);
-  await until(async () => (await steps(state, "none")) === 0);
+  await until("it answers", async () => (await steps(state, "none")) === 0);
   await first.printed("taking readings");
   for (let i = 0; i < 50; i++) {
     await client.publishAsync("s/a/r", JSON.stringify({ boot: 1, nonce: 9, sequence: i, feature0: 101_320, feature1: i / 50 }), {
       qos: 1,
     });
   }
-  await until(async () => (await steps(state, "a")) === 50);
+  await until("all are stepped", async () => (await steps(state, "a")) === 50);
   const startedAt = Date.now();
   first.child.kill("SIGTERM");
   const ended = await first.ended;
   t.equal(ended.code, 0);
   t.ok(Date.now() - startedAt < 5000, "within 5 s");
-  await until(async () => got.size === 50);
+  await until("all are predicted", async () => got.size === 50);
   for (const line of ended.stderr.trim().split("\n")) t.type(JSON.parse(line), Object, "logs are JSON lines");
 
   const second = startCli(["run", path]);
-  await until(async () => (await steps(state, "a")) === 50);
+  await until("all are stepped", async () => (await steps(state, "a")) === 50);
   await client.publishAsync("s/a/r", JSON.stringify({ boot: 1, nonce: 9, sequence: 50, feature0: 101_320, feature1: 1 }), {
     qos: 1,
   });
-  await until(async () => (await steps(state, "a")) === 51);
-  await until(async () => got.size === 51);
+  await until("the next is stepped", async () => (await steps(state, "a")) === 51);
+  await until("the next is predicted", async () => got.size === 51);
   const late = await mqtt.connectAsync(broker.url, { protocolVersion: 5 });
   const retained = new Promise<string>((found) => late.on("message", (_topic, payload) => found(payload.toString())));
   await late.subscribeAsync("hiddenstate/e2e/prediction/a/latest");
@@ -147,7 +140,7 @@ t.test("run waits for a broker that is away, and goes on with one that comes bac
   const client = await mqtt.connectAsync(broker.url);
   t.teardown(() => client.endAsync(true));
   // A broker that was killed knows no subscription until it is made again, a moment after the connection.
-  await until(async () => {
+  await until("it goes on", async () => {
     await client.publishAsync("s/a/r", JSON.stringify({ feature0: 101_320, feature1: 1 }), { qos: 1 });
     return ((await steps(state, "a")) ?? 0) >= 1;
   });
@@ -188,8 +181,8 @@ t.test("hostile payloads are counted, dead-lettered and acked, and stop nothing"
   ];
   for (const [topic, payload] of hostile) await client.publishAsync(topic, payload, { qos: 1 });
   await client.publishAsync("s/a/r", good, { qos: 1 });
-  await until(async () => (await steps(state, "a")) === 1);
-  await until(async () => letters.length === hostile.length);
+  await until("it is stepped", async () => (await steps(state, "a")) === 1);
+  await until("all are told", async () => letters.length === hostile.length);
   t.strictSame(
     letters.map(({ reason, payloadBytes }) => ({ reason, payloadBytes })),
     hostile.map(([, payload, reason]) => ({ reason, payloadBytes: payload.length })),
@@ -236,10 +229,10 @@ t.test(
       feature1: 0,
     }));
     await client.publishAsync("s/a/r", JSON.stringify(readings.slice(0, 250)), { qos: 1 });
-    await until(async () => (await steps(state, "a")) === 250);
+    await until("all are stepped", async () => (await steps(state, "a")) === 250);
     t.equal(await alarms("list"), "no alarm is open, and none was in the last 7 days; see --all\n");
     await client.publishAsync("s/a/r", JSON.stringify(readings[250]), { qos: 1 });
-    await until(async () => got.length === 1);
+    await until("there is one", async () => got.length === 1);
     t.match(
       await alarms("list"),
       /^stream +since +score +called +muted until +because\na +open +\S+Z +[01]\.\d\d +feature0 1018\d\d, expected 1013\d\d\S* \(\w+, less than one reading in a million, as far as can be told\)\n$/,
@@ -255,7 +248,7 @@ t.test(
       JSON.stringify({ transaction: "u", expires: 8e15, stream: "a" }),
       { qos: 1 },
     );
-    await until(async () => got.length === 5);
+    await until("there are five", async () => got.length === 5);
     t.match(got, [
       { open: true },
       { open: true, said: "fault" },
@@ -268,7 +261,7 @@ t.test(
     t.equal(await alarms("normal", "a"), `the alarm of "a" was nothing: it is closed, and its readings may be learned from\n`);
     t.match(await alarms("list"), /\na +closed +\S+Z +\S+ +normal +feature0/);
     const two = startCli(["run", path]);
-    await until(async () => got.length > 5);
+    await until("there are more", async () => got.length > 5);
     t.match(
       got[5],
       { topic: "hiddenstate/e2e/alarm/a", open: false, said: "normal" },

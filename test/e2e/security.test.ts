@@ -1,6 +1,4 @@
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
 import mqtt from "mqtt";
@@ -9,7 +7,7 @@ import { createPrivateKeyText, parsePrivateKey, publicKeyText } from "../../src/
 import { encodeManifest, manifestOf, signManifest } from "../../src/message/update-manifest.ts";
 import { certificate, privateKey } from "../mqtt/tls-fixture.ts";
 import { repository, runCli, startCli } from "../support/cli.ts";
-import { mosquittoMissing, startMosquitto } from "../support/mosquitto.ts";
+import { mosquittoMissing, passwordFileOf, startMosquitto } from "../support/mosquitto.ts";
 import type { Mosquitto } from "../support/mosquitto.ts";
 import { randomModel } from "../support/random-model.ts";
 import { until } from "../support/until.ts";
@@ -25,12 +23,7 @@ function shipped(name: string): string {
 
 /** The broker as deploy/mosquitto has it, but for its folder, its port and the folder that it keeps messages in. */
 function hardened(more: (text: string) => string = (text) => text): Promise<Mosquitto> {
-  const folder = mkdtempSync(join(tmpdir(), "passwords-"));
-  const passwords = join(folder, "passwords");
-  writeFileSync(passwords, "");
-  for (const user of ["runtime", "operator", "publisher", "press-7", "press-8"]) {
-    execFileSync("mosquitto_passwd", ["-b", passwords, user, SECRET], { stdio: "ignore" });
-  }
+  const users = ["runtime", "operator", "publisher", "press-7", "press-8"];
   const text = shipped("mosquitto.conf")
     .replaceAll("/etc/mosquitto/hiddenstate", "FOLDER")
     .replace("/var/lib/mosquitto/", "FOLDER/")
@@ -39,7 +32,7 @@ function hardened(more: (text: string) => string = (text) => text): Promise<Mosq
     text: more(process.getuid?.() === 0 ? `user root\n${text}` : text),
     files: {
       acl: shipped("acl"),
-      passwords: readFileSync(passwords, "utf8"),
+      passwords: passwordFileOf(Object.fromEntries(users.map((user) => [user, SECRET]))),
       "ca.pem": certificate,
       "cert.pem": certificate,
       "key.pem": privateKey,

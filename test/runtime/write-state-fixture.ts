@@ -1,6 +1,6 @@
 // `npm run fixture:state`: writes the state directory of the release at hand to test/fixtures/state, for the builds that come after it to start
 // on. What a published release has written is never written anew.
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { repository } from "../support/cli.ts";
@@ -48,7 +48,7 @@ async function first(folder: string): Promise<void> {
   await run.runtime.stop();
 }
 
-/** Into the journal behind it; returns the run, which goes on after its files have been copied. */
+/** Into the journal behind it; returns the run, which goes on after its files have been packed. */
 async function second(folder: string): Promise<{ readonly run: FixtureRun; readonly waiting: readonly [string, string][] }> {
   /** Its predictions, and the newest of them, retained. */
   const isLate = (topic: string): boolean => topic.startsWith("hiddenstate/box/prediction/late");
@@ -83,9 +83,7 @@ await first(folder);
 const { run, waiting } = await second(folder);
 const states = await run.states();
 // All that was answered is durable, so this is what a kill would leave.
-const copy = join(folder, "copy");
-cpSync(join(folder, "state"), copy, { recursive: true, filter: (path) => !path.endsWith(".sock") });
-const files = packFiles(copy);
+const files = packFiles(join(folder, "state"));
 const from = run.published.length;
 const alarmed = states["a"]!.facts.sequence;
 const readings = [

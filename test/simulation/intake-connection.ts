@@ -15,17 +15,17 @@ export class IntakeConnection extends SimConnection implements PacketPort {
   #isHeld = false;
   #kept: InboundPacket[] = [];
 
-  protected connecting(): Promise<void> {
+  protected override connecting(): Promise<void> {
     this.#noted = this.broker.events.connecting();
     return this.events!.connecting!();
   }
 
-  protected failed(asked: boolean): void {
+  protected override failed(asked: boolean): void {
     if (!asked) this.broker.events.answered(true);
     this.events!.failed!(asked);
   }
 
-  protected accept(): boolean {
+  protected override accept(): boolean {
     const { broker } = this;
     if (broker.plan.faults.has("sessionLoss") && !broker.calm && broker.random.next() < 0.2) broker.loseSession();
     if (this.#noted !== undefined) broker.events.asked(this.#noted);
@@ -34,11 +34,11 @@ export class IntakeConnection extends SimConnection implements PacketPort {
     return present;
   }
 
-  protected answered(present: boolean): void {
+  protected override answered(present: boolean): void {
     this.broker.events.answered(present);
   }
 
-  protected connected(): void {
+  protected override connected(): void {
     this.#sent = 0;
     this.pump();
   }

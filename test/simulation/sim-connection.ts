@@ -138,12 +138,21 @@ export abstract class SimConnection {
 
   protected abstract readonly name: string;
   /** Resolves when what asks for a connection may leave. */
-  protected abstract connecting(): Promise<void>;
+  protected connecting(): Promise<void> {
+    return Promise.resolve();
+  }
+
   /** An attempt has come to nothing. */
-  protected abstract failed(asked: boolean): void;
+  protected failed(_asked: boolean): void {}
+
   /** The broker takes the connection; returns whether it has a session. */
-  protected abstract accept(): boolean;
-  protected abstract answered(present: boolean): void;
-  protected abstract connected(): void;
+  protected accept(): boolean {
+    return false;
+  }
+
+  protected answered(_present: boolean): void {}
+
+  protected connected(): void {}
+
   protected abstract broken(): void;
 }

@@ -17,6 +17,12 @@ const REPORT_TOPIC = /^hiddenstate\/box\/update-report\/g(\d)$/;
 const EXPIRES_MS = 8e15;
 const stranger = parsePrivateKey(createPrivateKeyText());
 
+type Update = Parameters<typeof manifestOf>[1];
+
+function signed(model: Model, update: Update, key = privateKey): Uint8Array {
+  return signManifest(encodeManifest(manifestOf(model, update)), key);
+}
+
 interface Sent {
   readonly model: Model;
   readonly manifest: Uint8Array;
@@ -55,11 +61,11 @@ export class SimPublisher {
     const { model, manifest } = newest;
     const update = { node: "box", group: `g${group}`, counter: sent.length + 100, expires: EXPIRES_MS };
     if (kind < 6) put(sent[random.uint32() % sent.length]!.manifest);
-    else if (kind === 6) put(signManifest(encodeManifest(manifestOf(model, update)), stranger));
+    else if (kind === 6) put(signed(model, update, stranger));
     else if (kind === 7)
       put(Buffer.concat([manifest.subarray(0, manifest.indexOf(10) + 1), encodeManifest(manifestOf(model, update))]));
-    else if (kind === 8) put(signManifest(encodeManifest(manifestOf(model, { ...update, node: "other" })), privateKey));
-    else if (kind === 9) put(signManifest(encodeManifest(manifestOf(model, { ...update, expires: 1 })), privateKey));
+    else if (kind === 8) put(signed(model, { ...update, node: "other" }));
+    else if (kind === 9) put(signed(model, { ...update, expires: 1 }));
     else if (kind === 10) put(new Uint8Array(0));
     else
       this.#broker.retain(
@@ -72,7 +78,7 @@ export class SimPublisher {
     const { model } = simModels[group]![variant]!;
     const sent = this.#sent[group]!;
     const update = { node: "box", group: `g${group}`, counter: sent.length + 1, expires: EXPIRES_MS };
-    const manifest = signManifest(encodeManifest(manifestOf(model, update)), privateKey);
+    const manifest = signed(model, update);
     sent.push({ model, manifest });
     this.#digests[group]!.set(hashOf(manifest), update.counter);
     this.#put(group);

@@ -19,20 +19,6 @@ export class SinkConnection extends SimConnection implements PacketPort {
     this.#sent = sent;
   }
 
-  protected connecting(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  protected failed(): void {}
-
-  protected accept(): boolean {
-    return false;
-  }
-
-  protected answered(): void {}
-
-  protected connected(): void {}
-
   protected broken(): void {
     const waiting = [...this.#waiting];
     this.#waiting.clear();

@@ -9,20 +9,6 @@ export class UpdatesConnection extends SimConnection implements PacketPort {
   #isHeld = false;
   #kept: InboundPacket[] = [];
 
-  protected connecting(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  protected failed(): void {}
-
-  protected accept(): boolean {
-    return false;
-  }
-
-  protected answered(): void {}
-
-  protected connected(): void {}
-
   protected broken(): void {
     this.#filters.clear();
     this.#kept = [];

@@ -94,3 +94,11 @@ export function startCli(args: readonly string[], options: CliOptions = {}): Run
 export function runCli(args: readonly string[], options: CliOptions = {}): Promise<Ended> {
   return startCli(args, options).ended;
 }
+
+/** Answers each question of a command on a terminal as it comes. */
+export async function answer(running: Running, answers: readonly (readonly [string, string])[]): Promise<void> {
+  for (const [question, text] of answers) {
+    await running.printed(question);
+    running.child.stdin!.write(`${text}\n`);
+  }
+}

@@ -2,7 +2,7 @@
 import { createServer, request } from "node:http";
 import type { AddressInfo } from "node:net";
 
-export const INGRESS_PATH = "/api/ingress/x/";
+const INGRESS_PATH = "/api/ingress/x/";
 
 export interface Ingress {
   /** Of the page behind it. */

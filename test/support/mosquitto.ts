@@ -1,9 +1,9 @@
 // A real mosquitto on a free loopback port with a folder of its own, for tests. It is killed by its process id, at the latest when the
 // test process ends.
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -50,6 +50,21 @@ function findMosquitto(): string | undefined {
 /** For a test's `skip` option: why it cannot run, or false. In CI it is never skipped: the test then fails for want of a broker. */
 export function mosquittoMissing(): string | false {
   return findMosquitto() === undefined && process.env["CI"] !== "true" ? INSTALL : false;
+}
+
+/** The text of a file of passwords, by user, as mosquitto reads it. */
+export function passwordFileOf(passwords: Readonly<Record<string, string>>): string {
+  const folder = mkdtempSync(join(tmpdir(), "passwords-"));
+  try {
+    const path = join(folder, "passwords");
+    writeFileSync(path, "");
+    for (const [user, password] of Object.entries(passwords)) {
+      execFileSync("mosquitto_passwd", ["-b", path, user, password], { stdio: "ignore" });
+    }
+    return readFileSync(path, "utf8");
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }
 
 const running = new Set<ChildProcess>();

@@ -72,7 +72,7 @@ export function readFixture(name: string): StateFixture {
 }
 
 /** The scalar kernel's bits are the same on every machine, so that what is published can be compared to the byte. */
-export function fixtureConfig(folder: string): Config {
+function fixtureConfig(folder: string): Config {
   const common = { codec: "json", engine: "native", kernel: "scalar" } as const;
   const { engine: _, ...learning } = common;
   return defineConfig(

@@ -1,7 +1,7 @@
 // What can be said of a stream's alarms: that it may be silent for a while, that the last alarm was nothing, or that it was a fault. Each can be
 // said otherwise later, so nothing is asked first.
-import { refusalWords } from "./confirm.js";
-import { element, setText } from "./element.js";
+import { tellOutcome } from "./confirm.js";
+import { element } from "./element.js";
 import { sendCommand } from "./send-command.js";
 
 const OFF = "Alarms can be muted and called from here only where the config says dashboard.commands: true.";
@@ -18,15 +18,8 @@ export class AlarmCommands {
   constructor(stream, allowed, boxNow) {
     this.#allowed = allowed;
     const button = (label, command, done, more = () => ({})) => {
-      const act = async () => {
-        try {
-          await sendCommand(command, { stream, ...more() });
-          setText(this.#answer, done);
-        } catch (thrown) {
-          setText(this.#answer, refusalWords(thrown));
-        }
-      };
-      return element("button", { type: "button", class: "quiet", onclick: () => void act() }, label);
+      const act = () => void tellOutcome(this.#answer, () => sendCommand(command, { stream, ...more() }), done);
+      return element("button", { type: "button", class: "quiet", onclick: act }, label);
     };
     const mute = (label, hours) =>
       button(label, "mute", "This stream raises no alarms for a while.", () => ({

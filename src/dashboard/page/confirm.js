@@ -7,7 +7,17 @@ export function refusalWords(thrown) {
   return thrown instanceof Refused ? thrown.message : "The runtime does not answer.";
 }
 
-/** Asks before `run`; resolves when the question is closed. */
+/** Runs what a person asked for, and puts into `answer` what came of it: `done`, or why not. */
+export async function tellOutcome(answer, run, done) {
+  try {
+    await run();
+    setText(answer, done);
+  } catch (thrown) {
+    setText(answer, refusalWords(thrown));
+  }
+}
+
+/** Asks before `run`, and closes once that has come to a good end. */
 export function confirm(title, name, text, button, run) {
   const answer = element("p", { class: "wrong", role: "alert" });
   const act = async () => {

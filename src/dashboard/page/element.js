@@ -19,6 +19,11 @@ export function foreignName(text, properties = {}) {
   return element("bdi", { ...properties, title: text }, text);
 }
 
+/** A version's first digits; all of them are its title. */
+export function versionCode(version) {
+  return element("code", { title: version }, version.slice(0, 12));
+}
+
 /** Puts a text in where it differs, so that a screen reader is not told what it knows. */
 export function setText(target, text) {
   if (target.textContent !== text) target.textContent = text;

@@ -1,6 +1,6 @@
 // Which model steps each group, where it came from, what was before it, and how learning goes: the challenger, and what was decided of it.
-import { confirm, refusalWords } from "./confirm.js";
-import { element, foreignName, section, setText, table } from "./element.js";
+import { confirm, refusalWords, tellOutcome } from "./confirm.js";
+import { element, foreignName, section, setText, table, versionCode } from "./element.js";
 import { ask } from "./live.js";
 import { sendCommand } from "./send-command.js";
 import { moment, plural, value } from "./words.js";
@@ -30,7 +30,6 @@ const STATES = {
   probation: ["on probation", "The model in force is new: where the one before would do better, that one comes back by itself."],
 };
 
-const short = (version) => element("code", { title: version }, version.slice(0, 12));
 const figureWords = (figures) =>
   Object.entries(figures)
     .flatMap(([name, number]) => (Object.hasOwn(FIGURES, name) ? [FIGURES[name](number)] : []))
@@ -87,41 +86,27 @@ class GroupCard {
     this.root.querySelector("h2").append(foreignName(name), " ", this.#badge);
   }
 
-  /** Asks before it is done, and says what has come of it. */
-  #change(title, text, button, name, fields, done) {
-    return () =>
-      confirm(title, this.#name, text, button, async () => {
-        await sendCommand(name, { group: this.#name, ...fields });
-        setText(this.#answer, done);
-        this.#tell();
-      });
-  }
-
+  /** Puts a version in force again, once that is confirmed. */
   #restore(version, allowed) {
-    const act = this.#change(
-      "Put this version in force?",
-      `Version ${version.slice(0, 12)} steps the group's streams from the next reading on; their states are rebuilt from their last readings where the config says nothing else.`,
-      "Put it in force",
-      "restore",
-      { version },
-      "That version is in force.",
-    );
+    const run = async () => {
+      await sendCommand("restore", { group: this.#name, version });
+      setText(this.#answer, "That version is in force.");
+      this.#tell();
+    };
+    const text = `Version ${version.slice(0, 12)} steps the group's streams from the next reading on; their states are rebuilt from their last readings where the config says nothing else.`;
+    const act = () => confirm("Put this version in force?", this.#name, text, "Put it in force", run);
     return element("button", { type: "button", class: "quiet", disabled: !allowed, onclick: act }, "Put in force…");
   }
 
   #makeButtons({ learning }, allowed) {
     if (learning === undefined) return [];
-    const tune = async () => {
-      try {
-        await sendCommand("tune", { group: this.#name });
-        setText(this.#answer, "A fine-tune begins in the background.");
-        this.#tell();
-      } catch (thrown) {
-        setText(this.#answer, refusalWords(thrown));
-      }
+    const run = async () => {
+      await sendCommand("tune", { group: this.#name });
+      this.#tell();
     };
+    const tune = () => void tellOutcome(this.#answer, run, "A fine-tune begins in the background.");
     const disabled = !allowed || learning.stage !== "idle";
-    return [element("button", { type: "button", class: "quiet", disabled, onclick: () => void tune() }, "Fine-tune now")];
+    return [element("button", { type: "button", class: "quiet", disabled, onclick: tune }, "Fine-tune now")];
   }
 
   show(group, allowed) {
@@ -133,7 +118,7 @@ class GroupCard {
     setText(this.#learning, learningWords(group));
     this.#versions.show(
       versions.map(({ version, inForce, since, lineage }) => [
-        short(version),
+        versionCode(version),
         inForce ? "in force" : "before",
         inForce && since !== undefined ? moment(since) : "",
         element("bdi", { title: lineage?.file }, fromWords(lineage)),
@@ -150,7 +135,7 @@ class GroupCard {
         .map(({ at, decision, version, why, figures }) => [
           moment(at),
           decision,
-          version === undefined ? "" : short(version),
+          version === undefined ? "" : versionCode(version),
           element("bdi", {}, why),
           figureWords(figures),
         ]),

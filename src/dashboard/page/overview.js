@@ -1,6 +1,6 @@
 // Does it work, how much comes through, how long does it take, what steps it.
 import { Chart } from "./chart.js";
-import { element, section, table, tile } from "./element.js";
+import { element, section, table, tile, versionCode } from "./element.js";
 import { bytes, count, duration, milliseconds, plural, rate } from "./words.js";
 
 const DURABILITY = {
@@ -137,7 +137,7 @@ export function openOverview(root, { known }) {
           count(streams),
           `${engine} (${kernel})`,
           engineReason,
-          element("code", { title: version }, version.slice(0, 12)),
+          versionCode(version),
         ]),
       );
       list.replaceChildren(...facts(known));
