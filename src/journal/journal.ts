@@ -87,8 +87,9 @@ export class Journal {
     return journal;
   }
 
-  get isEmpty(): boolean {
-    return this.#segments.length === 0;
+  /** The position of the first event that is still there to be replayed. */
+  get firstPosition(): number {
+    return this.#segments[0]?.base ?? this.#position;
   }
 
   /** The position of the next event. */
@@ -121,7 +122,7 @@ export class Journal {
     this.#position = from;
     let events = 0;
     const first = this.#segments.findLastIndex((segment) => segment.base <= from);
-    if (first < 0 && !this.isEmpty) {
+    if (first < 0 && this.#segments.length > 0) {
       throw new HiddenstateError(
         "state_damaged",
         `cannot recover from ${this.#options.directory}: its first event is ${this.#segments[0]!.base}, and none of the events from ${from} on is left; ` +

@@ -29,7 +29,7 @@ export interface CheckpointerOptions {
   readonly checkpointAfterBytes?: number;
   /** How fast it is written; Infinity for as fast as the disk takes it. */
   readonly bytesPerSecond: number;
-  readonly onCheckpoint?: (safePosition: number) => void;
+  readonly onCheckpoint?: (firstPosition: number) => void;
 }
 
 /** After a checkpoint that found no room. */
@@ -143,7 +143,7 @@ export class Checkpointer {
     metrics.counter("checkpoints_written").add();
     metrics.counter("checkpoint_bytes_written").add(this.#sizeBytes);
     await journal.recycle(checkpoints.safePosition);
-    this.#options.onCheckpoint?.(checkpoints.safePosition);
+    this.#options.onCheckpoint?.(journal.firstPosition);
     metrics.gauge("history_bytes").set(journal.historyBytes);
     // Without a reserve everything works; it is tried again at the next checkpoint.
     await reserve.take().catch(() => {});

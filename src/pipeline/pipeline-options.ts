@@ -37,8 +37,8 @@ export interface PipelineOptions {
   readonly checkpointPosition: number;
   /** A checkpoint is due after so much journal; as in `limits` where absent. */
   readonly checkpointAfterBytes?: number;
-  /** A checkpoint is written, and what lies before this position is needed no more. */
-  readonly onCheckpoint?: (safePosition: number) => void;
+  /** A checkpoint is written, and what lies before this position cannot be replayed any more. */
+  readonly onCheckpoint?: (firstPosition: number) => void;
   /** The disk has failed or we have: nothing is acked or published from here on. */
   readonly onFatal: (thrown: unknown) => void;
 }

@@ -211,7 +211,7 @@ export class Assembly {
       streamsMax: streams.max,
       streamExpiryMs: streams.expireAfter,
       checkpointPosition: recovered.checkpointPosition,
-      onCheckpoint: (safePosition) => void state.models.sweep(safePosition),
+      onCheckpoint: (firstPosition) => void state.models.sweep(firstPosition),
       onFatal: (thrown) => this.#end(thrown),
     });
   }

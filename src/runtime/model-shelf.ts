@@ -1,6 +1,6 @@
 // The model files that a state directory depends on, by version: copies, so that what the journal names is there when it is replayed,
-// wherever the config's file has gone meanwhile. Beside each lies where it came from. What nothing names any more is removed once no
-// checkpoint leads back to where it was named.
+// wherever the config's file has gone meanwhile. Beside each lies where it came from. What nothing names any more is removed once the
+// journal no longer goes back to where it was named: with both checkpoints damaged it is replayed from its beginning.
 import { z } from "zod";
 import { readJson, replaceFile } from "../base/disk.ts";
 import type { Disk } from "../base/disk.ts";
@@ -126,9 +126,9 @@ export class ModelShelf {
     }
   }
 
-  /** Removes what was named only before `safePosition`. What cannot be removed now is tried again after the next start. */
-  async sweep(safePosition: number): Promise<void> {
-    const gone = Array.from(this.#unneeded).filter(([, position]) => position <= safePosition);
+  /** Removes what was named only before `firstPosition`, where the journal begins. What cannot be removed now is tried again after the next start. */
+  async sweep(firstPosition: number): Promise<void> {
+    const gone = Array.from(this.#unneeded).filter(([, position]) => position <= firstPosition);
     if (gone.length === 0) return;
     await this.#inTurn("remove models", async () => {
       for (const [version] of gone) {

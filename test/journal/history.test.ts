@@ -45,7 +45,7 @@ class Recorded {
   async open(bytes: number): Promise<this> {
     const history = { bytes, ageMs: 30 * DAY_MS, clock: this.clock };
     this.journal = await Journal.open({ disk: this.disk, directory, ...sizes, random: createRandom(1), history });
-    await this.journal.replay(Math.max(0, this.journal.isEmpty ? 0 : this.#safe), () => {});
+    await this.journal.replay(this.#safe, () => {});
     await this.journal.makeWritable();
     return this;
   }

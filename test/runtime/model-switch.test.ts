@@ -252,8 +252,8 @@ t.test("states that have yet to be rebuilt are, before a config that carries sta
   t.equal(one.recovered.mismatches, 0);
 });
 
-t.test("of the versions that were in force four are kept, and others until no checkpoint leads back to them", async (t) => {
-  const one = await box({ models });
+t.test("of the versions that were in force four are kept, and others until the journal does not go back to them", async (t) => {
+  const one = await box({ models, segmentBytes: 8192, blockBytesMax: 4096 });
   await send(one, 0, 2);
   const all = Array.from({ length: 7 }, (_, i) => randomModel({ features: 2, hidden: [3], seed: 40 + i }));
   for (const next of all) await one.models.promote(next, "next.onnx", "g");
@@ -263,15 +263,35 @@ t.test("of the versions that were in force four are kept, and others until no ch
     all.slice(2, 6).map((one) => one.version),
   );
   await one.pipeline.checkpointSettled();
-  await one.pipeline.checkpoint();
-  await send(one, 2, 3);
-  await one.pipeline.checkpoint();
-  await one.pipeline.checkpointSettled();
-  await new Promise(setImmediate);
+  const checkpointAfter = async (from: number, to: number): Promise<void> => {
+    await send(one, from, to);
+    await one.pipeline.checkpoint();
+    await one.pipeline.checkpointSettled();
+    await new Promise(setImmediate);
+  };
+  for (let sequence = 2; sequence < 122; sequence += 40) await checkpointAfter(sequence, sequence + 40);
   t.strictSame((await one.state.models.list()).toSorted(), [...before, version].toSorted());
   t.strictSame(await one.state.models.lineageOf(model.version), undefined, "where it came from is forgotten with it");
   t.match(await one.state.models.lineageOf(version), { why: "promoted", file: "next.onnx", group: "g", base: before.at(-1)! });
   one.crash(3);
   await one.start();
-  t.strictSame(await stateOf(one), stateAfter(all[6]!, rows(0, 3)));
+  t.strictSame(await stateOf(one), stateAfter(all[6]!, rows(0, 122)));
+});
+
+t.test("with both checkpoints damaged, a journal that is whole is replayed through every version it names", async (t) => {
+  const one = await box({ models });
+  const all = Array.from({ length: 7 }, (_, i) => randomModel({ features: 2, hidden: [3], seed: 40 + i }));
+  for (const [i, next] of all.entries()) {
+    await send(one, i, i + 1);
+    await one.models.promote(next, "next.onnx", "g");
+    await one.pipeline.checkpoint();
+    await one.pipeline.checkpointSettled();
+  }
+  await new Promise(setImmediate);
+  t.ok((await one.state.models.list()).includes(model.version), "the journal begins with it");
+  one.crash();
+  for (const name of ["checkpoint-a", "checkpoint-b"]) one.disk.bytes(`/state/journal/${name}`)[5000]! ^= 1;
+  await one.start();
+  t.match(one.recovered, { checkpointPosition: 0, mismatches: 0, damaged: false });
+  t.strictSame(await stateOf(one), stateAfter(all[6]!, rows(0, 7)));
 });

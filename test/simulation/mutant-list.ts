@@ -200,8 +200,8 @@ const replay: readonly Mutant[] = [
   mutant(
     "releases what was held only when more comes",
     "pipeline/pipeline.js",
-    "        this.#wake();\n    }\n    /** Everything before it is as durable",
-    "    }\n    /** Everything before it is as durable",
+    "this.#clock.after(waitMs, () => this.#wake())",
+    "undefined",
   ),
 ];
 

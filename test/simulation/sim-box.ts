@@ -44,6 +44,8 @@ export class SimBox {
   #hasRotted = false;
   /** The disk has been full in the present life: what fails of it may be told when there is room again. */
   #wasFull = false;
+  /** The last crash was one of those that come where they hurt. */
+  #isUnsteady = false;
   /** Switches under way. */
   #switching = 0;
   crashes = 0;
@@ -59,6 +61,7 @@ export class SimBox {
     this.oracles = new Oracles(plan, fail);
     this.#disk = new SimDisk(this.time, plan, random.fork(), trace);
     this.#disk.onTenseMoment = () => this.#cutSoon();
+    this.#disk.onCheckpointEmptied = (other) => this.#spoilOther(other);
     this.broker = new SimBroker(this.time, plan, random.fork(), trace, {
       violation: fail,
       // A process that stops notes nothing any more.
@@ -100,6 +103,10 @@ export class SimBox {
       },
       receive: (delivery) => this.#receive(delivery),
       forgotten: (key, position) => this.oracles.forgotten(key, position, this.time.nowMs, wallAtStartMs),
+      checkpointed: (given, earlier) => {
+        if (given !== earlier)
+          this.#fail(`a checkpoint leaves the journal from ${given}, and the one before it began at ${earlier}`);
+      },
       onSwitch: (kind, group, version) => this.#onSwitch(kind, Number(group.slice(1)), version),
       fatal: (thrown) => this.#fatal(life, thrown),
     }).then(
@@ -114,6 +121,7 @@ export class SimBox {
       (thrown: unknown) => this.#fatal(life, thrown),
     );
     if (this.crashes > 0) this.#cutSoon();
+    this.#isUnsteady = false;
   }
 
   /** The same groups, with other rules; how messages are written stays, for devices know nothing of it. */
@@ -226,7 +234,10 @@ export class SimBox {
 
   /** Damage to what is durable, found at the next start. */
   rot(): void {
-    if (!this.#disk.rot()) return;
+    if (this.#disk.rot()) this.#noteRot();
+  }
+
+  #noteRot(): void {
     this.#hasRotted = true;
     this.oracles.noteRot();
   }
@@ -240,16 +251,32 @@ export class SimBox {
   }
 
   /**
-   * Power cuts come more often than by chance while one checkpoint is all there is, while a start mends the journal, and at the first writes
-   * behind what a crash has left.
+   * Crashes come more often than by chance while one checkpoint is all there is, while a start mends the journal, and at the first writes
+   * behind what a crash has left; one of these is often followed by the next.
    */
   #cutSoon(): void {
     const { faults, diskMs } = this.#plan;
-    if (!faults.has("power") || this.#disk.calm || this.#random.next() > 0.1) return;
+    const random = this.#random;
+    if (!faults.has("power") || this.#disk.calm || random.next() > (this.#isUnsteady ? 0.5 : 0.1)) return;
     const life = this.#life;
-    this.time.schedule(diskMs * 12 * this.#random.next(), () => {
-      if (!life.isOver) this.crash(true);
+    const powerCut = !faults.has("kill") || random.next() < 0.7;
+    this.time.schedule(diskMs * 12 * random.next(), () => {
+      if (!life.isOver) this.#crashUnsteadily(powerCut);
     });
+  }
+
+  #crashUnsteadily(powerCut: boolean): void {
+    this.crash(powerCut);
+    this.#isUnsteady = true;
+  }
+
+  /** One checkpoint has just been emptied, not durably: now and then the process dies of it, and the other one is damaged. */
+  #spoilOther(path: string): void {
+    const { faults } = this.#plan;
+    if (!faults.has("rot") || !faults.has("kill") || this.#disk.calm || this.#random.next() > 0.05 || !this.#disk.rot(path))
+      return;
+    this.#noteRot();
+    this.#crashUnsteadily(false);
   }
 
   jumpClock(random: Random): void {

@@ -2,6 +2,7 @@
 // part or not at all. What it holds is a DiskImage, which outlives the processes.
 import type { Disk, DiskFile, OpenMode } from "../../src/base/disk.ts";
 import type { Random } from "../../src/base/random.ts";
+import { checkpointNames } from "../../src/journal/checkpoint-file.ts";
 import { DiskImage } from "../support/disk-image.ts";
 import type { Inode } from "../support/disk-image.ts";
 import type { Plan } from "./fault-plan.ts";
@@ -48,6 +49,8 @@ export class SimDisk {
   readonly #whole = new Set<string>();
   /** A checkpoint is about to be written over, or a process writes to the journal for the first times. */
   onTenseMoment: () => void = () => {};
+  /** A checkpoint's file has been emptied, not durably; gets the path of the other one. */
+  onCheckpointEmptied: (other: string) => void = () => {};
 
   constructor(time: VirtualClock, plan: Plan, random: Random, trace: Trace) {
     this.#time = time;
@@ -71,9 +74,9 @@ export class SimDisk {
     } else this.image.evictForgotten(random);
   }
 
-  /** Some durable byte of the journal's folder changes by itself. Returns whether there was one. */
-  rot(): boolean {
-    const paths = this.image.paths.filter((path) => path.startsWith("/state/journal/"));
+  /** Some durable byte of the journal's folder, or of one file of it, changes by itself. Returns whether there was one. */
+  rot(within = "/state/journal/"): boolean {
+    const paths = this.image.paths.filter((path) => path.startsWith(within));
     const inode = paths.length === 0 ? undefined : this.image.find(paths[this.#random.uint32() % paths.length]!);
     if (inode === undefined || inode.now.length === 0 || !isOnDisk(inode)) return false;
     const at = this.#random.uint32() % inode.now.length;
@@ -149,7 +152,13 @@ export class SimDisk {
           return image.write(inode, underWay.bytes, position);
         }).finally(() => this.#writes.delete(underWay));
       },
-      truncate: (length) => run("truncate", () => image.truncate(inode, length)),
+      truncate: async (length) => {
+        const isEmptied = inode.now.length > 0 && length === 0;
+        await run("truncate", () => image.truncate(inode, length));
+        if (isEmptied && CHECKPOINT.test(path)) {
+          this.onCheckpointEmptied(`/state/journal/${checkpointNames.find((name) => !path.endsWith(name))!}`);
+        }
+      },
       datasync: () =>
         run("datasync", () => {
           const isCheckpoint = CHECKPOINT.test(path);

@@ -39,6 +39,8 @@ export interface ProcessOptions {
   readonly receive: (delivery: Delivery) => () => void;
   /** A stream is forgotten, where the journal is at least so long. */
   readonly forgotten: (key: string, position: number) => void;
+  /** A checkpoint has been written: what is before `given` is given back, and the one before it began at `earlier`. */
+  readonly checkpointed: (given: number, earlier: number) => void;
   readonly onSwitch: OnSwitch;
   readonly fatal: (thrown: unknown) => void;
 }
@@ -103,6 +105,28 @@ function boundsOf(plan: Plan): Bounds {
   };
 }
 
+/** Tells of streams that are removed and of checkpoints; the last of them is of `position`. */
+function watch(
+  { fold, journal, checkpoints }: StateDirectory,
+  position: number,
+  { forgotten, checkpointed }: ProcessOptions,
+): void {
+  const remove = fold.removeStream.bind(fold);
+  fold.removeStream = (group, row) => {
+    forgotten(group.columns.keys[row]!, journal.position);
+    remove(group, row);
+  };
+  const write = checkpoints.write.bind(checkpoints);
+  let earlier = position;
+  checkpoints.write = async (fill) => {
+    let latest = earlier;
+    const bytes = await write(async (writer) => (latest = await fill(writer)));
+    checkpointed(checkpoints.safePosition, earlier);
+    earlier = latest;
+    return bytes;
+  };
+}
+
 export class SimProcess {
   readonly metrics: Metrics;
   readonly #assembly: Assembly;
@@ -150,12 +174,7 @@ export class SimProcess {
     recovered(opened.state, opened.recovered);
     const assembly = await Assembly.begin(parts, opened);
     assembly.failed.catch(fatal);
-    const { fold, journal } = assembly.state;
-    const remove = fold.removeStream.bind(fold);
-    fold.removeStream = (group, row) => {
-      options.forgotten(group.columns.keys[row]!, journal.position);
-      remove(group, row);
-    };
+    watch(assembly.state, opened.recovered.checkpointPosition, options);
     return new SimProcess(assembly, metrics);
   }
 
