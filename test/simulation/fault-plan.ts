@@ -182,7 +182,7 @@ export function planOf(seed: number, without: ReadonlySet<FaultClass> = new Set(
     expiryCheckMs: Math.round(around(random, 7, 10)),
     bytesPerSecond: random.next() < 0.3 ? Math.round(around(random, 12, 16)) : Infinity,
     devices: 1 + (random.uint32() % 5),
-    messages: Math.round(around(random, 4, 7.3)),
+    messages: Math.round(around(random, 4, 7.33)),
     batchMax: pick(random, [1, 2, 4, 8]),
     intervalMs: around(random, 3, 9),
     commands: random.next() < 0.4 ? 1 + (random.uint32() % 5) : 0,
