@@ -2,7 +2,10 @@
 // The command line. Every failure ends in one clear line and an exit code.
 import { CommanderError } from "commander";
 import { exitCodeOf, failWith } from "./fail.ts";
+import { keepHeapSmall } from "./keep-heap-small.ts";
 import { programOf } from "./program.ts";
+
+keepHeapSmall();
 
 // Whoever reads may have seen enough, as `head` has.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {

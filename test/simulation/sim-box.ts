@@ -270,11 +270,16 @@ export class SimBox {
     this.#isUnsteady = true;
   }
 
-  /** One checkpoint has just been emptied, not durably: now and then the process dies of it, and the other one is damaged. */
+  /**
+   * One checkpoint has just been emptied, not durably: now and then the process dies of it, and the other one is damaged, and the journal
+   * too. While that goes back to the beginning, there is a start all the same.
+   */
   #spoilOther(path: string): void {
     const { faults } = this.#plan;
-    if (!faults.has("rot") || !faults.has("kill") || this.#disk.calm || this.#random.next() > 0.05 || !this.#disk.rot(path))
-      return;
+    const goesBack = this.#process?.state.journal.firstPosition === 0;
+    if (!faults.has("rot") || !faults.has("kill") || this.#disk.calm || !goesBack || this.#random.next() > 0.3) return;
+    if (!this.#disk.rot(path)) return;
+    this.#disk.rot("/state/journal/segment-");
     this.#noteRot();
     this.#crashUnsteadily(false);
   }

@@ -78,8 +78,11 @@ export class SimDisk {
   rot(within = "/state/journal/"): boolean {
     const paths = this.image.paths.filter((path) => path.startsWith(within));
     const inode = paths.length === 0 ? undefined : this.image.find(paths[this.#random.uint32() % paths.length]!);
-    if (inode === undefined || inode.now.length === 0 || !isOnDisk(inode)) return false;
-    const at = this.#random.uint32() % inode.now.length;
+    if (inode === undefined || !isOnDisk(inode)) return false;
+    // Most of a file may be the zeros that it was made of.
+    const written = inode.now.findLastIndex((byte) => byte !== 0) + 1;
+    if (written === 0) return false;
+    const at = this.#random.uint32() % written;
     inode.now[at]! ^= 1 << (this.#random.uint32() & 7);
     if (at < inode.durable.length) inode.durable[at] = inode.now[at]!;
     return true;
