@@ -422,7 +422,7 @@ const switches: readonly Mutant[] = [
     "shortVersion(group.settings.configured)",
   ),
   mutant("switches in the middle of what is staged", "pipeline/enter-epoch.js", "await ledger.flush();", ""),
-  mutant("writes streams down as another model has them", "pipeline/fold.js", "this.#touchAll(this.#groups[index]);", ";"),
+  mutant("writes streams down as another model has them", "pipeline/fold.js", "this.#touchAll(group);", ";"),
   mutant(
     "forgets last readings in a checkpoint",
     "pipeline/recent-readings.js",
