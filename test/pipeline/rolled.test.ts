@@ -9,6 +9,7 @@ import { shortVersion } from "../../src/model/model.ts";
 import { rolledModel } from "../../src/model/rolled-model.ts";
 import { Box, text } from "../support/box.ts";
 import { reading } from "../support/one-group.ts";
+import { needsOnnxruntime } from "../support/onnxruntime.ts";
 import { randomModel } from "../support/random-model.ts";
 
 const shape = { features: 2, outputs: 2, cells: ["gru"], head: "gaussian" } as const;
@@ -247,6 +248,24 @@ t.test("a stream that has yet to be rebuilt when the horizons change is rebuilt 
   await one.models.promote(wide, "wide.onnx", "g");
   await restart(one, { horizons: [2] });
   t.strictSame(await stateOf(one), (await offline(wide, [2], 0, 30)).state);
+  await feed(one, 30, 31);
+  t.strictSame(given(predictions(one).at(-1)!), (await offline(wide, [2], 0, 31)).outputs.at(-1));
+});
+
+t.test("on another engine every stream goes on with what is known of its errors", needsOnnxruntime, async (t) => {
+  const one = await start();
+  await feed(one, 0, 60);
+  const before = await stateOf(one);
+  await restart(one, { engine: "onnx" });
+  t.match(one.state.fold.groups[0]!.engine, { name: "onnx" });
+  t.strictSame(await stateOf(one), before);
+  await feed(one, 60, 70);
+  const { outputs } = await offline(model, HORIZONS, 0, 70);
+  for (const [name, value] of Object.entries(outputs.at(-1)!)) {
+    t.ok(Math.abs(given(predictions(one).at(-1)!)[name]! - value) < 1e-3 * Math.max(1, Math.abs(value)), name);
+  }
+  await restart(one, { engine: "native" });
+  t.equal(one.recovered.mismatches, 0);
 });
 
 t.test(
