@@ -203,9 +203,11 @@ export class StreamGroup {
     const { gap } = this.settings;
     const acts = arrival.broken && columns.steps[row]! > 0 && gap.policy !== "carry";
     const factor = acts && gap.policy === "decay" ? Math.exp(-elapsedMs / gap.tauMs) : 0;
-    // What is reset has no use for its past; what is stepped needs the state that it has yet to get.
-    if (acts && gap.policy === "reset") recent.forget(row);
-    else if (recent.isStale(row)) recent.stage(row, stepper, columns.slot[row]!);
+    const forgets = acts && gap.policy === "reset";
+    // What is stepped needs the state that it has yet to get; what is reset only where a part of that stays.
+    const needsState = !forgets || this.engine.fade !== undefined;
+    if (recent.isStale(row) && needsState) recent.stage(row, stepper, columns.slot[row]!);
+    if (forgets) recent.forget(row);
     const index = stepper.stage(columns.slot[row]!, acts ? gap.policy : "none", factor, arrival.time);
     this.#fill(row, values, missing, from, index);
     columns.noteTimes(row, arrival.time, missing, from);

@@ -64,8 +64,9 @@ async function prepare(models: ModelShelf, wanted: GroupSettings, present: Strea
 
 async function bringAbout({ wanted, present, model, engine }: Prepared, index: number): Promise<StreamGroup> {
   if (present === undefined) return new StreamGroup(index, wanted, model, engine!);
-  // Before the model changes: a state that is carried over must be there.
+  // Before the model changes: a state that is carried over must be there, whether or not anyone has looked at it since the last switch.
   if (wanted.switch !== "replay") await present.forgetRecent();
+  else if (!isDeepStrictEqual(present.settings.horizons, wanted.horizons)) await present.rebuild();
   if (engine !== undefined) {
     await present.moveTo(model, engine, model.version === present.model.version ? "carry" : wanted.switch);
   }

@@ -242,15 +242,42 @@ t.test(
   },
 );
 
-t.test("a stream that has yet to be rebuilt when the horizons change is rebuilt at the new ones", async (t) => {
-  const one = await start();
-  await feed(one, 0, 30);
-  await one.models.promote(wide, "wide.onnx", "g");
-  await restart(one, { horizons: [2] });
-  t.strictSame(await stateOf(one), (await offline(wide, [2], 0, 30)).state);
-  await feed(one, 30, 31);
-  t.strictSame(given(predictions(one).at(-1)!), (await offline(wide, [2], 0, 31)).outputs.at(-1));
-});
+t.test(
+  "a stream that has yet to be rebuilt is the same whether or not anyone looks at it before horizons change or a gap comes",
+  async (t) => {
+    for (const looks of [false, true]) {
+      const one = await start({ gap: "reset" });
+      await feed(one, 0, 30);
+      await one.models.promote(wide, "wide.onnx", "g");
+      const rebuilt = (await offline(wide, HORIZONS, 0, 30)).state;
+      if (looks) t.strictSame(await stateOf(one), rebuilt);
+      await one.pipeline.checkpoint();
+      await restart(one, { gap: "reset", horizons: [2, 3] });
+      t.equal(one.state.fold.groups[0]!.recent.staleCount, 0);
+      const state = await stateOf(one);
+      for (const name of ["h1", "h2", "errors+3", "ring+3"]) t.strictSame(state[name], rebuilt[name], name);
+      t.strictSame(
+        [state["errors+2"], state["ring+2"]],
+        [
+          [0, 0, 0, 0],
+          [0, 0],
+        ],
+      );
+      await feed(one, 30, 31);
+      const { outputs } = await offline(wide, [2, 3], 0, 31);
+      const own = ["feature0+2", "feature1+3", "feature1+3 deviation"];
+      for (const name of own) t.equal(given(predictions(one).at(-1)!)[name], outputs.at(-1)![name], name);
+      await one.models.promote(other, "other.onnx", "g");
+      if (looks) await stateOf(one);
+      await feed(one, 40, 41);
+      const errors = (await offline(other, [2, 3], 0, 31)).state["errors+3"];
+      t.strictSame((await stateOf(one))["errors+3"], errors, "what a gap leaves of a state that was not there yet");
+      await restart(one, { gap: "reset", horizons: [2, 3] });
+      t.strictSame((await stateOf(one))["errors+3"], errors);
+      t.equal(one.recovered.mismatches, 0);
+    }
+  },
+);
 
 t.test("on another engine every stream goes on with what is known of its errors", needsOnnxruntime, async (t) => {
   const one = await start();
