@@ -74,8 +74,9 @@ export async function benchEngines(
   rounds: number,
 ): Promise<EngineFigures> {
   const { config, model } = group;
-  // The trial's native engine is on the fastest kernel.
-  if (config.model !== undefined && config.kernel === undefined && nativeProblem(model.spec) === undefined) {
+  // The trial is of the model as it lies in its file, on the fastest kernel.
+  const isPlain = model.rolled === undefined && config.kernel === undefined;
+  if (config.model !== undefined && isPlain && nativeProblem(model.spec) === undefined) {
     try {
       const trials = await bothEngines(config.model, batches, rounds);
       return { figures: figuresOfTrials(config.name, batches, trials), notes: [] };

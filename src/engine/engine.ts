@@ -18,6 +18,8 @@ export interface StepBatch {
   readonly x: Float32Array;
   /** When each reading was taken, `(T, N)`, milliseconds since 1970: for engines that learn. */
   readonly times?: Float64Array;
+  /** 1 where a value of x was not measured but stands in for one, `(T, N, D)`: for engines that hold readings against forecasts. */
+  readonly missing?: Uint8Array;
   /** Outputs in the targets' units, `(T, N, O)`: written by the step. */
   readonly y: Float32Array;
 }
@@ -54,6 +56,11 @@ export interface Engine {
   /** Of an engine that learns: how far the stream of a slot has come. */
   warmUp?(slot: Slot): WarmUp;
   /**
+   * Of an engine that remembers more of a stream than its network's state: multiplies that state alone, for a gap in the readings; by 0 it is
+   * the initial one.
+   */
+  fade?(slot: Slot, factor: number): void;
+  /**
    * Steps each slot's state T times. On rejection no state has changed; `bad_argument` where a buffer is too short. Where it returns a
    * promise, the buffers are lent until that settles, the batch's slots must not be touched and no other step may start; other slots
    * are free to use. A slot that is not allocated, or twice in a batch, is an assertion.
@@ -67,4 +74,20 @@ export function createStateTensors(states: readonly StateSpec[]): StateTensors {
   return Object.fromEntries(
     states.map((state) => [state.name, new Float32Array(state.shape.reduce((n, length) => n * length, 1))]),
   );
+}
+
+/** Multiplies all that an engine remembers of a stream; `scratch` is room for it. */
+export function scaleState(engine: Engine, slot: Slot, factor: number, scratch: StateTensors): void {
+  engine.read(slot, scratch);
+  for (const values of Object.values(scratch)) {
+    for (let i = 0; i < values.length; i++) values[i]! *= factor;
+  }
+  engine.write(slot, scratch);
+}
+
+/** A state as another engine takes it: what it has by the same names and sizes, the rest initial. */
+export function carriedState(from: StateTensors, states: readonly StateSpec[]): StateTensors {
+  const to = createStateTensors(states);
+  for (const [name, values] of Object.entries(to)) if (from[name]?.length === values.length) values.set(from[name]);
+  return to;
 }

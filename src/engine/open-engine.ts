@@ -5,6 +5,7 @@ import { nativeProblem } from "../model/native-problem.ts";
 import type { Engine } from "./engine.ts";
 import { NativeEngine } from "./native-engine.ts";
 import { openOnnxEngine } from "./onnx-engine.ts";
+import { RolledEngine } from "./rolled-engine.ts";
 
 /** `native`: ours, on SIMD WebAssembly. `onnx`: onnxruntime-node, which must be installed. */
 export type EngineChoice = "native" | "onnx" | "auto";
@@ -27,6 +28,9 @@ export function defaultEngine({ spec }: Model): "native" | "onnx" {
  * `missing_package` where onnx is needed and onnxruntime-node is not installed, and `unavailable` where the kernel does not run here.
  */
 export async function openEngine(model: Model, { engine = "auto", kernel }: EngineOptions = {}): Promise<Engine> {
+  if (model.rolled !== undefined) {
+    return new RolledEngine(model, await openEngine(model.rolled.file, kernel === undefined ? { engine } : { engine, kernel }));
+  }
   const name = engine === "auto" ? defaultEngine(model) : engine;
   return name === "onnx" ? openOnnxEngine(model) : new NativeEngine(model, kernel === undefined ? {} : { kernel });
 }

@@ -1,10 +1,11 @@
 // Which slots are taken, and by whom: the duties of every engine's arena, over rows of states that its kernel or it itself keeps. Slots
 // are handed out blank and taken back; states go in and out as tensors by name.
 import assert from "node:assert/strict";
-import { HiddenstateError } from "../base/errors.ts";
 import { grown } from "../base/grown.ts";
 import { countOf } from "../kernels/tensor.ts";
 import type { StateSpec } from "../model/spec.ts";
+import { checkTensors } from "./check-tensors.ts";
+import type { NamedLength } from "./check-tensors.ts";
 import type { Slot, StateTensors } from "./engine.ts";
 
 const FREE = 0;
@@ -23,7 +24,7 @@ export interface StateRows {
 }
 
 export class StateArena {
-  readonly #states: readonly { readonly name: string; readonly length: number }[];
+  readonly #states: readonly NamedLength[];
   readonly #rows: StateRows;
   #use = new Uint8Array();
   #freed = new Int32Array();
@@ -53,13 +54,13 @@ export class StateArena {
 
   read(slot: Slot, into: StateTensors): void {
     this.#expectIdle(slot);
-    this.#expectTensors(into, "read");
+    checkTensors(this.#states, into, "read");
     this.#states.forEach(({ name }, state) => this.#rows.read(slot, state, into[name]!));
   }
 
   write(slot: Slot, from: StateTensors): void {
     this.#expectIdle(slot);
-    this.#expectTensors(from, "write");
+    checkTensors(this.#states, from, "write");
     this.#states.forEach(({ name }, state) => this.#rows.write(slot, state, from[name]!));
   }
 
@@ -92,19 +93,6 @@ export class StateArena {
     // Not assert(condition, message), which builds its message on every call: this is the hot path.
     if (use === undefined || use === FREE) assert.fail(`slot ${slot} is not allocated`);
     if (use !== IDLE) assert.fail(`slot ${slot} is being stepped`);
-  }
-
-  #expectTensors(tensors: StateTensors, verb: string): void {
-    const names = Object.keys(tensors);
-    const right = this.#states.map(({ name, length }) => `${name} of ${length}`).join(", ");
-    const fits =
-      names.length === this.#states.length && this.#states.every(({ name, length }) => tensors[name]?.length === length);
-    if (fits) return;
-    const found = names.map((name) => `${name} of ${tensors[name]!.length}`).join(", ");
-    throw new HiddenstateError(
-      "bad_state",
-      `cannot ${verb} a state: its tensors are ${found || "none"}, and the model's are ${right}`,
-    );
   }
 
   #grow(): void {

@@ -5,6 +5,7 @@ import type { Random } from "../base/random.ts";
 import type { AlarmCalledEvent, JournalEvent, ReadingsEvent } from "../journal/events.ts";
 import type { Verdict } from "../message/alarm.ts";
 import type { TableStream } from "../message/reading-table.ts";
+import { decodeEpochSettings } from "../pipeline/settings.ts";
 
 /** A run of one stream's rows, with the journal's position of each. */
 export interface HistoryRun extends TableStream {
@@ -16,8 +17,8 @@ export interface HistoryTableOptions {
   /** The group's place in the journal, and how many features its readings have (D). */
   readonly group: number;
   readonly features: number;
-  /** Outputs of its model: what stands behind them in an event is the score and the alarm. */
-  readonly outputs: number;
+  /** Whether its readings are scored, until an epoch says so: the last of their outputs is 1 then while an alarm is open. */
+  readonly scored: boolean;
   /** Rows kept, about; half of them are the last. */
   readonly rowsMax: number;
   /** What of older rows is kept. */
@@ -74,9 +75,11 @@ export class HistoryTable {
   #blocks: Block[] = [];
   #rows = 0;
   #keys = 0;
+  #isScored: boolean;
 
   constructor(options: HistoryTableOptions) {
     this.#options = options;
+    this.#isScored = options.scored;
   }
 
   /** Rows that are there, those that wait among them. */
@@ -85,6 +88,8 @@ export class HistoryTable {
   }
 
   visit(event: JournalEvent, position: number): void {
+    if (event.kind === "epoch")
+      this.#isScored = decodeEpochSettings(event.settings).groups[this.#options.group]?.score !== undefined;
     if (!("group" in event) || event.group !== this.#options.group) return;
     // A row of the journal may have been another stream's.
     if (event.kind === "streamAdded" || event.kind === "streamRemoved") this.#end(event.row);
@@ -93,11 +98,11 @@ export class HistoryTable {
   }
 
   #take(event: ReadingsEvent, position: number): void {
-    const { features: D, outputs } = this.#options;
+    const { features: D } = this.#options;
     const width = event.outputs.length / event.count;
     for (let i = 0; i < event.count; i++) {
       const time = event.times[i]!;
-      const isAlarming = width === outputs + 2 && event.outputs[i * width + outputs + 1] === 1;
+      const isAlarming = this.#isScored && event.outputs[(i + 1) * width - 1] === 1;
       const block = this.#blockOf(event.row, this.#windowAt(event.row, time, isAlarming));
       const row = block.count++;
       block.times[row] = time;

@@ -8,6 +8,8 @@ export interface JobSource {
   readonly journal: string;
   /** The group's place in the journal. */
   readonly group: number;
+  /** Whether its readings are scored: the last of their outputs says then whether an alarm was open. */
+  readonly scored: boolean;
   /** The file of the version in force. */
   readonly champion: string;
   /** Rows of the journal to learn from, about. */

@@ -58,9 +58,8 @@ interface History {
   readonly end: number;
 }
 
-async function gather({ journal, group, rowsMax }: JobSource, { spec }: Model): Promise<History> {
-  const [features, outputs] = [spec.features.length, spec.outputs.length];
-  const table = new HistoryTable({ group, features, outputs, rowsMax, random: createRandom(1) });
+async function gather({ journal, group, scored, rowsMax }: JobSource, { spec }: Model): Promise<History> {
+  const table = new HistoryTable({ group, features: spec.features.length, scored, rowsMax, random: createRandom(1) });
   const end = await readHistory(systemDisk, journal, 0, (event, position) => table.visit(event, position));
   return { runs: table.runs(), end };
 }

@@ -6,7 +6,7 @@ import type { ModelSpec } from "./spec.ts";
 /** A model's numbers: those of the kernels' network, without what the spec says already. */
 export type ModelWeights<A extends FloatArray = Float32Array> = Omit<NetworkWeights<A>, "headKind" | "residual">;
 
-/** A model file, read. */
+/** A model file, read; or that model rolled forward (rolled-model.ts), whose spec is another. */
 export interface Model {
   readonly spec: ModelSpec;
   /** SHA-256 of `bytes`, lower-case hex. */
@@ -14,6 +14,8 @@ export interface Model {
   /** The ONNX file. */
   readonly bytes: Uint8Array;
   readonly weights: ModelWeights;
+  /** Of a model that is rolled forward: the one in the file, and how many readings ahead, rising. */
+  readonly rolled?: { readonly file: Model; readonly horizons: readonly number[] };
 }
 
 /** The version as messages and file names show it: its first 16 hex digits. */

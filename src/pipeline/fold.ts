@@ -1,6 +1,7 @@
 // The durable state as a whole: what the events of the journal add up to. It judges nothing and publishes nothing; applying the same
 // events in the same order gives the same state, live or after a crash.
 import { strict as assert } from "node:assert";
+import { isDeepStrictEqual } from "node:util";
 import { limits } from "../base/limits.ts";
 import type {
   CommandEvent,
@@ -13,7 +14,7 @@ import type {
 } from "../journal/events.ts";
 import { RecentMap } from "./recent-map.ts";
 import type { ReleaseObserver } from "./release-observer.ts";
-import type { EpochSettings } from "./settings.ts";
+import type { EpochSettings, GroupSettings } from "./settings.ts";
 import { decodeEpochSettings } from "./settings.ts";
 import type { StreamGroup } from "./stream-group.ts";
 
@@ -50,6 +51,15 @@ function commandOf(event: CommandEvent): string {
     case "alarmCalled":
       return event.verdict;
   }
+}
+
+/** Whether what streams remember becomes other by an epoch. */
+function changesStates(present: GroupSettings, wanted: GroupSettings): boolean {
+  return (
+    present.version !== wanted.version ||
+    present.switch !== wanted.switch ||
+    !isDeepStrictEqual(present.horizons, wanted.horizons)
+  );
 }
 
 export class Fold {
@@ -116,10 +126,9 @@ export class Fold {
   async prepareEpoch(settings: EpochSettings): Promise<() => Promise<void>> {
     const make = await this.#makeGroups(settings, this.#groups);
     return async () => {
-      for (const [index, { version, switch: policy }] of settings.groups.entries()) {
-        const present = this.#groups[index]?.settings;
-        if (present !== undefined && (present.version !== version || present.switch !== policy))
-          this.#touchAll(this.#groups[index]!);
+      for (const [index, wanted] of settings.groups.entries()) {
+        const group = this.#groups[index];
+        if (group !== undefined && changesStates(group.settings, wanted)) this.#touchAll(group);
       }
       this.#groups = await make();
       this.#settings = settings;

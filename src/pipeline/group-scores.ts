@@ -1,5 +1,6 @@
 // The scores of one group's streams: a row of numbers a stream, judged when a reading has been stepped. Live and in a replay the rows
 // move by the same lines, from the outputs that the journal keeps, so a replay on another kernel scores as the first run did.
+import { isDeepStrictEqual } from "node:util";
 import type { ByteReader, ByteWriter } from "../base/bytes.ts";
 import { HiddenstateError } from "../base/errors.ts";
 import { grown } from "../base/grown.ts";
@@ -27,6 +28,10 @@ function shapeOf({ features, outputs, head }: ModelSpec): ScorerShape {
     return [{ output, feature: column, horizon, deviation: head.kind === "gaussian" ? targets + output : undefined }];
   });
   return { features: names, forecasts };
+}
+
+function outputNamesOf({ outputs }: ModelSpec): string[] {
+  return [...outputs.map(({ name }) => name), ...SCORE_OUTPUTS];
 }
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
@@ -62,11 +67,10 @@ export interface AlarmChange {
 const NOTHING = new Float32Array(0);
 
 export class GroupScores {
-  /** The model's outputs, then the score's. */
-  readonly outputNames: readonly string[];
+  #outputNames: readonly string[];
   readonly notes = new AlarmNotes();
   readonly #features: readonly string[];
-  readonly #shape: ScorerShape;
+  #shape: ScorerShape;
   #scorer: Scorer;
   /** `(rows, rowSize)`. */
   #rows = new Float64Array(0);
@@ -89,13 +93,28 @@ export class GroupScores {
   constructor(spec: ModelSpec, settings: ScoreSettings) {
     this.#shape = shapeOf(spec);
     this.#features = this.#shape.features;
-    this.outputNames = [...spec.outputs.map(({ name }) => name), ...SCORE_OUTPUTS];
+    this.#outputNames = outputNamesOf(spec);
     this.#scorer = new Scorer(this.#shape, settings);
   }
 
-  /** Judges by other settings from now on; what the streams have shown so far stays. */
-  follow(settings: ScoreSettings): void {
+  /** The model's outputs, then the score's. */
+  get outputNames(): readonly string[] {
+    return this.#outputNames;
+  }
+
+  /** Judges by other settings and outputs from now on, of the same features; what the streams have shown so far stays. */
+  follow(spec: ModelSpec, settings: ScoreSettings): void {
+    const [shape, scorer] = [this.#shape, this.#scorer];
+    this.#shape = shapeOf(spec);
+    this.#outputNames = outputNamesOf(spec);
     this.#scorer = new Scorer(this.#shape, settings);
+    if (isDeepStrictEqual(shape, this.#shape)) return;
+    const rows = this.#rows;
+    const count = rows.length / scorer.rowSize;
+    this.#rows = new Float64Array(count * this.#scorer.rowSize);
+    for (let row = 0; row < count; row++) {
+      this.#scorer.succeed(scorer, rows.subarray(row * scorer.rowSize, (row + 1) * scorer.rowSize), this.#row(row));
+    }
   }
 
   begin(row: number): void {

@@ -34,6 +34,8 @@ export interface GroupSettings {
   readonly since: number;
   readonly engine: Engine["name"];
   readonly kernel: string;
+  /** How many readings ahead the model is rolled forward, rising; absent where it runs as its file has it. */
+  readonly horizons?: readonly number[];
   readonly gap: GapPolicy;
   /** `(D)`. */
   readonly missing: readonly MissingPolicy[];

@@ -2,7 +2,7 @@
 // and runs of one length go through the engine as one batch. Live steps and replay both go through here.
 import { grown } from "../base/grown.ts";
 import type { Engine, Slot, StateTensors } from "../engine/engine.ts";
-import { createStateTensors } from "../engine/engine.ts";
+import { createStateTensors, scaleState } from "../engine/engine.ts";
 
 /** What happens to a state before a reading: nothing, back to the initial state, or h * factor. */
 export type Before = "none" | "reset" | "decay";
@@ -25,6 +25,8 @@ export class Stepper {
   #count = 0;
   /** `(count, D)`: whoever stages a reading fills its row. */
   x = new Float32Array(0);
+  /** `(count, D)`: 1 where a value of `x` was not measured; 0 unless whoever stages a reading says so. */
+  missing = new Uint8Array(0);
   /** `(count, O)`: outputs of the readings staged, valid from `run` to `clear`. */
   y = new Float32Array(0);
   #slot = new Int32Array(0);
@@ -41,6 +43,7 @@ export class Stepper {
   #activeCount = 0;
   #batchSlots = new Int32Array(0);
   #batchX = new Float32Array(0);
+  #batchMissing = new Uint8Array(0);
   #times = new Float64Array(0);
   #batchTimes = new Float64Array(0);
   #batchY = new Float32Array(0);
@@ -80,6 +83,7 @@ export class Stepper {
     this.#factor[index] = factor;
     this.#times[index] = time;
     this.#next[index] = END;
+    this.missing.fill(0, index * this.#features, (index + 1) * this.#features);
     if (this.#head[slot] === END) {
       this.#head[slot] = index;
       this.#active[this.#activeCount++] = slot;
@@ -115,8 +119,8 @@ export class Stepper {
   /** Does what stands before the stream's next reading; returns how many readings follow without anything between them. */
   #beginRun(slot: Slot): number {
     const first = this.#head[slot]!;
-    if (this.#before[first] === RESET) this.reset(slot);
-    else if (this.#before[first] === DECAY) this.#decay(slot, this.#factor[first]!);
+    if (this.#before[first] === RESET) this.#fade(slot, 0);
+    else if (this.#before[first] === DECAY) this.#fade(slot, this.#factor[first]!);
     let steps = 1;
     for (let at = this.#next[first]!; at !== END && this.#before[at] === NONE; at = this.#next[at]!) steps++;
     return steps;
@@ -137,7 +141,11 @@ export class Stepper {
     for (let n = 0; n < count; n++) {
       let at = this.#head[this.#batchSlots[n]!]!;
       for (let step = 0; step < steps; step++, at = this.#next[at]!) {
-        for (let d = 0; d < D; d++) this.#batchX[(step * count + n) * D + d] = this.x[at * D + d]!;
+        const to = (step * count + n) * D;
+        for (let d = 0; d < D; d++) {
+          this.#batchX[to + d] = this.x[at * D + d]!;
+          this.#batchMissing[to + d] = this.missing[at * D + d]!;
+        }
         this.#batchTimes[step * count + n] = this.#times[at]!;
       }
     }
@@ -148,6 +156,7 @@ export class Stepper {
       x: this.#batchX,
       y: this.#batchY,
       times: this.#batchTimes,
+      missing: this.#batchMissing,
     });
     if (stepped !== undefined) await stepped;
     for (let n = 0; n < count; n++) {
@@ -178,18 +187,18 @@ export class Stepper {
     this.#engine.copy(this.#blank, slot);
   }
 
-  #decay(slot: Slot, factor: number): void {
-    this.#engine.read(slot, this.#scratch);
-    for (const values of Object.values(this.#scratch)) {
-      for (let i = 0; i < values.length; i++) values[i]! *= factor;
-    }
-    this.#engine.write(slot, this.#scratch);
+  /** Multiplies the hidden state; by 0 it is the initial one. */
+  #fade(slot: Slot, factor: number): void {
+    if (this.#engine.fade !== undefined) this.#engine.fade(slot, factor);
+    else if (factor === 0) this.reset(slot);
+    else scaleState(this.#engine, slot, factor, this.#scratch);
   }
 
   #grow(): void {
     const capacity = Math.max(64, this.#capacity * 2);
     this.#capacity = capacity;
     this.x = grown(this.x, new Float32Array(capacity * this.#features));
+    this.missing = grown(this.missing, new Uint8Array(capacity * this.#features));
     this.y = grown(this.y, new Float32Array(capacity * this.#outputs));
     this.#slot = grown(this.#slot, new Int32Array(capacity));
     this.#before = grown(this.#before, new Uint8Array(capacity));
@@ -210,7 +219,10 @@ export class Stepper {
   }
 
   #growBatch(readings: number): void {
-    if (readings * this.#features > this.#batchX.length) this.#batchX = new Float32Array(readings * 2 * this.#features);
+    if (readings * this.#features > this.#batchX.length) {
+      this.#batchX = new Float32Array(readings * 2 * this.#features);
+      this.#batchMissing = new Uint8Array(readings * 2 * this.#features);
+    }
     if (readings > this.#batchTimes.length) this.#batchTimes = new Float64Array(readings * 2);
     if (readings * this.#outputs > this.#batchY.length) this.#batchY = new Float32Array(readings * 2 * this.#outputs);
   }

@@ -1,7 +1,7 @@
 // The streams of one config entry: one engine, one set of rules, a row a stream. Accepting a reading here is the fold itself: live
 // readings and replayed ones change a stream through the same lines.
 import type { Engine, StateTensors } from "../engine/engine.ts";
-import { createStateTensors } from "../engine/engine.ts";
+import { carriedState, createStateTensors } from "../engine/engine.ts";
 import type { ByteReader, ByteWriter } from "../base/bytes.ts";
 import { HiddenstateError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
@@ -33,7 +33,7 @@ export class StreamGroup {
   /** Its place in the epoch's settings and in journal events. */
   readonly index: number;
   #model: Model;
-  readonly #modelOutputNames: readonly string[];
+  #modelOutputNames: readonly string[];
   #engine: Engine;
   #stepper: Stepper;
   readonly columns: StreamColumns;
@@ -63,13 +63,13 @@ export class StreamGroup {
     return this.#settings;
   }
 
-  /** Works by other settings from now on. A stream's scores go on where the budget changed, and begin anew where there were none. */
+  /** Works by other settings from now on. A stream's scores go on where budget or horizons changed, and begin anew where there were none. */
   follow(settings: GroupSettings): void {
     this.#settings = settings;
     this.columns.holdByTime(settings.holdMs !== undefined);
     const { score } = settings;
     if (score === undefined) this.#scores = undefined;
-    else if (this.#scores !== undefined) this.#scores.follow(score);
+    else if (this.#scores !== undefined) this.#scores.follow(this.#model.spec, score);
     else {
       this.#scores = new GroupScores(this.#model.spec, score);
       for (let row = 0; row < this.columns.rows; row++) if (this.columns.keys[row] !== undefined) this.#scores.begin(row);
@@ -99,8 +99,8 @@ export class StreamGroup {
   }
 
   /**
-   * Goes on with another engine and closes the old one; of another model version only where its features and outputs are the same. States
-   * are dealt with as `states` says, `carry` only where they have the same shapes. Nothing may be staged.
+   * Goes on with another engine and closes the old one; of another model only where its features are the same. States are dealt with as
+   * `states` says; by `carry` what the new one has by the same names and shapes goes on. Nothing may be staged; `follow` comes next.
    */
   async moveTo(model: Model, engine: Engine, states: SwitchPolicy): Promise<void> {
     const { columns, recent } = this;
@@ -110,11 +110,12 @@ export class StreamGroup {
       const slot = engine.allocate();
       if (states === "replay") recent.markStale(row);
       else if (states === "reset") recent.forget(row);
-      else if (!recent.isStale(row)) engine.write(slot, this.readState(row));
+      else if (!recent.isStale(row)) engine.write(slot, carriedState(this.readState(row), engine.spec.states));
       columns.slot[row] = slot;
     }
     const before = this.#engine;
     this.#model = model;
+    this.#modelOutputNames = model.spec.outputs.map(({ name }) => name);
     this.#engine = engine;
     this.#stepper = stepper;
     this.#scratch = createStateTensors(engine.spec.states);
@@ -202,9 +203,11 @@ export class StreamGroup {
     const { gap } = this.settings;
     const acts = arrival.broken && columns.steps[row]! > 0 && gap.policy !== "carry";
     const factor = acts && gap.policy === "decay" ? Math.exp(-elapsedMs / gap.tauMs) : 0;
-    // What is reset has no use for its past; what is stepped needs the state that it has yet to get.
-    if (acts && gap.policy === "reset") recent.forget(row);
-    else if (recent.isStale(row)) recent.stage(row, stepper, columns.slot[row]!);
+    const forgets = acts && gap.policy === "reset";
+    // What is stepped needs the state that it has yet to get; what is reset only where a part of that stays.
+    const needsState = !forgets || this.engine.fade !== undefined;
+    if (recent.isStale(row) && needsState) recent.stage(row, stepper, columns.slot[row]!);
+    if (forgets) recent.forget(row);
     const index = stepper.stage(columns.slot[row]!, acts ? gap.policy : "none", factor, arrival.time);
     this.#fill(row, values, missing, from, index);
     columns.noteTimes(row, arrival.time, missing, from);
@@ -239,6 +242,7 @@ export class StreamGroup {
         this.stepper.x[index * D + d] = values[from + d]!;
         continue;
       }
+      this.stepper.missing[index * D + d] = 1;
       if (heldFor[cell]! < NEVER_HELD - 1) heldFor[cell]!++;
       this.stepper.x[index * D + d] = this.settings.missing[d] === "hold" ? held[cell]! : this.#model.weights.xMean.data[d]!;
     }

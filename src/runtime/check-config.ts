@@ -1,5 +1,6 @@
 // What would happen by a config, found out without connecting to the broker and without changing anything: models are loaded, secrets
 // looked for, and the state directory is held against the models.
+import { isDeepStrictEqual } from "node:util";
 import { systemClock } from "../base/clock.ts";
 import type { Disk } from "../base/disk.ts";
 import { Metrics } from "../base/metrics.ts";
@@ -19,6 +20,7 @@ import { entriesOf, loadGroups } from "./groups.ts";
 import type { ConfiguredGroup } from "./groups.ts";
 import { ModelShelf } from "./model-shelf.ts";
 import { planEpoch } from "./plan-epoch.ts";
+import { describeHorizons } from "./start-switches.ts";
 import { StateDirectory } from "./state-directory.ts";
 import type { Status } from "./status.ts";
 
@@ -82,13 +84,20 @@ function notesOfRunning(status: Status, groups: readonly ConfiguredGroup[]): str
   ];
 }
 
-/** The groups whose model a start would switch. */
+/** The groups whose model or horizons a start would change. */
 function notesOfSwitches(present: readonly StreamGroup[], planned: EpochSettings): string[] {
-  return present.flatMap(({ settings: { name, version } }, index) => {
+  return present.flatMap(({ settings: { name, version, horizons } }, index) => {
     const group = planned.groups[index]!;
-    if (group.version === version) return [];
-    const change = `from model ${shortVersion(version)} to ${shortVersion(group.version)}`;
-    return [`group ${name}: a start would switch it ${change}, with the states by "switch: ${group.switch}"`];
+    const notes: string[] = [];
+    if (group.version !== version) {
+      const change = `from model ${shortVersion(version)} to ${shortVersion(group.version)}`;
+      notes.push(`group ${name}: a start would switch it ${change}, with the states by "switch: ${group.switch}"`);
+    }
+    if (!isDeepStrictEqual(group.horizons, horizons)) {
+      const change = `${describeHorizons(group.horizons)} in place of ${describeHorizons(horizons)}`;
+      notes.push(`group ${name}: a start would have it forecast ${change}; its streams go on`);
+    }
+    return notes;
   });
 }
 

@@ -49,7 +49,7 @@ const group = z.strictObject({
   engine: z.enum(["auto", "native", "onnx"]).default("auto"),
   /** The native engine's; the fastest that runs here unless given. */
   kernel: z.enum(["relaxed", "plain", "scalar"]).optional(),
-  /** Without a model: how many readings ahead it is to look, rising. */
+  /** How many readings ahead to forecast, rising: without a model what is learned, with one by rolling it forward. */
   horizons: z.array(z.int().min(1).max(limits.horizonMax)).min(1).max(8).optional(),
   /** The payload's names of the model's features, in the model's order; or by feature where it stands in a message. */
   features: z.union([z.array(fieldPath).min(1).max(limits.featuresMax), z.record(z.string(), field)]).optional(),

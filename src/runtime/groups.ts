@@ -5,6 +5,7 @@ import { MessageFormats } from "../message/message-formats.ts";
 import type { ProtoSchema } from "../message/proto-schema.ts";
 import { parseTopicPattern } from "../message/topic-pattern.ts";
 import type { Model } from "../model/model.ts";
+import { rolledModel, rollProblem } from "../model/rolled-model.ts";
 import { loadModel } from "../onnx/load-model.ts";
 import { SCORE_OUTPUTS } from "../pipeline/group-scores.ts";
 import { RateLimit } from "../pipeline/rate-limit.ts";
@@ -26,10 +27,10 @@ export interface ConfiguredGroup {
   readonly schema: ProtoSchema | undefined;
 }
 
-/** Puts a group together with its model. Throws `bad_config` where features, ranges or policies do not fit the model. */
+/** Puts a group together with its model, which is rolled forward where the group says how far. Throws `bad_config` where features, ranges or policies do not fit the model. */
 export function configureGroup(
   config: GroupConfig,
-  model: Model,
+  file: Model,
   zone: string,
   path: readonly PropertyKey[],
   schema?: ProtoSchema,
@@ -38,6 +39,11 @@ export function configureGroup(
     const message = `cannot use group "${config.name}": ${reason}`;
     throw new ConfigError("bad_config", { path: [...path, key], message, ...(name === undefined ? {} : { key: name }) });
   };
+  // Without a model file they are what its streams learn.
+  const horizons = config.model === undefined ? undefined : config.horizons;
+  const problem = horizons && rollProblem(file.spec, horizons);
+  if (problem !== undefined) fail("horizons", problem);
+  const model = rolledModel(file, horizons);
   const messages = messagesOf(config, model, zone, path);
   const { features } = messages;
   for (const key of ["range", "missing", "stepOn"] as const) {

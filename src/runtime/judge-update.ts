@@ -3,6 +3,7 @@
 import type { Clock } from "../base/clock.ts";
 import { UpdateRefused } from "../message/update-manifest.ts";
 import type { SignedManifest, UpdateManifest } from "../message/update-manifest.ts";
+import { fileModelOf } from "../model/rolled-model.ts";
 import { switchProblem } from "../model/switch-problem.ts";
 import type { ModelShape } from "../model/switch-problem.ts";
 import type { StreamGroup } from "../pipeline/stream-group.ts";
@@ -33,7 +34,7 @@ export function expectTimely({ expires }: UpdateManifest, clock: Clock): void {
 
 /** Throws `UpdateRefused`. */
 export function expectFitting(shape: ModelShape, { settings, model }: StreamGroup): void {
-  const problem = switchProblem(model.spec, shape, settings.switch === "carry");
+  const problem = switchProblem(fileModelOf(model).spec, shape, settings.switch === "carry");
   if (problem !== undefined) throw new UpdateRefused("wrong_shape", problem);
 }
 

@@ -190,7 +190,8 @@ export class LearningLoop {
     const source = (): JobSource => {
       const { index, settings } = this.#group(name);
       const champion = models.fileOf(settings.version);
-      return { journal: `${directory}/journal`, group: index, champion, rowsMax: limits.learningRowsMax, pace };
+      const scored = settings.score !== undefined;
+      return { journal: `${directory}/journal`, group: index, scored, champion, rowsMax: limits.learningRowsMax, pace };
     };
     return {
       tune: () => runLearning({ ...source(), kind: "tune", seed: this.#moment().position, out }, signal),

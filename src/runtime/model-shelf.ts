@@ -7,6 +7,7 @@ import type { Disk } from "../base/disk.ts";
 import { diskError } from "../base/errors.ts";
 import { Turns } from "../base/turns.ts";
 import type { Model } from "../model/model.ts";
+import { fileModelOf } from "../model/rolled-model.ts";
 import { loadModel } from "../onnx/load-model.ts";
 
 const lineageSchema = z.strictObject({
@@ -58,9 +59,9 @@ export class ModelShelf {
     return `${this.#directory}/${version}.json`;
   }
 
-  /** Knows a model from now on; nothing is written yet. */
+  /** Knows a model's file from now on; nothing is written yet. */
   offer(model: Model): void {
-    this.#known.set(model.version, model);
+    this.#known.set(model.version, fileModelOf(model));
   }
 
   /** Throws `bad_model` where no such version was offered or kept. */

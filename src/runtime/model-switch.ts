@@ -9,6 +9,7 @@ import { kernelOfVersion } from "../engine/native-engine.ts";
 import type { VerifyModel } from "../engine/verify-model.ts";
 import type { Model } from "../model/model.ts";
 import { shortVersion } from "../model/model.ts";
+import { fileModelOf } from "../model/rolled-model.ts";
 import { switchProblem } from "../model/switch-problem.ts";
 import { loadModel } from "../onnx/load-model.ts";
 import type { Fold } from "../pipeline/fold.ts";
@@ -205,7 +206,7 @@ function ofGroup(settings: EpochSettings, name: string, change: (group: GroupSet
 }
 
 function expectFits(file: string, model: Model, { settings, model: present }: StreamGroup): void {
-  const problem = switchProblem(present.spec, model.spec, settings.switch === "carry");
+  const problem = switchProblem(fileModelOf(present).spec, model.spec, settings.switch === "carry");
   if (problem === undefined) return;
   throw new HiddenstateError("bad_model", `cannot put ${file} in force for group "${settings.name}": ${problem}`);
 }

@@ -5,15 +5,17 @@ import type { Model } from "../model/model.ts";
 import type { Fault } from "./config-fault.ts";
 import type { GroupConfig } from "./config-schema.ts";
 
-/** What keeps a group from learning by itself; nothing where it names a model. */
+/** What is wrong with a group's horizons, whoever forecasts. */
+function horizonFaults({ horizons = [] }: GroupConfig, path: readonly PropertyKey[]): Fault[] {
+  const rises = horizons.every((horizon, index) => index === 0 || horizon > horizons[index - 1]!);
+  return rises ? [] : [{ path: [...path, "horizons"], message: "the numbers must rise" }];
+}
+
+/** What keeps a group from learning by itself; where it names a model only what is wrong with its horizons. */
 export function ownModelFaults(group: GroupConfig, path: readonly PropertyKey[]): Fault[] {
-  const { model, features, gap, missing, engine, horizons } = group;
-  if (model !== undefined) {
-    return horizons === undefined
-      ? []
-      : [{ path: [...path, "horizons"], message: "a model file says how far ahead it looks; leave this out, or the model" }];
-  }
-  const faults: Fault[] = [];
+  const { model, features, gap, missing, engine } = group;
+  const faults = horizonFaults(group, path);
+  if (model !== undefined) return faults;
   if (features === undefined)
     faults.push({ path, message: "give a model file, or the features that a model of its own is to learn from" });
   if (gap !== "carry")
@@ -22,8 +24,6 @@ export function ownModelFaults(group: GroupConfig, path: readonly PropertyKey[])
   if (isMean) faults.push({ path: [...path, "missing"], message: "nothing was trained on, so there is no mean; hold or refuse" });
   if (engine !== "auto")
     faults.push({ path: [...path, "engine"], message: "without a model the group learns by itself; leave the engine out" });
-  const rises = horizons?.every((horizon, index) => index === 0 || horizon > horizons[index - 1]!) ?? true;
-  if (!rises) faults.push({ path: [...path, "horizons"], message: "the numbers must rise" });
   return faults;
 }
 

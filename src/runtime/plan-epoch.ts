@@ -5,6 +5,7 @@ import { limits } from "../base/limits.ts";
 import { defaultEngine, openEngine } from "../engine/open-engine.ts";
 import type { Model } from "../model/model.ts";
 import { shortVersion } from "../model/model.ts";
+import { fileModelOf } from "../model/rolled-model.ts";
 import { switchProblem } from "../model/switch-problem.ts";
 import type { EpochSettings, GapPolicy, GroupSettings, MissingPolicy } from "../pipeline/settings.ts";
 import type { StreamGroup } from "../pipeline/stream-group.ts";
@@ -92,12 +93,12 @@ async function versionsOf(
     if (condemns?.(settings) !== true) return settings;
     const before = await models.get(settings.before.at(-1)!);
     // Where it cannot go on with these states the present one is still better than none.
-    return switchProblem(present.model.spec, before.spec, config.switch === "carry") === undefined
+    return switchProblem(fileModelOf(present.model).spec, before.spec, config.switch === "carry") === undefined
       ? rolledBack(settings)
       : settings;
   }
   if (settings.version === version) return { ...settings, configured: version };
-  const problem = switchProblem(present.model.spec, model.spec, config.switch === "carry");
+  const problem = switchProblem(fileModelOf(present.model).spec, fileModelOf(model).spec, config.switch === "carry");
   if (problem === undefined) return { ...promoted(settings, version, nowMs), configured: version };
   throw new HiddenstateError(
     "foreign_state",
@@ -111,7 +112,7 @@ async function settingsOf(
   present: StreamGroup | undefined,
   options: PlanOptions,
 ): Promise<GroupSettings> {
-  const { config, messages } = group;
+  const { config, model, messages } = group;
   const holdMs = config.holdFor ?? messages.holdMs;
   const { version, configured, before, since } = await versionsOf(group, present, options);
   const inForce = await options.models.get(version);
@@ -122,6 +123,7 @@ async function settingsOf(
     before,
     since,
     ...(await chooseEngine(config, inForce, present, options.choices)),
+    ...(model.rolled && { horizons: model.rolled.horizons }),
     gap: gapOf(config),
     missing: missingOf(config, messages.features),
     holdReadingsMax: config.holdReadings,

@@ -1,16 +1,26 @@
 // What a start has to say of models: which it switches, and where those that the config names came from.
+import { isDeepStrictEqual } from "node:util";
 import type { Log } from "../base/log.ts";
 import { shortVersion } from "../model/model.ts";
-import type { EpochSettings } from "../pipeline/settings.ts";
+import type { EpochSettings, GroupSettings } from "../pipeline/settings.ts";
 import type { StreamGroup } from "../pipeline/stream-group.ts";
 import type { ConfiguredGroup } from "./groups.ts";
 import { versionsNamed } from "./plan-epoch.ts";
 import type { StateDirectory } from "./state-directory.ts";
 
+/** How far ahead a group looks: `1, 12 ahead`. */
+export function describeHorizons(horizons: GroupSettings["horizons"]): string {
+  return horizons === undefined ? "as its model does" : `${horizons.join(", ")} ahead`;
+}
+
 /** Logs the switches of a start. */
 export function tellOfSwitches(log: Log, groups: readonly StreamGroup[], planned: EpochSettings): void {
   for (const [index, { settings }] of groups.entries()) {
-    const { name, version, configured, since } = planned.groups[index]!;
+    const { name, version, configured, since, horizons } = planned.groups[index]!;
+    if (!isDeepStrictEqual(horizons, settings.horizons)) {
+      const [now, before] = [describeHorizons(horizons), describeHorizons(settings.horizons)];
+      log.info("the config names other horizons", { group: name, forecasts: now, before });
+    }
     if (version === settings.version) continue;
     const change = { group: name, version: shortVersion(version), from: shortVersion(settings.version) };
     if (since === 0) log.warn("three crashes soon after the model was switched: the one before is in force again", change);

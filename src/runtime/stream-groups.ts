@@ -1,11 +1,13 @@
 // The groups that an epoch's settings name, each on the engine and the model version that stand there. Where a version changes, this is the
 // switch: live, at the start and in a replay alike.
+import { isDeepStrictEqual } from "node:util";
 import { HiddenstateError } from "../base/errors.ts";
 import type { Engine } from "../engine/engine.ts";
 import { kernelOfVersion } from "../engine/native-engine.ts";
 import { openEngine } from "../engine/open-engine.ts";
 import type { Model } from "../model/model.ts";
 import { shortVersion } from "../model/model.ts";
+import { fileModelOf, rolledModel } from "../model/rolled-model.ts";
 import { switchProblem } from "../model/switch-problem.ts";
 import type { EpochSettings, GroupSettings } from "../pipeline/settings.ts";
 import { StreamGroup } from "../pipeline/stream-group.ts";
@@ -42,24 +44,29 @@ export async function engineOf(
 }
 
 async function prepare(models: ModelShelf, wanted: GroupSettings, present: StreamGroup | undefined): Promise<Prepared> {
-  const model = await models.get(wanted.version);
+  const model = rolledModel(await models.get(wanted.version), wanted.horizons);
   if (present === undefined) return { wanted, present, model, engine: await engineOf(model, wanted) };
   const isOther = present.settings.version !== wanted.version;
-  const problem = isOther ? switchProblem(present.model.spec, model.spec, wanted.switch === "carry") : undefined;
+  const carries = wanted.switch === "carry";
+  const problem = isOther ? switchProblem(fileModelOf(present.model).spec, fileModelOf(model).spec, carries) : undefined;
   if (problem !== undefined) {
     throw new HiddenstateError(
       "foreign_state",
       `cannot continue group "${wanted.name}" with model ${shortVersion(wanted.version)}: ${problem}`,
     );
   }
-  const steps = present.engine.name === wanted.engine && present.engine.kernel === wanted.kernel;
+  const steps =
+    present.engine.name === wanted.engine &&
+    present.engine.kernel === wanted.kernel &&
+    isDeepStrictEqual(present.settings.horizons, wanted.horizons);
   return { wanted, present, model, engine: isOther || !steps ? await engineOf(model, wanted) : undefined };
 }
 
 async function bringAbout({ wanted, present, model, engine }: Prepared, index: number): Promise<StreamGroup> {
   if (present === undefined) return new StreamGroup(index, wanted, model, engine!);
-  // Before the model changes: a state that is carried over must be there.
+  // Before the model changes: a state that is carried over must be there, whether or not anyone has looked at it since the last switch.
   if (wanted.switch !== "replay") await present.forgetRecent();
+  else if (!isDeepStrictEqual(present.settings.horizons, wanted.horizons)) await present.rebuild();
   if (engine !== undefined) {
     await present.moveTo(model, engine, model.version === present.model.version ? "carry" : wanted.switch);
   }

@@ -73,6 +73,8 @@ export class Scorer {
   readonly #parts: readonly ScorePart[];
   readonly #variance: VariancePart;
   readonly #flat: FlatPart;
+  /** Where in a row what rests on forecasts begins and ends. */
+  readonly #residuals: readonly [number, number];
   /** ln of how many statistics are looked at: the least of so many probabilities is what counts. */
   readonly #choice: number;
   #score = 0;
@@ -88,8 +90,11 @@ export class Scorer {
     this.#interval = new Interval(layout);
     this.#variance = new VariancePart(layout, D);
     this.#flat = new FlatPart(layout, D);
+    const from = layout.size;
+    const residual = new ResidualPart(layout, D, shape.forecasts);
+    this.#residuals = [from, layout.size];
     this.#parts = [
-      new ResidualPart(layout, D, shape.forecasts),
+      residual,
       new RangePart(layout, D),
       new LevelPart(layout, D),
       this.#variance,
@@ -106,6 +111,14 @@ export class Scorer {
     row.fill(0, this.#at, this.#at + FIELDS);
     this.#interval.begin(row);
     for (const part of this.#parts) part.begin(row);
+  }
+
+  /** `row` becomes that of a stream which `before`, of the same features, has judged so far: all goes on but what rests on forecasts. */
+  succeed(before: Scorer, from: Float64Array, row: Float64Array): void {
+    this.begin(row);
+    const [[at], [, end]] = [this.#residuals, before.#residuals];
+    row.set(from.subarray(0, at));
+    row.set(from.subarray(end), this.#residuals[1]);
   }
 
   /** The next reading of the stream of `row`. Only an alarm takes memory. */

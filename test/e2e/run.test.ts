@@ -2,6 +2,9 @@ import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "n
 import { join } from "node:path";
 import t from "tap";
 import mqtt from "mqtt";
+import { openEngine } from "../../src/engine/open-engine.ts";
+import type { Model } from "../../src/model/model.ts";
+import { rolledModel } from "../../src/model/rolled-model.ts";
 import { ControlClient } from "../../src/runtime/control-socket.ts";
 import { runCli, startCli } from "../support/cli.ts";
 import { mosquittoMissing, startMosquitto } from "../support/mosquitto.ts";
@@ -274,6 +277,111 @@ t.test(
       await alarms("fault", "b"),
       /hiddenstate: cannot call an alarm of "b" fault: there is no stream "b"; list them first\n$/,
     );
+  },
+);
+
+/** What an engine that is rolled forward gives for readings of `rowAt`, by output. */
+async function rolledOffline(file: Model, horizons: readonly number[], count: number): Promise<Record<string, number>[]> {
+  const { spec } = rolledModel(file, horizons);
+  const engine = await openEngine(rolledModel(file, horizons), { engine: "native" });
+  const y = new Float32Array(count * spec.outputs.length);
+  const x = Float32Array.from({ length: 2 * count }, (_, i) => rowAt(i >> 1)[i & 1]!);
+  await engine.step({ slots: Int32Array.of(engine.allocate()), count: 1, steps: count, x, y });
+  return Array.from({ length: count }, (_, i) =>
+    Object.fromEntries(spec.outputs.map(({ name }, o) => [name, y[i * spec.outputs.length + o]!])),
+  );
+}
+
+function rowAt(i: number): readonly [number, number] {
+  return [101_320 + 4 * Math.sin(i / 5), Math.cos(i)];
+}
+
+t.test(
+  "a model with horizons is rolled forward over a kill, and says at every horizon what it would have said",
+  { skip },
+  async (t) => {
+    const file = randomModel({ features: 2, outputs: 2, hidden: [8], cells: ["gru"], head: "gaussian", seed: 3 });
+    const broker = await startMosquitto();
+    t.teardown(() => broker.close());
+    const folder = t.testdir({});
+    const state = join(folder, "state");
+    const write = (horizons: string): string => {
+      const path = config(folder, broker.url, "homeAssistant: true\n", `, horizons: ${horizons}`);
+      writeFileSync(join(folder, "model.onnx"), file.bytes);
+      return path;
+    };
+    const path = write("[1, 3, 8]");
+    const client = await mqtt.connectAsync(broker.url, { protocolVersion: 5 });
+    t.teardown(() => client.endAsync(true));
+    const got = new Map<number, Record<string, number>>();
+    let announced = "";
+    client.on("message", (topic, payload) => {
+      if (topic.startsWith("homeassistant/")) announced = payload.toString();
+      else {
+        const { sequence, outputs } = JSON.parse(payload.toString()) as { sequence: number; outputs: Record<string, number[]> };
+        const counts = Object.values(outputs)[0]!.length;
+        for (let i = 0; i < counts; i++) {
+          const row = Object.entries(outputs).map(([name, values]) => [name, Math.fround(values[i]!)]);
+          got.set(sequence + i, Object.fromEntries(row) as Record<string, number>);
+        }
+      }
+    });
+    await client.subscribeAsync(["hiddenstate/e2e/prediction/+", "homeassistant/#"], { qos: 1 });
+    const publish = async (from: number, to: number): Promise<void> => {
+      for (let i = from; i < to; i++) {
+        const [feature0, feature1] = rowAt(i);
+        const payload = JSON.stringify({ boot: 1, nonce: 9, sequence: i, feature0, feature1 });
+        await client.publishAsync("s/a/r", payload, { qos: 1 });
+      }
+      await until("all are stepped", async () => (await steps(state, "a")) === to);
+      await until("all are predicted", async () => got.size === to);
+    };
+
+    const first = startCli(["run", path]);
+    await first.printed("taking readings");
+    await publish(0, 60);
+    first.child.kill("SIGKILL");
+    await first.ended;
+    const second = startCli(["run", path]);
+    await second.printed("taking readings");
+    await publish(60, 90);
+    const expected = await rolledOffline(file, [1, 3, 8], 90);
+    t.strictSame(
+      expected.map((_, i) => got.get(i)),
+      expected,
+    );
+    await until("it is announced", async () => announced !== "");
+    for (const name of ["feature0+8", "feature1+3 deviation"]) t.ok(announced.includes(JSON.stringify(name).slice(1, -1)), name);
+    const all = join(folder, "all.json");
+    await runCli(["state", "export", all, "--state", state]);
+    const imported = await runCli(["state", "import", all, "--state", state, "--json"]);
+    t.strictSame(JSON.parse(imported.stdout), { ok: true, streams: 1 });
+    second.child.kill("SIGTERM");
+    t.equal((await second.ended).code, 0);
+
+    write("[3, 12]");
+    const checked = await runCli(["check", path]);
+    t.match(checked.stdout, /predicts feature0\+3 \(3 ahead\), feature1\+3 \(3 ahead\), feature0\+12 \(12 ahead\)/);
+    t.match(checked.stdout, /group g: a start would have it forecast 3, 12 ahead in place of 1, 3, 8 ahead; its streams go on/);
+    const third = startCli(["run", path]);
+    await third.printed("the config names other horizons");
+    await third.printed("taking readings");
+    await publish(90, 91);
+    const { "feature0+3": after, "feature0+3 deviation": deviation } = (await rolledOffline(file, [1, 3, 8], 91))[90]!;
+    t.match(got.get(90), { "feature0+3": after, "feature0+3 deviation": deviation }, "it goes on where it was");
+    t.ok("feature1+12 deviation" in got.get(90)!);
+    third.child.kill("SIGTERM");
+    t.equal((await third.ended).code, 0);
+
+    writeFileSync(join(folder, "model.onnx"), randomModel({ features: 2, outputs: 1, hidden: [8], seed: 3 }).bytes);
+    const refused = await runCli(["check", path]);
+    t.equal(refused.code, 78);
+    t.match(
+      refused.stderr,
+      /config\.yaml:6:112: groups\[0\]\.horizons: cannot use group "g": no output of the model "random" forecasts feature0 one reading ahead, .* or leave horizons out/,
+    );
+    write("[3, 1]");
+    t.match((await runCli(["check", path])).stderr, /groups\[0\]\.horizons: the numbers must rise/);
   },
 );
 

@@ -154,7 +154,7 @@ export async function runLearning(options: LearningRunOptions): Promise<Learning
     const history = new HistoryTable({
       group: 0,
       features,
-      outputs: targets.length,
+      scored: false,
       rowsMax: HISTORY_ROWS,
       random: createRandom(1),
     });

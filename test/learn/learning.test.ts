@@ -220,7 +220,7 @@ function event(row: number, index: number, alarm = 0, minutes = index): JournalE
 }
 
 function tableOf(rowsMax: number): HistoryTable {
-  return new HistoryTable({ group: 2, features: 2, outputs: 1, rowsMax, random: createRandom(1) });
+  return new HistoryTable({ group: 2, features: 2, scored: true, rowsMax, random: createRandom(1) });
 }
 
 t.test(

@@ -144,7 +144,7 @@ t.test("what cannot be said is refused, and what is said twice is done once", as
 t.test("what is learned from the journal heeds alarms, muted ones too, and what was said of them", async (t) => {
   const one = await box({}, scored);
   const learnedFrom = async (): Promise<number[][]> => {
-    const table = new HistoryTable({ group: 0, features: 2, outputs: 1, rowsMax: 10_000, random: createRandom(1) });
+    const table = new HistoryTable({ group: 0, features: 2, scored: false, rowsMax: 10_000, random: createRandom(1) });
     for (const [position, event] of (await journalled(one)).entries()) table.visit(event, position);
     return table.runs().map(({ values, count }) => [values[1]!, values[2 * count - 1]!].map((value) => Math.round(value)));
   };

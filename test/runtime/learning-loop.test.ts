@@ -31,7 +31,7 @@ interface Box {
   stop(): Promise<void>;
 }
 
-async function start(folder: string, url: string, from = 0): Promise<Box> {
+async function start(folder: string, url: string, more: string, from = 0): Promise<Box> {
   const text = `
 node: box
 state: ./state
@@ -44,7 +44,7 @@ groups:
     codec: json
     model: press.onnx
     learn: { every: never, drift: false, readings: 200 }
-`;
+${more}`;
   const runtime = await createRuntime(parseConfig(text, join(folder, "config.yaml")), { clock: hurried });
   await runtime.connected;
   const client = await connectAsync(url);
@@ -76,7 +76,7 @@ async function trainFirst(): Promise<Model> {
     table: { features: ["feature0", "feature1"], streams: [{ key: "", count, times, values }] },
     name: "press",
     source: "test",
-    targets: ["feature0"],
+    targets: ["feature0", "feature1"],
     horizon: 1,
     split: { train: 0.6, validation: 0.2, test: 0.2 },
     settings: { ...defaultTrainingSettings, hidden: [8] },
@@ -93,46 +93,48 @@ function learningOf({ runtime }: Box): string {
   return runtime.status().groups[0]!.learning ?? "";
 }
 
-t.test(
-  "a model is fine-tuned when a person asks, proves itself on later readings, and comes into force by itself",
-  { timeout: 120_000 },
-  async (t) => {
-    const folder = t.testdir();
-    const first = await trainFirst();
-    writeFileSync(join(folder, "press.onnx"), first.bytes);
-    const broker = await startEmbeddedBroker();
-    t.teardown(() => broker.close());
-    let one = await start(folder, broker.url);
-    await one.publish(100);
-    t.equal(learningOf(one), "waiting for its time, or for errors to grow");
-    await t.rejects(one.runtime.control.fineTune("mills"), {
-      code: "bad_argument",
-      message: 'cannot fine-tune group "mills": it does not learn; those that do: presses',
-    });
-    await one.runtime.control.fineTune("presses");
-    await until("too few readings are told", () => learningOf(one).startsWith("not tuned: cannot fine-tune model"));
-    t.match(learningOf(one), /readings to learn from and \d+ to choose by, at least 400 and 80 are needed/);
-    await one.publish(700);
-    await one.runtime.control.fineTune("presses");
-    await until("a challenger", () => learningOf(one).startsWith("a challenger, version "), 60_000);
-    await t.rejects(one.runtime.control.fineTune("presses"), { code: "bad_argument", message: /is held against the model/ });
-    t.ok(existsSync(join(folder, "state/learning/presses.onnx")));
-    t.equal(one.runtime.status().groups[0]!.version, first.version, "it is not in force yet");
-    await one.stop();
-    one = await start(folder, broker.url, 800);
-    await until("a restart forgets nothing", () => learningOf(one).startsWith("a challenger, version "));
-    await one.publish(210);
-    await until("the switch", () => one.runtime.status().groups[0]!.version !== first.version, 60_000);
-    await until("the probation", () => learningOf(one).endsWith("is on probation"));
-    await one.publish(210);
-    await until("the end of the probation", () => learningOf(one).startsWith("kept: "), 60_000);
-    const [inForce, before] = await one.runtime.control.listModels();
-    t.equal(before!.version, first.version);
-    t.match(inForce, { inForce: true, lineage: { base: first.version } });
-    const noted = () => JSON.parse(readFileSync(join(folder, "state/learning.json"), "utf8")).groups.presses;
-    await until("it is noted", () => noted().course.stage === "idle");
-    const decided = noted().decisions.map(({ decision }: { decision: string }) => decision);
-    t.strictSame(decided, ["not tuned", "tuned", "promoted", "kept"]);
-    await one.stop();
-  },
-);
+for (const more of ["", "    horizons: [1, 4, 9]\n"]) {
+  t.test(
+    `a model is fine-tuned when a person asks, proves itself on later readings, and comes into force by itself ${more.trim()}`,
+    { timeout: 120_000 },
+    async (t) => {
+      const folder = t.testdir();
+      const first = await trainFirst();
+      writeFileSync(join(folder, "press.onnx"), first.bytes);
+      const broker = await startEmbeddedBroker();
+      t.teardown(() => broker.close());
+      let one = await start(folder, broker.url, more);
+      await one.publish(100);
+      t.equal(learningOf(one), "waiting for its time, or for errors to grow");
+      await t.rejects(one.runtime.control.fineTune("mills"), {
+        code: "bad_argument",
+        message: 'cannot fine-tune group "mills": it does not learn; those that do: presses',
+      });
+      await one.runtime.control.fineTune("presses");
+      await until("too few readings are told", () => learningOf(one).startsWith("not tuned: cannot fine-tune model"));
+      t.match(learningOf(one), /readings to learn from and \d+ to choose by, at least 400 and 80 are needed/);
+      await one.publish(700);
+      await one.runtime.control.fineTune("presses");
+      await until("a challenger", () => learningOf(one).startsWith("a challenger, version "), 60_000);
+      await t.rejects(one.runtime.control.fineTune("presses"), { code: "bad_argument", message: /is held against the model/ });
+      t.ok(existsSync(join(folder, "state/learning/presses.onnx")));
+      t.equal(one.runtime.status().groups[0]!.version, first.version, "it is not in force yet");
+      await one.stop();
+      one = await start(folder, broker.url, more, 800);
+      await until("a restart forgets nothing", () => learningOf(one).startsWith("a challenger, version "));
+      await one.publish(210);
+      await until("the switch", () => one.runtime.status().groups[0]!.version !== first.version, 60_000);
+      await until("the probation", () => learningOf(one).endsWith("is on probation"));
+      await one.publish(210);
+      await until("the end of the probation", () => learningOf(one).startsWith("kept: "), 60_000);
+      const [inForce, before] = await one.runtime.control.listModels();
+      t.equal(before!.version, first.version);
+      t.match(inForce, { inForce: true, lineage: { base: first.version } });
+      const noted = () => JSON.parse(readFileSync(join(folder, "state/learning.json"), "utf8")).groups.presses;
+      await until("it is noted", () => noted().course.stage === "idle");
+      const decided = noted().decisions.map(({ decision }: { decision: string }) => decision);
+      t.strictSame(decided, ["not tuned", "tuned", "promoted", "kept"]);
+      await one.stop();
+    },
+  );
+}

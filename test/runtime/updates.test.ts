@@ -166,6 +166,22 @@ t.test("a signed model is fetched, put in force between two readings, and told o
   t.equal(taker.inForce, model.version);
 });
 
+t.test("a group that rolls its model forward takes a model that is like the one in its file", async (t) => {
+  const shape = { features: 2, outputs: 2, hidden: [8] };
+  const next = randomModel({ ...shape, seed: 9 });
+  const one = await box({ models: { m: randomModel({ ...shape, seed: 8 }) } }, { horizons: [1, 3] });
+  const taker = new Taker(one);
+  taker.put(next);
+  await one.deliver(reading("a", 0));
+  t.match(await taker.offer(manifest(other, 1)), {
+    outcome: "refused",
+    reason: "wrong_shape",
+    why: /^it gives the outputs output0: /,
+  });
+  t.match(await taker.offer(manifest(next, 2)), { outcome: "in force", version: next.version });
+  t.match(one.state.fold.groups[0]!, { settings: { horizons: [1, 3] }, outputs: 8, model: { version: next.version } });
+});
+
 t.test("whatever is wrong with a manifest is told with its reason, and nothing is fetched for it", async (t) => {
   const one = await box();
   const taker = new Taker(one);

@@ -422,7 +422,7 @@ const switches: readonly Mutant[] = [
     "shortVersion(group.settings.configured)",
   ),
   mutant("switches in the middle of what is staged", "pipeline/enter-epoch.js", "await ledger.flush();", ""),
-  mutant("writes streams down as another model has them", "pipeline/fold.js", "this.#touchAll(this.#groups[index]);", ";"),
+  mutant("writes streams down as another model has them", "pipeline/fold.js", "this.#touchAll(group);", ";"),
   mutant(
     "forgets last readings in a checkpoint",
     "pipeline/recent-readings.js",
@@ -470,4 +470,36 @@ const updates: readonly Mutant[] = [
   mutant("takes any chunk of an update", "runtime/update-transfer.js", "hashOf(payload) !== manifest.chunks[index]", "false"),
 ];
 
-export const mutants: readonly Mutant[] = [...journal, ...checkpoint, ...replay, ...judging, ...edges, ...switches, ...updates];
+const rolling: readonly Mutant[] = [
+  mutant("forgets what waits for its readings over a restart", "engine/rolled-engine.js", "this.#arena.write(slot, own);", ""),
+  mutant("holds forecasts against readings beyond a gap", "engine/rolled-engine.js", "this.#errors.forget(slot);", ""),
+  mutant(
+    "holds what stands in for a value against its forecast",
+    "engine/forecast-errors.js",
+    "missing !== undefined && missing[xFrom + d] !== 0",
+    "false",
+  ),
+  mutant(
+    "resets a stream that it has yet to rebuild, errors and all",
+    "pipeline/stream-group.js",
+    "!forgets || this.engine.fade !== undefined",
+    "!forgets",
+  ),
+  mutant(
+    "gives a switched model its file's outputs",
+    "runtime/stream-groups.js",
+    "(wanted.version), wanted.horizons)",
+    "(wanted.version), undefined)",
+  ),
+];
+
+export const mutants: readonly Mutant[] = [
+  ...journal,
+  ...checkpoint,
+  ...replay,
+  ...judging,
+  ...edges,
+  ...switches,
+  ...updates,
+  ...rolling,
+];

@@ -134,11 +134,15 @@ export class ReferenceStream {
     const restarted = counted && (boot !== this.boot || nonce !== this.nonce);
     const broken = this.steps > 0 && (restarted || sequence !== this.sequence + 1);
     const elapsed = this.#elapsed(time, deviceTime || clockSynced);
-    if (broken && plan.gap.policy === "reset") this.become(undefined);
-    const decay = broken && plan.gap.policy === "decay" ? Math.fround(Math.exp(-elapsed / plan.gap.tauMs)) : 1;
-    this.#decay(decay);
+    const fades = broken && plan.gap.policy === "decay";
+    const decay = fades ? Math.fround(Math.exp(-elapsed / plan.gap.tauMs)) : 1;
+    if (fades) this.model.fade(this.state, decay);
+    if (broken && plan.gap.policy === "reset") {
+      this.recent = [];
+      this.model.fade(this.state, 0);
+    }
     const x = this.#filled(reading, plan);
-    const outputs = this.model.step(this.state, x);
+    const outputs = this.model.step(this.state, x, reading.missing);
     this.recent = [...this.recent, { decay, x }].slice(-RECENT_MAX);
     this.lastAt = this.lastAt.map((at, d) => (reading.missing?.[d] === 1 ? at : time));
     if (counted) [this.boot, this.nonce] = [boot, nonce];
@@ -165,10 +169,6 @@ export class ReferenceStream {
     return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
   }
 
-  #decay(factor: number): void {
-    for (const values of Object.values(this.state)) for (let i = 0; i < values.length; i++) values[i]! *= factor;
-  }
-
   #filled({ values, missing }: SimReading, plan: GroupPlan): Float32Array {
     const mean = this.model.model.weights.xMean.data;
     const missingFor: number[] = [];
@@ -190,8 +190,8 @@ export class ReferenceStream {
     this.become(undefined);
     this.recent = recent;
     for (const { decay, x } of recent) {
-      this.#decay(decay);
-      model.step(this.state, x);
+      if (decay !== 1) model.fade(this.state, decay);
+      model.step(this.state, x, undefined);
     }
   }
 

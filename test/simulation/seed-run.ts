@@ -3,7 +3,6 @@
 import { reasonOf } from "../../src/base/errors.ts";
 import { createRandom } from "../../src/base/random.ts";
 import type { Random } from "../../src/base/random.ts";
-import { createStateTensors } from "../../src/engine/engine.ts";
 import { planOf } from "./fault-plan.ts";
 import type { FaultClass, Plan } from "./fault-plan.ts";
 import { SimBox } from "./sim-box.ts";
@@ -121,7 +120,7 @@ class SeedRun {
 
   #command(transaction: string, random: Random): void {
     const index = random.uint32() % this.#plan.devices;
-    const states = createStateTensors(simModels[index % this.#plan.groups.length]![0]!.model.spec.states);
+    const states = simModels[index % this.#plan.groups.length]![0]!.blank();
     for (const values of Object.values(states)) for (let i = 0; i < values.length; i++) values[i] = random.next() - 0.5;
     const isRename = this.#plan.faults.has("renames") && random.next() < 0.5;
     const command: SimCommand = {

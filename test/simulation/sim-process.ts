@@ -63,6 +63,7 @@ function parseConfig(plan: Plan, groups: readonly GroupPlan[]): Config {
         topic: `s${index}/{device}/r`,
         codec,
         model: `g${index}.onnx`,
+        horizons: simModels[index]![0]!.horizons,
         engine: "native",
         kernel: "scalar",
         gap: gap.policy === "decay" ? { decay: `${gap.tauMs}ms` } : gap.policy,
