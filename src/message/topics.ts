@@ -7,7 +7,7 @@ export const TOPIC_ROOT = "hiddenstate";
 
 /** Everything that a node publishes or listens to by itself, as MQTT filters. */
 export function ownTopicFilters(node: string): readonly string[] {
-  const topics = ["prediction/+", "prediction/+/latest", "alarm/+", "dead-letter", "command/+", "response/+"];
+  const topics = ["prediction/+", "prediction/+/latest", "alarm/+", "budget/+", "dead-letter", "command/+", "response/+"];
   return [...topics, "state", "health", "streams", "update/+", "update/+/+/+", "update-report/+"].map(
     (rest) => `${TOPIC_ROOT}/${node}/${rest}`,
   );
@@ -39,6 +39,11 @@ export function latestTopic(node: string, stream: string): string {
 /** Where a stream's last alarm is retained, open or closed. */
 export function alarmTopic(node: string, stream: string): string {
   return `${TOPIC_ROOT}/${checkNodeName(node)}/alarm/${encodeStreamKey(stream)}`;
+}
+
+/** Where it is retained for Home Assistant how many alarms a stream may raise where nothing is wrong. */
+export function budgetTopic(node: string, stream: string): string {
+  return `${TOPIC_ROOT}/${checkNodeName(node)}/budget/${encodeStreamKey(stream)}`;
 }
 
 export function deadLetterTopic(node: string): string {

@@ -67,6 +67,7 @@ export class GroupScores {
   readonly notes = new AlarmNotes();
   readonly #features: readonly string[];
   readonly #shape: ScorerShape;
+  #settings: ScoreSettings;
   #scorer: Scorer;
   /** `(rows, rowSize)`. */
   #rows = new Float64Array(0);
@@ -90,11 +91,13 @@ export class GroupScores {
     this.#shape = shapeOf(spec);
     this.#features = this.#shape.features;
     this.outputNames = [...spec.outputs.map(({ name }) => name), ...SCORE_OUTPUTS];
+    this.#settings = settings;
     this.#scorer = new Scorer(this.#shape, settings);
   }
 
-  /** Judges by other settings from now on; what the streams have shown so far stays. */
+  /** Judges by other settings from now on; what the streams have shown so far stays, and so do budgets of their own. */
   follow(settings: ScoreSettings): void {
+    this.#settings = settings;
     this.#scorer = new Scorer(this.#shape, settings);
   }
 
@@ -108,6 +111,11 @@ export class GroupScores {
   #row(row: number): Float64Array {
     const { rowSize } = this.#scorer;
     return this.#rows.subarray(row * rowSize, (row + 1) * rowSize);
+  }
+
+  /** How many alarms a week a row's stream may raise where nothing is wrong: its own budget, or the config's. */
+  budgetOf(row: number): number {
+    return this.notes.budgetOf(row) ?? this.#settings.falseAlarmsPerWeek;
   }
 
   /** Whether an alarm of a row's stream is open, muted or not. */
@@ -162,6 +170,7 @@ export class GroupScores {
     const O = width - SCORE_OUTPUTS.length;
     const alarms = this.notes.endMute(event.row, event.receivedAt) ? [this.#unmuted(event, key)] : [];
     const muted = this.notes.mutedUntil(event.row) > 0;
+    const budget = this.budgetOf(event.row);
     const outputs = this.#room(event.count * width);
     let sequence = event.firstSequence - 1 - (event.skipped?.[0] ?? 0);
     for (let i = 0; i < event.count; i++) {
@@ -171,7 +180,7 @@ export class GroupScores {
       reading.yFrom = (yFirst + i) * yWidth;
       reading.time = event.times[i]!;
       reading.broken = this.#broken[first + i] === 1;
-      scorer.judge(row, reading);
+      scorer.judge(row, reading, budget);
       for (let o = 0; o < O; o++) outputs[i * width + o] = steps.y[reading.yFrom + o]!;
       outputs[i * width + O] = scorer.score;
       outputs[i * width + O + 1] = scorer.isAlarming(row) ? 1 : 0;

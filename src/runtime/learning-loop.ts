@@ -65,6 +65,8 @@ export class LearningLoop {
   readonly #ended = new AbortController();
   #timer: Timer | undefined;
   #isLooking = false;
+  /** Whoever asks before all is read waits for it. */
+  #started: Promise<void> = Promise.resolve();
 
   constructor(options: LearningLoopOptions) {
     this.#options = options;
@@ -72,7 +74,12 @@ export class LearningLoop {
   }
 
   /** Reads how far each group has come, and looks now and then from there on. Does nothing where no group learns. */
-  async start(): Promise<void> {
+  start(): Promise<void> {
+    this.#started = this.#begin();
+    return this.#started;
+  }
+
+  async #begin(): Promise<void> {
     const { groups, disk, directory, log } = this.#options;
     if (groups.size === 0) return;
     await disk.makeDirectory(`${directory}/learning`);
@@ -95,13 +102,19 @@ export class LearningLoop {
     this.#ended.abort();
   }
 
-  /** Has a fine-tune of a group begin at the next look. Throws `bad_argument` where the group does not learn or is at it already. */
+  /** Whether a group's model is fine-tuned: not where its streams learn by themselves, each on its own. */
+  tunes(group: string): boolean {
+    return this.#options.groups.has(group) && this.#group(group).settings.engine !== "learning";
+  }
+
+  /** Has a fine-tune of a group begin at the next look. Throws `bad_argument` where the group is not fine-tuned or is at it already. */
   async ask(group: string): Promise<void> {
-    const course = this.#courses.get(group);
-    if (course === undefined) {
-      const names = [...this.#courses.keys()].join(", ") || "none";
+    await this.#started;
+    if (!this.tunes(group)) {
+      const names = [...this.#options.groups.keys()].filter((name) => this.tunes(name)).join(", ") || "none";
       throw new HiddenstateError("bad_argument", `cannot fine-tune group "${group}": it does not learn; those that do: ${names}`);
     }
+    const course = this.#courses.get(group)!;
     if (!course.ask()) {
       throw new HiddenstateError(
         "bad_argument",
@@ -113,10 +126,10 @@ export class LearningLoop {
     this.#look();
   }
 
-  /** How far a group has come; undefined where it does not learn. */
+  /** How far a group has come; undefined where its model is not fine-tuned. */
   progressOf(group: string): LearningProgress | undefined {
     const state = this.#courses.get(group)?.state;
-    if (state === undefined) return undefined;
+    if (state === undefined || !this.tunes(group)) return undefined;
     const decisions = this.#decisions.get(group)!;
     const { stage } = state;
     if (state.stage === "idle") {
@@ -150,8 +163,7 @@ export class LearningLoop {
   async #goOn(): Promise<void> {
     const { log, metrics } = this.#options;
     for (const [group, course] of this.#courses) {
-      // Its streams learn by themselves, each on its own.
-      if (this.#group(group).settings.engine === "learning") continue;
+      if (!this.tunes(group)) continue;
       try {
         const before = course.state;
         const decision = await course.go({ ...this.#moment(), version: this.#group(group).settings.version });

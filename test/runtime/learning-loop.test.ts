@@ -28,6 +28,8 @@ interface Box {
   readonly runtime: Runtime;
   readonly folder: string;
   publish(count: number): Promise<void>;
+  /** Asks for a fine-tune over MQTT; returns the answer. */
+  askOverMqtt(transaction: string, group: string): Promise<unknown>;
   stop(): Promise<void>;
 }
 
@@ -37,6 +39,7 @@ node: box
 state: ./state
 log: silent
 mqtt: { url: "${url}" }
+commands: { mqtt: true }
 learning: { cpu: 1, verify: false }
 groups:
   - name: presses
@@ -44,10 +47,14 @@ groups:
     codec: json
     model: press.onnx
     learn: { every: never, drift: false, readings: 200 }
+  - { name: mills, topic: "mill/{mill}/readings", codec: json, features: [load], learn: {} }
 `;
   const runtime = await createRuntime(parseConfig(text, join(folder, "config.yaml")), { clock: hurried });
   await runtime.connected;
   const client = await connectAsync(url);
+  const answers: unknown[] = [];
+  client.on("message", (_, payload) => answers.push(JSON.parse(payload.toString())));
+  await client.subscribeAsync("hiddenstate/box/response/+", { qos: 1 });
   let next = from;
   return {
     runtime,
@@ -59,6 +66,13 @@ groups:
         await client.publishAsync("plant/a/readings", payload, { qos: 1 });
       }
       await until("all is stepped", () => runtime.control.listStreams()[0]?.sequence === next - 1);
+    },
+    askOverMqtt: async (transaction, group) => {
+      const before = answers.length;
+      const asked = JSON.stringify({ transaction, expires: 8e15, group });
+      await client.publishAsync("hiddenstate/box/command/tune", asked, { qos: 1 });
+      await until("it is answered", () => answers.length > before);
+      return answers.at(-1);
     },
     stop: async () => {
       await client.endAsync();
@@ -105,11 +119,14 @@ t.test(
     let one = await start(folder, broker.url);
     await one.publish(100);
     t.equal(learningOf(one), "waiting for its time, or for errors to grow");
-    await t.rejects(one.runtime.control.fineTune("mills"), {
-      code: "bad_argument",
-      message: 'cannot fine-tune group "mills": it does not learn; those that do: presses',
-    });
-    await one.runtime.control.fineTune("presses");
+    // Its streams learn by themselves.
+    const message = 'cannot fine-tune group "mills": it does not learn; those that do: presses';
+    await t.rejects(one.runtime.control.fineTune("mills"), { code: "bad_argument", message });
+    t.strictSame(one.runtime.learningOf("mills"), undefined);
+    const refused = { transaction: "m", ok: false, error: { code: "bad_argument", message } };
+    t.strictSame(await one.askOverMqtt("m", "mills"), refused);
+    const done = { transaction: "p", ok: true, command: "tune", group: "presses" };
+    t.strictSame(await one.askOverMqtt("p", "presses"), done);
     await until("too few readings are told", () => learningOf(one).startsWith("not tuned: cannot fine-tune model"));
     t.match(learningOf(one), /readings to learn from and \d+ to choose by, at least 400 and 80 are needed/);
     await one.publish(700);
@@ -118,8 +135,11 @@ t.test(
     await t.rejects(one.runtime.control.fineTune("presses"), { code: "bad_argument", message: /is held against the model/ });
     t.ok(existsSync(join(folder, "state/learning/presses.onnx")));
     t.equal(one.runtime.status().groups[0]!.version, first.version, "it is not in force yet");
+    t.strictSame(await one.askOverMqtt("p", "presses"), done, "of a transaction it is asked once");
     await one.stop();
     one = await start(folder, broker.url, 800);
+    t.strictSame(await one.askOverMqtt("p", "presses"), done, "over a restart too");
+    t.match(await one.askOverMqtt("q", "presses"), { ok: false, error: { message: /is held against the model/ } });
     await until("a restart forgets nothing", () => learningOf(one).startsWith("a challenger, version "));
     await one.publish(210);
     await until("the switch", () => one.runtime.status().groups[0]!.version !== first.version, 60_000);
