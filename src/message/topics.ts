@@ -27,6 +27,11 @@ export function checkNodeName(node: string): string {
   return node;
 }
 
+/** Whether something can be published on a topic: it is not empty, and has no wildcard [MQTT-3.3.2-2] and no NUL [MQTT-4.7.3-2]. */
+export function isTopicName(topic: string): boolean {
+  return topic !== "" && !/[+#\0]/.test(topic);
+}
+
 export function predictionTopic(node: string, stream: string): string {
   return `${TOPIC_ROOT}/${checkNodeName(node)}/prediction/${encodeStreamKey(stream)}`;
 }
