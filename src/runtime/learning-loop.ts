@@ -8,6 +8,7 @@ import type { Log } from "../base/log.ts";
 import type { Metrics } from "../base/metrics.ts";
 import type { Challenger, Course, CourseActions, CourseSettings, CourseState, Decision } from "../learn/course.ts";
 import type { JobSource, RunLearning } from "../learn/learning-job.ts";
+import { requireTunable, tuningProblem } from "../learn/tuning-problem.ts";
 import { shortVersion } from "../model/model.ts";
 import type { Fold } from "../pipeline/fold.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
@@ -102,18 +103,24 @@ export class LearningLoop {
     this.#ended.abort();
   }
 
-  /** Whether a group's model is fine-tuned: not where its streams learn by themselves, each on its own. */
-  tunes(group: string): boolean {
+  /** Whether a group's model learns: not where its streams learn by themselves, each on its own. */
+  #learns(group: string): boolean {
     return this.#options.groups.has(group) && this.#group(group).settings.engine !== "learning";
+  }
+
+  /** Whether a fine-tune of a group can come to anything. */
+  tunes(group: string): boolean {
+    return this.#learns(group) && tuningProblem(this.#group(group).model.spec) === undefined;
   }
 
   /** Has a fine-tune of a group begin at the next look. Throws `bad_argument` where the group is not fine-tuned or is at it already. */
   async ask(group: string): Promise<void> {
     await this.#started;
-    if (!this.tunes(group)) {
+    if (!this.#learns(group)) {
       const names = [...this.#options.groups.keys()].filter((name) => this.tunes(name)).join(", ") || "none";
       throw new HiddenstateError("bad_argument", `cannot fine-tune group "${group}": it does not learn; those that do: ${names}`);
     }
+    requireTunable(this.#group(group).model.spec);
     const course = this.#courses.get(group)!;
     if (!course.ask()) {
       throw new HiddenstateError(
@@ -129,7 +136,7 @@ export class LearningLoop {
   /** How far a group has come; undefined where its model is not fine-tuned. */
   progressOf(group: string): LearningProgress | undefined {
     const state = this.#courses.get(group)?.state;
-    if (state === undefined || !this.tunes(group)) return undefined;
+    if (state === undefined || !this.#learns(group)) return undefined;
     const decisions = this.#decisions.get(group)!;
     const { stage } = state;
     if (state.stage === "idle") {
@@ -163,7 +170,7 @@ export class LearningLoop {
   async #goOn(): Promise<void> {
     const { log, metrics } = this.#options;
     for (const [group, course] of this.#courses) {
-      if (!this.tunes(group)) continue;
+      if (!this.#learns(group)) continue;
       try {
         const before = course.state;
         const decision = await course.go({ ...this.#moment(), version: this.#group(group).settings.version });
