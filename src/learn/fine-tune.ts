@@ -9,6 +9,7 @@ import { forecastOutputs, outputFeatures } from "../model/forecast-outputs.ts";
 import type { Model, ModelWeights } from "../model/model.ts";
 import { namedWeights } from "../model/named-weights.ts";
 import type { ModelSpec } from "../model/spec.ts";
+import { requireTunable } from "../model/tuning-problem.ts";
 import { Persistence } from "./baselines.ts";
 import { evaluate, rmseByOutput } from "./evaluate.ts";
 import { modelOf } from "./fit-network.ts";
@@ -20,7 +21,6 @@ import type { Series, SeriesOptions } from "./series.ts";
 import { trainModel } from "./train-model.ts";
 import { defaultTrainingSettings } from "./training-settings.ts";
 import type { TrainingSettings } from "./training-settings.ts";
-import { requireTunable } from "./tuning-problem.ts";
 
 export interface FineTuneOptions {
   readonly champion: Model;

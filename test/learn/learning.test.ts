@@ -11,10 +11,7 @@ import { pacedClock } from "../../src/learn/paced-clock.ts";
 import type { PrequentialLoss } from "../../src/learn/prequential-loss.ts";
 import { trainOnTable } from "../../src/learn/train-on-table.ts";
 import { defaultTrainingSettings } from "../../src/learn/training-settings.ts";
-import { tuningProblem } from "../../src/learn/tuning-problem.ts";
-import type { OutputSpec } from "../../src/model/spec.ts";
 import { FakeClock } from "../support/fake-clock.ts";
-import { randomModel } from "../support/random-model.ts";
 import { runLearning } from "./learning-run.ts";
 
 const DAY_MS = 24 * 3_600_000;
@@ -366,19 +363,4 @@ t.test("work on a paced clock leaves the rest of the time to others, and waits w
   hot = false;
   clock.advance(10_000);
   t.equal(turns, 2);
-});
-
-t.test("what cannot be fine-tuned is told before anything is tried", async (t) => {
-  const { spec } = randomModel({ features: 2, outputs: 2 });
-  const [first, second] = spec.outputs as [OutputSpec, OutputSpec];
-  t.equal(tuningProblem(spec), undefined);
-  t.equal(
-    tuningProblem(randomModel({ features: 2, outputs: 2, head: "classifier" }).spec),
-    "it is a classifier, and readings carry no classes",
-  );
-  t.equal(tuningProblem({ ...spec, outputs: [first, { ...second, horizon: 12 }] }), "its outputs have several horizons");
-  const nameless = `its output ${second.name} forecasts none of its features, or does not say how far ahead`;
-  t.equal(tuningProblem({ ...spec, outputs: [first, { ...second, feature: "other" }] }), nameless);
-  const { horizon: _, ...timeless } = second;
-  t.equal(tuningProblem({ ...spec, outputs: [first, timeless] }), nameless);
 });

@@ -1,7 +1,7 @@
 // What keeps a model from being fine-tuned on readings. Asked wherever a fine-tune is offered, so it loads nothing that learns.
 import { HiddenstateError } from "../base/errors.ts";
 import { targetsOf } from "../kernels/network-weights.ts";
-import type { ModelSpec } from "../model/spec.ts";
+import type { ModelSpec } from "./spec.ts";
 
 /** Undefined where nothing does. */
 export function tuningProblem({ features, outputs, head }: ModelSpec): string | undefined {
