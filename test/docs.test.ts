@@ -126,11 +126,52 @@ t.test("the Node-RED node goes with this version", (t) => {
   t.end();
 });
 
-t.test("every link in the docs leads somewhere", async (t) => {
-  for (const page of pages) {
-    const text = readFileSync(join(repository, page), "utf8");
-    for (const [, target] of text.matchAll(/\]\(([^)#]+)(?:#[^)]*)?\)/g)) {
-      if (!/^[a-z]+:/.test(target!)) t.ok(existsSync(join(repository, dirname(page), target!)), `${page} links to ${target}`);
+/** Every page in Markdown, by its path: what is installed, built or hidden apart. */
+function markdownPages(folder = ""): string[] {
+  return readdirSync(join(repository, folder), { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name);
+    if (entry.isFile()) return path.endsWith(".md") ? [path] : [];
+    return entry.isDirectory() && !/^(\.|node_modules$|build$)/.test(entry.name) ? markdownPages(path) : [];
+  });
+}
+
+/** A page's text without what stands in it as it is: blocks, and code in a line where `code` says so. */
+function proseOf(page: string, code: "with code" | "without code"): string {
+  const text = readFileSync(join(repository, page), "utf8").replaceAll(/^```.*\n[^]*?^```$/gm, "");
+  return code === "with code" ? text : text.replaceAll(/`[^`\n]*`/g, "");
+}
+
+/** The anchors that GitHub gives a page's headings: small letters, figures, - and _, blanks as -, and a number behind what was there before. */
+function anchorsOf(page: string): Set<string> {
+  const anchors = new Set<string>();
+  for (const [, heading] of proseOf(page, "with code").matchAll(/^#{1,6} +(.+?)(?: +#+)? *$/gm)) {
+    const text = heading!.replaceAll(/\[([^\]]*)\]\([^)]*\)/g, "$1");
+    const slug = text
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{M}\p{N}\p{Pc} -]/gu, "")
+      .replaceAll(" ", "-");
+    let anchor = slug;
+    for (let count = 1; anchors.has(anchor); count++) anchor = `${slug}-${count}`;
+    anchors.add(anchor);
+  }
+  return anchors;
+}
+
+t.test("every link in a page leads to a file that is there, and to a heading of it", async (t) => {
+  const found = markdownPages();
+  for (const page of ["README.md", "docs/config.md", "node-red/README.md"]) t.ok(found.includes(page), page);
+  const anchors = new Map(found.map((page) => [page, anchorsOf(page)]));
+  let toHeadings = 0;
+  for (const page of found) {
+    for (const [, target] of proseOf(page, "without code").matchAll(/\]\(([^)\s]+)[^)]*\)/g)) {
+      if (/^[a-z]+:/.test(target!)) continue;
+      const [path, anchor] = target!.split("#") as [string, string?];
+      const file = path === "" ? page : join(dirname(page), path);
+      t.ok(existsSync(join(repository, file)), `${page} links to ${target}`);
+      if (anchor === undefined) continue;
+      toHeadings++;
+      t.ok(anchors.get(file)?.has(anchor), `${page} links to ${target}: ${[...(anchors.get(file) ?? [])].join(", ")}`);
     }
   }
+  t.ok(toHeadings > 20);
 });

@@ -33,6 +33,9 @@ export const limits = {
   heldReadingsMax: 256,
   /** A lower boot with a new nonce is believed after the old boot has been silent this long. */
   bootSilenceMs: 10 * 60_000,
+  /** What a budget of alarms may be, in a week. */
+  alarmsPerWeekMin: 0.01,
+  alarmsPerWeekMax: 10_000,
   layoutsMax: 1024,
   /** Edge nodes of Sparkplug B whose births are remembered, and the metrics that one may have. */
   sparkplugNodesMax: 1024,

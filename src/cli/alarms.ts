@@ -5,6 +5,7 @@ import { systemClock } from "../base/clock.ts";
 import { HiddenstateError } from "../base/errors.ts";
 import type { Verdict } from "../message/alarm.ts";
 import type { ListedAlarm } from "../pipeline/alarm-commands.ts";
+import { budgetText } from "../score/budget.ts";
 import { addControlCommand, print, withControl } from "./control-command.ts";
 import type { ControlOptions } from "./control-command.ts";
 import { duration } from "./option-values.ts";
@@ -24,9 +25,13 @@ interface MuteOptions extends ControlOptions {
 const LATELY_DAYS = 7;
 const DAY_MS = 24 * 3_600_000;
 
-/** What is open, muted, or was open lately. */
-function isOfNow({ open, muted = 0, since = -Infinity }: ListedAlarm, nowMs: number): boolean {
-  return open || muted > nowMs || nowMs - since < LATELY_DAYS * DAY_MS;
+interface BudgetOptions extends ControlOptions {
+  readonly off?: true;
+}
+
+/** What is open, muted, or was open lately, and what has a budget of its own. */
+function isOfNow({ open, muted = 0, since = -Infinity, budget }: ListedAlarm, nowMs: number): boolean {
+  return open || muted > nowMs || budget !== undefined || nowMs - since < LATELY_DAYS * DAY_MS;
 }
 
 function stateText({ open, muted = 0, since }: ListedAlarm, nowMs: number): string {
@@ -43,9 +48,10 @@ export function alarmLines(alarms: readonly ListedAlarm[], nowMs: number): strin
     alarm.score?.toFixed(2) ?? "",
     alarm.said ?? "",
     (alarm.muted ?? 0) > nowMs ? timeText(alarm.muted) : "",
+    alarm.budget === undefined ? "" : budgetText(alarm.budget),
     alarm.kind === undefined ? "" : causeText(alarm),
   ]);
-  return tableLines(["stream", "", "since", "score", "called", "muted until", "because"], rows);
+  return tableLines(["stream", "", "since", "score", "called", "muted until", "budget", "because"], rows);
 }
 
 async function list(options: ListOptions): Promise<void> {
@@ -68,6 +74,18 @@ async function mute(stream: string, options: MuteOptions): Promise<void> {
   else print(until === undefined ? `"${stream}" raises alarms again` : `"${stream}" raises no alarm until ${timeText(until)}`);
 }
 
+async function setBudget(stream: string, rate: string | undefined, options: BudgetOptions): Promise<void> {
+  if ((rate === undefined) === (options.off === undefined)) {
+    throw new HiddenstateError(
+      "bad_argument",
+      `cannot set the alarm budget of "${stream}": say either a budget, such as 1/week, or --off`,
+    );
+  }
+  await withControl(options, (control) => control.request("budget", { stream, budget: rate ?? null }));
+  if (options.json) print({ ok: true, stream, budget: rate });
+  else print(rate === undefined ? `"${stream}" has its group's alarm budget` : `"${stream}" has an alarm budget of ${rate}`);
+}
+
 async function call(stream: string, verdict: Verdict, options: ControlOptions): Promise<void> {
   await withControl(options, (control) => control.request(verdict, { stream }));
   if (options.json) print({ ok: true, stream, said: verdict });
@@ -78,11 +96,11 @@ async function call(stream: string, verdict: Verdict, options: ControlOptions): 
 
 export function alarmsCommand(): Command {
   const command = new Command("alarms").description(
-    "show alarms, mute a stream's, and say what one was, whether the runtime is running or not",
+    "show alarms, mute a stream's, say what one was and how many are few enough, whether the runtime is running or not",
   );
   const add = (name: string, description: string, action: (...args: never[]) => Promise<void>): Command =>
     addControlCommand(command, name, description, action);
-  add("list", `alarms that are open, muted, or opened in the last ${LATELY_DAYS} days`, list).option(
+  add("list", `alarms that are open, muted, or opened in the last ${LATELY_DAYS} days, and budgets of streams' own`, list).option(
     "--all",
     "of each stream the last alarm ever",
   );
@@ -99,5 +117,10 @@ export function alarmsCommand(): Command {
     "the stream's open or last alarm was a fault: it is never learned from",
     (stream: string, options: ControlOptions) => call(stream, "fault", options),
   );
+  add(
+    "budget <stream> [rate]",
+    "how many false alarms of a stream are few enough, in place of its group's: a number per hour, day, week, month or year",
+    setBudget,
+  ).option("--off", "as many as the config says again");
   return command;
 }

@@ -36,6 +36,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     "hiddenstate alarms mute a/press-7 --for 2h --state ./state",
     "hiddenstate alarms normal a/press-7 --state ./state",
     "hiddenstate alarms fault a/press-7 --state ./state",
+    "hiddenstate alarms budget a/press-7 1/month --state ./state",
   ],
   models: [
     "hiddenstate models list --state ./state",

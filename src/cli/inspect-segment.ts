@@ -6,6 +6,7 @@ import { readHistory } from "../journal/read-history.ts";
 import { readSegment } from "../journal/read-segment.ts";
 import type { SegmentReport } from "../journal/read-segment.ts";
 import type { SegmentHeader } from "../journal/segment.ts";
+import { budgetText } from "../score/budget.ts";
 
 const VALUES_SHOWN = 8;
 
@@ -139,6 +140,10 @@ function describe(event: JournalEvent): string {
       return `a part of a reading of ${time(event.time)}: ${figures(event.values, event.missing)}`;
     case "stateSet":
       return `its state is set (${event.transaction})`;
+    case "budgetSet":
+      return `its alarm budget is ${event.perWeek === 0 ? "its group's" : budgetText(event.perWeek)} (${event.transaction})`;
+    case "answered":
+      return `answered ${event.answer}`;
     case "stateReset":
       return `its state is reset (${event.transaction})`;
     case "streamRenamed":

@@ -2,7 +2,8 @@
 import { Command } from "commander";
 import { HiddenstateError } from "../base/errors.ts";
 import { ControlClient } from "../runtime/control-socket.ts";
-import type { Status } from "../runtime/status.ts";
+import type { GroupStatus, Status } from "../runtime/status.ts";
+import { budgetText } from "../score/budget.ts";
 import { brokerLine } from "./broker-line.ts";
 
 /** Throws `unavailable` where no runtime works on the directory. */
@@ -51,6 +52,18 @@ function countLines(metrics: Status["metrics"]): string[] {
   return counts.map(([name, value]) => `  ${name.padEnd(width)}  ${Number.isInteger(value) ? value : value.toPrecision(3)}`);
 }
 
+function streamsThat(count: number, one: string, several: string): string {
+  return count === 1 ? `1 stream ${one}` : `${count} streams ${several}`;
+}
+
+/** Of a group that is scored. */
+function alarmsLine({ budget, ownBudgets = 0, muted = 0 }: GroupStatus): string {
+  if (budget === undefined) return "";
+  const own = ownBudgets === 0 ? "" : `; ${streamsThat(ownBudgets, "has its own", "have their own")}`;
+  const mutes = muted === 0 ? "" : `; ${streamsThat(muted, "is muted", "are muted")}`;
+  return `\n  alarms: a budget of ${budgetText(budget)}${own}${mutes}`;
+}
+
 /** The status for people; every value of it is in `--json`. */
 export function statusLines(status: Status): string[] {
   const { node, upSeconds, streams, groups, outbox, broker } = status;
@@ -58,11 +71,10 @@ export function statusLines(status: Status): string[] {
     `${node}: up ${duration(upSeconds)}, ${streams} ${streams === 1 ? "stream" : "streams"}`,
     `broker: ${brokerLine(broker)}; ${outbox.messages} messages unconfirmed`,
     ...groups.map((group) => {
-      const { name, engine, kernel, engineReason, version, muted, learning, update } = group;
-      const mutes = muted === undefined ? "" : `\n  alarms: ${muted} ${muted === 1 ? "stream is" : "streams are"} muted`;
+      const { name, engine, kernel, engineReason, version, learning, update } = group;
       const learns = learning === undefined ? "" : `\n  learning: ${learning}`;
       const came = update === undefined ? "" : `\n  update: ${update}`;
-      return `group ${name}: ${group.streams} ${group.streams === 1 ? "stream" : "streams"} on model ${version.slice(0, 16)}, engine ${engine} (${kernel}; ${engineReason})${mutes}${learns}${came}`;
+      return `group ${name}: ${group.streams} ${group.streams === 1 ? "stream" : "streams"} on model ${version.slice(0, 16)}, engine ${engine} (${kernel}; ${engineReason})${alarmsLine(group)}${learns}${came}`;
     }),
     "counted since the start:",
     ...countLines(status.metrics),

@@ -196,9 +196,14 @@ export class Dashboard {
   }
 
   async #standing() {
+    return { ...(await this.#health()), alarms: await this.#list.alarms() };
+  }
+
+  /** How the runtime is doing, and what is wrong; it is ready where nothing keeps readings from coming in or predictions from going out. */
+  async #health() {
     const status = this.#options.runtime.status();
     const freeBytes = await this.#freeBytes();
-    return { status, freeBytes, troubles: troublesOf(status, this.#brokerUrl, freeBytes), alarms: await this.#list.alarms() };
+    return { status, freeBytes, troubles: troublesOf(status, this.#brokerUrl, freeBytes) };
   }
 
   async #freeBytes(): Promise<number | undefined> {
@@ -213,17 +218,15 @@ export class Dashboard {
 
   /** Readings can come in and predictions go out; where not, why. */
   async #readiness(): Promise<HttpReply> {
-    const status = this.#options.runtime.status();
-    const troubles = troublesOf(status, this.#brokerUrl, await this.#freeBytes());
+    const { troubles } = await this.#health();
     const stops = troubles.filter(({ severity }) => severity === "stop");
     return stops.length === 0 ? text(200, "ready") : text(503, stops.map(({ title }) => title).join("\n"));
   }
 
   async #metrics(): Promise<HttpReply> {
-    const { runtime, metrics, version } = this.#options;
-    const status = runtime.status();
-    const freeBytes = await this.#freeBytes();
-    const isReady = troublesOf(status, this.#brokerUrl, freeBytes).every(({ severity }) => severity !== "stop");
+    const { metrics, version } = this.#options;
+    const { status, freeBytes, troubles } = await this.#health();
+    const isReady = troubles.every(({ severity }) => severity !== "stop");
     const body = prometheusText(metrics, processFamilies(status, isReady, version, freeBytes));
     return { status: 200, headers: { "content-type": PROMETHEUS_CONTENT_TYPE }, body };
   }

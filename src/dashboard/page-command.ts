@@ -18,9 +18,10 @@ const STREAM_COMMANDS: ReadonlyMap<unknown, string> = new Map([
   ["unmute", "alarms were unmuted"],
   ["normal", "an alarm was called normal"],
   ["fault", "an alarm was called a fault"],
+  ["budget", "an alarm budget was set"],
 ]);
 
-/** `{command, stream, transaction, state, until}`, or `{command: "restore" | "rollback" | "tune", group, version}`. */
+/** `{command, stream, transaction, state, until, budget}`, or `{command: "restore" | "rollback" | "tune", group, version}`. */
 export async function carryOut(control: Control, asked: unknown): Promise<CarriedOut> {
   const fields = new Map<string, unknown>(Object.entries(asked ?? {}));
   const text = (name: string): string => {
@@ -39,7 +40,8 @@ export async function carryOut(control: Control, asked: unknown): Promise<Carrie
     case "tune":
       return { answer: await control.fineTune(group), done: "a fine-tune was asked for", about: { group } };
     default: {
-      const can = "the page can reset and set states, mute alarms and say what one was, restore and roll back models, and tune";
+      const can =
+        "the page can reset and set states, mute alarms, say what one was and set budgets, restore and roll back models, and tune";
       throw new HiddenstateError("bad_argument", `cannot do that: ${can}`);
     }
   }

@@ -118,6 +118,8 @@ export interface StreamNow {
   readonly alarm: boolean;
   /** How its alarms stand; absent where it had none and is not muted. */
   readonly alarms: ListedAlarm | undefined;
+  /** Of its group: how many alarms a week it may raise where nothing is wrong. Absent without scores. */
+  readonly budget: number | undefined;
   /** How far it has come with a network of its own; absent on a given model. */
   readonly warmUp: WarmUp | undefined;
   readonly state: readonly TensorFacts[];
@@ -139,6 +141,7 @@ export function nowOf(fold: Fold, stream: string): StreamNow | undefined {
     held: group.held.of(row).length,
     alarm: group.scores?.isRaised(row) ?? false,
     alarms: alarmStanding(ref),
+    budget: group.settings.score?.falseAlarmsPerWeek,
     warmUp: group.engine.warmUp?.(columns.slot[row]!),
     state: tensorFacts(group.readState(row)),
   };

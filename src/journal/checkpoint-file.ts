@@ -1,4 +1,4 @@
-// A checkpoint's file, format 4: a page of header, then chunks with a CRC each. Two files alternate; the header is written last, after
+// A checkpoint's file, format 5: a page of header, then chunks with a CRC each. Two files alternate; the header is written last, after
 // the chunks are durable, so a file half written is no checkpoint and the other one still is.
 //
 // header: "HSCK", u32 format, u32 generation, f64 position, u32 chunks, u32 CRC-32C of the bytes before it, u8 1
@@ -11,7 +11,7 @@ import { HiddenstateError, isDiskFull, reasonOf } from "../base/errors.ts";
 import { foreignFormat } from "./foreign-format.ts";
 
 const MAGIC = 0x4b435348; // "HSCK", little-endian
-export const CHECKPOINT_FORMAT = 4;
+export const CHECKPOINT_FORMAT = 5;
 const HEADER_BYTES = 4096;
 const HEADER_FIELD_BYTES = 24;
 /** The header's last byte: where it is 0 the header was never written to its end. */

@@ -2,10 +2,10 @@
 // the block. Layout: one byte for the kind, then the fields in the order below.
 import { HiddenstateError } from "../base/errors.ts";
 import type { ByteReader, ByteWriter } from "../base/bytes.ts";
-import type { StateTensors } from "../engine/engine.ts";
+import { decodeCommand, encodeCommand } from "./command-event-codec.ts";
 import { CLOCK_SYNCED, countWithin, DEVICE_TIMES, HAS_MISSING, packBits, unpackBits } from "./event-fields.ts";
 import type { BlockContext } from "./event-fields.ts";
-import type { CommandEvent, JournalEvent, ReadingsEvent } from "./events.ts";
+import type { JournalEvent, ReadingsEvent } from "./events.ts";
 import { decodeHeld, decodeKept, encodeHeld, encodeKept } from "./waiting-event-codec.ts";
 
 const KINDS = [
@@ -26,6 +26,8 @@ const KINDS = [
   "sessionKept",
   "alarmMuted",
   "alarmCalled",
+  "budgetSet",
+  "answered",
 ] as const;
 const CODES = new Map<JournalEvent["kind"], number>(KINDS.map((kind, code) => [kind, code]));
 
@@ -141,66 +143,6 @@ function decodeBlobs(from: ByteReader): Uint8Array[] {
   return Array.from({ length: countWithin(from, from.varint()) }, () => from.blob());
 }
 
-export function encodeStateTensors(into: ByteWriter, state: StateTensors): void {
-  const entries = Object.entries(state);
-  into.varint(entries.length);
-  for (const [name, values] of entries) {
-    into.text(name);
-    into.varint(values.length);
-    into.f32Array(values);
-  }
-}
-
-export function decodeStateTensors(from: ByteReader): StateTensors {
-  const state: Record<string, Float32Array> = {};
-  const count = countWithin(from, from.varint());
-  for (let i = 0; i < count; i++) {
-    const name = from.text();
-    const values = new Float32Array(countWithin(from, from.varint()));
-    from.f32Array(values);
-    state[name] = values;
-  }
-  return state;
-}
-
-function encodeCommand(into: ByteWriter, event: CommandEvent): void {
-  into.varint(event.group);
-  into.varint(event.row);
-  into.text(event.transaction);
-  into.u8(event.reply ? 1 : 0);
-  switch (event.kind) {
-    case "stateSet":
-      return encodeStateTensors(into, event.state);
-    case "stateReset":
-      return;
-    case "streamRenamed":
-      into.text(event.from);
-      return into.text(event.key);
-    case "alarmMuted":
-      into.varint(event.until);
-      return into.blob(event.alarm);
-    case "alarmCalled":
-      into.u8(event.verdict === "fault" ? 1 : 0);
-      return into.blob(event.alarm);
-  }
-}
-
-function decodeCommand(from: ByteReader, kind: CommandEvent["kind"]): CommandEvent {
-  const fields = { group: from.varint(), row: from.varint(), transaction: from.text(), reply: from.u8() === 1 };
-  switch (kind) {
-    case "stateSet":
-      return { kind, ...fields, state: decodeStateTensors(from) };
-    case "stateReset":
-      return { kind, ...fields };
-    case "streamRenamed":
-      return { kind, ...fields, from: from.text(), key: from.text() };
-    case "alarmMuted":
-      return { kind, ...fields, until: from.varint(), alarm: from.blob() };
-    case "alarmCalled":
-      return { kind, ...fields, verdict: from.u8() === 1 ? "fault" : "normal", alarm: from.blob() };
-  }
-}
-
 function encodeTexts(into: ByteWriter, texts: readonly string[]): void {
   into.varint(texts.length);
   for (const text of texts) into.text(text);
@@ -224,7 +166,11 @@ export function encodeEvent(into: ByteWriter, event: JournalEvent, context: Bloc
     case "streamRenamed":
     case "alarmMuted":
     case "alarmCalled":
+    case "budgetSet":
       return encodeCommand(into, event);
+    case "answered":
+      into.text(event.transaction);
+      return into.text(event.answer);
     case "epoch":
       return into.text(event.settings);
     case "layout":
@@ -267,7 +213,10 @@ export function decodeEvent(from: ByteReader, context: BlockContext): JournalEve
     case "streamRenamed":
     case "alarmMuted":
     case "alarmCalled":
+    case "budgetSet":
       return decodeCommand(from, kind);
+    case "answered":
+      return { kind, transaction: from.text(), answer: from.text() };
     case "epoch":
       return { kind, settings: from.text() };
     case "layout":

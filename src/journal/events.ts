@@ -152,6 +152,21 @@ export interface AlarmCalledEvent extends AlarmFields {
   readonly verdict: Verdict;
 }
 
+/** A person gives a stream a budget of its own. */
+export interface BudgetSetEvent extends CommandFields {
+  readonly kind: "budgetSet";
+  /** How many alarms a week the stream may raise where nothing is wrong; 0: as many as the config says. */
+  readonly perWeek: number;
+}
+
+/** A command that changes no stream has been carried out; its answer goes out over MQTT, and to whoever repeats it. */
+export interface AnsweredEvent {
+  readonly kind: "answered";
+  readonly transaction: string;
+  /** As JSON. */
+  readonly answer: string;
+}
+
 /** A message that goes out as it stands: a dead letter, or the answer to a refused command. */
 export interface NoticeEvent {
   readonly kind: "notice";
@@ -165,7 +180,7 @@ export interface ConfirmedEvent {
   readonly mark: number;
 }
 
-export type AlarmCommandEvent = AlarmMutedEvent | AlarmCalledEvent;
+export type AlarmCommandEvent = AlarmMutedEvent | AlarmCalledEvent | BudgetSetEvent;
 export type CommandEvent = StateSetEvent | StateResetEvent | StreamRenamedEvent | AlarmCommandEvent;
 
 export type JournalEvent =
@@ -177,6 +192,7 @@ export type JournalEvent =
   | HeldEvent
   | KeptEvent
   | CommandEvent
+  | AnsweredEvent
   | NoticeEvent
   | ConfirmedEvent
   | SessionEvent;

@@ -9,6 +9,7 @@ import { forecastOutputs, outputFeatures } from "../model/forecast-outputs.ts";
 import type { Model, ModelWeights } from "../model/model.ts";
 import { namedWeights } from "../model/named-weights.ts";
 import type { ModelSpec } from "../model/spec.ts";
+import { requireTunable } from "../model/tuning-problem.ts";
 import { Persistence } from "./baselines.ts";
 import { evaluate, rmseByOutput } from "./evaluate.ts";
 import { modelOf } from "./fit-network.ts";
@@ -46,16 +47,10 @@ const STRETCHES = 5;
 const TUNING_ROWS_MIN = { train: 400, validation: 80 } as const;
 const SETTINGS = { epochsMax: 100, patience: 15, lanes: 4 } as const;
 
-/** How series are built for a model. Throws `bad_argument` for one that forecasts nothing, or several horizons at once. */
+/** How series are built for a model. Throws `bad_argument` for one that cannot be fine-tuned. */
 export function seriesOptionsOf(spec: ModelSpec): SeriesOptions {
-  const horizons = new Set(forecastOutputs(spec).map(({ horizon }) => horizon));
-  const [horizon, ...more] = horizons;
-  if (horizon === undefined || more.length > 0) {
-    const reason =
-      horizon === undefined ? "it is a classifier, and readings carry no classes" : "its outputs have several horizons";
-    throw new HiddenstateError("bad_argument", `cannot fine-tune model ${spec.name}: ${reason}`);
-  }
-  return { features: spec.features.length, targets: outputFeatures(spec), horizon };
+  requireTunable(spec);
+  return { features: spec.features.length, targets: outputFeatures(spec), horizon: forecastOutputs(spec)[0]!.horizon };
 }
 
 /**

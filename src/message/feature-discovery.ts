@@ -98,11 +98,6 @@ function timesOf(document: unknown, wallMs: number): string[] {
 export class FeatureDiscovery {
   readonly #sightings = new Map<string, Sighting>();
 
-  /** Topics of which too little is known yet. */
-  get pending(): number {
-    return this.#sightings.size;
-  }
-
   /**
    * Takes a message in that came at `nowMs` of a monotonic clock and `wallMs` since 1970; returns what the topic measures once enough of its
    * messages have been seen: 20, or those of 10 minutes. Where a `root` is given, what stands below it measures something and nothing else.

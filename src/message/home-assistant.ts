@@ -1,8 +1,9 @@
 // Streams as devices of Home Assistant, by its MQTT discovery (one retained message a device, Home Assistant 2024.11 and later): what the
-// model gives as sensors, the score, the alarm as a problem, and buttons for commands where those are taken.
+// model gives as sensors, the score, the alarm as a problem, and, where commands are taken, buttons for them and the alarm budget as a number.
 import { crc32c } from "../base/crc32c.ts";
+import { limits } from "../base/limits.ts";
 import { alarmOutput, scoreOutput } from "./score-outputs.ts";
-import { commandTopic, stateTopic } from "./topics.ts";
+import { budgetTopic, commandTopic, stateTopic } from "./topics.ts";
 
 export interface AnnouncedOutput {
   readonly name: string;
@@ -23,6 +24,8 @@ export interface AnnouncedStream {
   readonly predictionTopic: string;
   /** Commands are taken over MQTT. */
   readonly takesCommands: boolean;
+  /** The group's model can be fine-tuned. */
+  readonly tunes: boolean;
 }
 
 /** What Home Assistant says on its status topic when it has started. */
@@ -66,6 +69,15 @@ function sensor(id: string, { name, unit }: AnnouncedOutput): Component {
   };
 }
 
+/** A command as Home Assistant is to make it: once, and not hours later. */
+function commandTemplate(fields: Readonly<Record<string, string>>): string {
+  return JSON.stringify({
+    transaction: "home-assistant-{{ now().timestamp() }}",
+    expires: "{{ (now() + timedelta(minutes=1)).isoformat() }}",
+    ...fields,
+  });
+}
+
 interface Button {
   readonly name: string;
   readonly command: string;
@@ -82,21 +94,46 @@ const ALARM_BUTTONS: readonly Button[] = [
   { name: "Last alarm was a fault", command: "fault" },
 ];
 
-function button(id: string, { node, stream }: AnnouncedStream, { name, command, fields = {} }: Button): Component {
-  const payload = {
-    stream,
-    transaction: "home-assistant-{{ now().timestamp() }}",
-    expires: "{{ (now() + timedelta(minutes=1)).isoformat() }}",
-    ...fields,
-  };
+function commandButton(id: string, node: string, command: string, name: string, template: string): Component {
   return {
     p: "button",
     name,
     unique_id: `${id}_${command}`,
     command_topic: commandTopic(node, command),
-    command_template: JSON.stringify(payload),
+    command_template: template,
     entity_category: "config",
   };
+}
+
+/** The alarm budget, as a number of alarms a week. */
+function budgetNumber(id: string, { node, stream }: AnnouncedStream): Component {
+  return {
+    p: "number",
+    name: "Alarm budget",
+    unique_id: `${id}_budget`,
+    state_topic: budgetTopic(node, stream),
+    value_template: "{{ value_json.perWeek }}",
+    command_topic: commandTopic(node, "budget"),
+    command_template: commandTemplate({ stream, budget: "{{ value }}/week" }),
+    min: limits.alarmsPerWeekMin,
+    max: limits.alarmsPerWeekMax,
+    step: limits.alarmsPerWeekMin,
+    mode: "box",
+    unit_of_measurement: "per week",
+    entity_category: "config",
+  };
+}
+
+/** What can be done to a stream from there. */
+function commandComponents(id: string, announced: AnnouncedStream): Record<string, Component> {
+  const { node, stream, group, isScored, tunes } = announced;
+  const components: Record<string, Component> = {};
+  for (const { command, name, fields } of isScored ? [RESET, ...ALARM_BUTTONS] : [RESET])
+    components[command] = commandButton(id, node, command, name, commandTemplate({ stream, ...fields }));
+  if (isScored) components["budget"] = budgetNumber(id, announced);
+  // Of the whole group, from whichever of its devices.
+  if (tunes) components["tune"] = commandButton(id, node, "tune", "Fine-tune now", commandTemplate({ group }));
+  return components;
 }
 
 /** The payload that announces a stream. */
@@ -115,9 +152,7 @@ export function encodeDiscovery(announced: AnnouncedStream): Uint8Array {
       value_template: `{{ 'ON' if ${newest(alarmOutput)} == 1 else 'OFF' }}`,
     };
   }
-  if (announced.takesCommands) {
-    for (const one of isScored ? [RESET, ...ALARM_BUTTONS] : [RESET]) components[one.command] = button(id, announced, one);
-  }
+  if (announced.takesCommands) Object.assign(components, commandComponents(id, announced));
   return encoder.encode(
     JSON.stringify({
       device: { identifiers: [id], name: stream, manufacturer: "hiddenstate", model: group, sw_version: version },

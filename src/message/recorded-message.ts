@@ -4,6 +4,7 @@ import { HiddenstateError, reasonOf } from "../base/errors.ts";
 import { isFields } from "./field-path.ts";
 import { parseFieldTime } from "./field-time.ts";
 import { createTimeZone } from "./time-zone.ts";
+import { isTopicName } from "./topics.ts";
 
 export interface RecordedMessage {
   /** Milliseconds since 1970. */
@@ -50,8 +51,7 @@ export function parseRecordedMessage(line: string): RecordedMessage {
   }
   if (!isFields(fields)) return refuse("it is no object");
   const { topic, time, tst } = fields;
-  if (typeof topic !== "string" || topic === "" || /[+#\0]/.test(topic))
-    return refuse("its topic is absent, or none to publish on");
+  if (typeof topic !== "string" || !isTopicName(topic)) return refuse("its topic is absent, or none to publish on");
   const when = time ?? (typeof tst === "string" ? tst.replace(/Z(?=[+-])/, "") : undefined);
   const ms = parseFieldTime(when, "auto", UTC);
   if (ms === undefined) return refuse("its time is absent or none; write milliseconds since 1970, or ISO 8601");

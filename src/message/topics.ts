@@ -7,7 +7,7 @@ export const TOPIC_ROOT = "hiddenstate";
 
 /** Everything that a node publishes or listens to by itself, as MQTT filters. */
 export function ownTopicFilters(node: string): readonly string[] {
-  const topics = ["prediction/+", "prediction/+/latest", "alarm/+", "dead-letter", "command/+", "response/+"];
+  const topics = ["prediction/+", "prediction/+/latest", "alarm/+", "budget/+", "dead-letter", "command/+", "response/+"];
   return [...topics, "state", "health", "streams", "update/+", "update/+/+/+", "update-report/+"].map(
     (rest) => `${TOPIC_ROOT}/${node}/${rest}`,
   );
@@ -27,6 +27,11 @@ export function checkNodeName(node: string): string {
   return node;
 }
 
+/** Whether something can be published on a topic: it is not empty, and has no wildcard [MQTT-3.3.2-2] and no NUL [MQTT-4.7.3-2]. */
+export function isTopicName(topic: string): boolean {
+  return topic !== "" && !/[+#\0]/.test(topic);
+}
+
 export function predictionTopic(node: string, stream: string): string {
   return `${TOPIC_ROOT}/${checkNodeName(node)}/prediction/${encodeStreamKey(stream)}`;
 }
@@ -39,6 +44,11 @@ export function latestTopic(node: string, stream: string): string {
 /** Where a stream's last alarm is retained, open or closed. */
 export function alarmTopic(node: string, stream: string): string {
   return `${TOPIC_ROOT}/${checkNodeName(node)}/alarm/${encodeStreamKey(stream)}`;
+}
+
+/** Where it is retained for Home Assistant how many alarms a stream may raise where nothing is wrong. */
+export function budgetTopic(node: string, stream: string): string {
+  return `${TOPIC_ROOT}/${checkNodeName(node)}/budget/${encodeStreamKey(stream)}`;
 }
 
 export function deadLetterTopic(node: string): string {

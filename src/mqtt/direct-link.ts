@@ -5,6 +5,7 @@ import { strict as assert } from "node:assert";
 import { HiddenstateError, reasonOf } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import { filtersOverlap } from "../message/topic-pattern.ts";
+import { isTopicName } from "../message/topics.ts";
 import { PublishRefused } from "./packet-port.ts";
 import type { OutboundMessage, PacketPort, PacketPortEvents, Ports, Subscription } from "./packet-port.ts";
 
@@ -112,7 +113,7 @@ class IntakePort implements PacketPort {
   #hand(given: Given): void {
     const { topic, payload } = given;
     const levels = topic.split("/");
-    if (/[+#\0]/.test(topic) || !this.#filters!.some((filter) => filtersOverlap(filter, levels))) {
+    if (!isTopicName(topic) || !this.#filters!.some((filter) => filtersOverlap(filter, levels))) {
       const reason = "it is no topic of any group of the config";
       given.refused(new HiddenstateError("bad_argument", `cannot publish on ${topic}: ${reason}`));
       return;

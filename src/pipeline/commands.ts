@@ -8,7 +8,7 @@ import type { CommandEvent } from "../journal/events.ts";
 import { shortestFloat32 } from "../message/float32-text.ts";
 import { validateStreamKey } from "../message/stream-key.ts";
 import { alarmCommandNames, alarmEventOf, alarmPhrase } from "./alarm-commands.ts";
-import type { AlarmCommandName } from "./alarm-commands.ts";
+import type { AlarmCommandDetails, AlarmCommandName } from "./alarm-commands.ts";
 import type { Fold, StreamRef } from "./fold.ts";
 import type { Ledger } from "./ledger.ts";
 import { parseOutsideState } from "../engine/outside-state.ts";
@@ -16,17 +16,14 @@ import { parseOutsideState } from "../engine/outside-state.ts";
 export type CommandName = "get" | "set" | "reset" | "rename" | AlarmCommandName;
 export const commandNames: readonly CommandName[] = ["get", "set", "reset", "rename", ...alarmCommandNames];
 
-export interface CommandRequest {
+export interface CommandRequest extends AlarmCommandDetails {
   readonly command: CommandName;
-  readonly stream: string;
   /** 1 to 128 bytes, chosen by whoever asks: a repetition is answered, not done again. */
   readonly transaction: string;
   /** Of `set`: arrays by tensor name. */
   readonly state?: unknown;
   /** Of `rename`: the new stream key. */
   readonly to?: string;
-  /** Of `mute`: milliseconds since 1970. */
-  readonly until?: unknown;
 }
 
 /** What is known of a stream besides its hidden state. */
@@ -51,7 +48,20 @@ export type Answer =
       readonly facts?: StreamFacts;
       readonly state?: Readonly<Record<string, readonly number[]>>;
     }
-  | { readonly transaction: string; readonly ok: false; readonly error: { readonly code: ErrorCode; readonly message: string } };
+  | Refusal;
+
+interface Refusal {
+  readonly transaction: string;
+  readonly ok: false;
+  readonly error: { readonly code: ErrorCode; readonly message: string };
+}
+
+export type TuneAnswer =
+  | { readonly transaction: string; readonly ok: true; readonly command: "tune"; readonly group: string }
+  | Refusal;
+
+/** Has a fine-tune of a group's model begin; rejects with why it cannot. */
+export type FineTune = (group: string) => Promise<unknown>;
 
 export function factsOf(key: string, { group, row }: StreamRef): StreamFacts {
   const { columns, settings } = group;
@@ -80,13 +90,21 @@ function phraseOf(request: CommandRequest): string {
   return onAlarms === undefined ? `${request.command} the state` : alarmPhrase(onAlarms, request.stream);
 }
 
+/** A refused command's answer. Throws what is no refusal. */
+function refusalOf(transaction: string, thrown: unknown): Refusal {
+  if (!(thrown instanceof HiddenstateError)) throw thrown;
+  return { transaction, ok: false, error: { code: thrown.code, message: reasonOf(thrown) } };
+}
+
 export class Commands {
   readonly #fold: Fold;
   readonly #ledger: Ledger;
+  readonly #fineTune: FineTune;
 
-  constructor(fold: Fold, ledger: Ledger) {
+  constructor(fold: Fold, ledger: Ledger, fineTune: FineTune) {
     this.#fold = fold;
     this.#ledger = ledger;
+    this.#fineTune = fineTune;
   }
 
   /**
@@ -108,9 +126,24 @@ export class Commands {
       this.#ledger.push(event);
       return JSON.parse(this.#fold.answerOf(event)) as Answer;
     } catch (thrown) {
-      if (!(thrown instanceof HiddenstateError)) throw thrown;
-      return { transaction: request.transaction, ok: false, error: { code: thrown.code, message: reasonOf(thrown) } };
+      return refusalOf(request.transaction, thrown);
     }
+  }
+
+  /** Has a fine-tune begin, of which no state knows: what is journalled, and answers a repetition, is that it was asked for. */
+  async fineTune(group: string, transaction: string): Promise<TuneAnswer> {
+    const before = this.#fold.answers.get(transaction);
+    if (before !== undefined) return JSON.parse(before) as TuneAnswer;
+    try {
+      await this.#fineTune(group);
+    } catch (thrown) {
+      return refusalOf(transaction, thrown);
+    }
+    const answer: TuneAnswer = { transaction, ok: true, command: "tune", group };
+    const event = { kind: "answered", transaction, answer: JSON.stringify(answer) } as const;
+    await this.#fold.apply(event);
+    this.#ledger.push(event);
+    return answer;
   }
 
   #find(request: CommandRequest): StreamRef {
@@ -138,14 +171,14 @@ export class Commands {
   }
 
   #eventOf(request: CommandRequest, { group, row }: StreamRef, reply: boolean): CommandEvent {
-    const { command, stream } = request;
+    const { command } = request;
     const fields = { group: group.index, row, transaction: request.transaction, reply };
     if (command === "set") {
       return { kind: "stateSet", ...fields, state: parseOutsideState(request.state, group.engine.spec.states) };
     }
     if (command === "reset") return { kind: "stateReset", ...fields };
     const onAlarms = alarmCommandOf(request);
-    if (onAlarms !== undefined) return alarmEventOf(onAlarms, stream, request.until, { group, row }, fields);
+    if (onAlarms !== undefined) return alarmEventOf(onAlarms, request, { group, row }, fields);
     const key = request.to ?? "";
     const reason =
       validateStreamKey(key) ?? (this.#fold.find(key) === undefined ? undefined : "there is a stream of that name already");

@@ -1,7 +1,9 @@
 // The messages that an event sends out. Live and in a replay they are made by the same lines from the same event, so a repeated
 // message is bit-identical to the first.
 import type {
-  AlarmCommandEvent,
+  AlarmCalledEvent,
+  AlarmMutedEvent,
+  AnsweredEvent,
   CommandEvent,
   JournalEvent,
   NoticeEvent,
@@ -11,7 +13,7 @@ import type {
 import { discoveryTopic } from "../message/home-assistant.ts";
 import { encodePrediction } from "../message/prediction.ts";
 import type { Prediction } from "../message/prediction.ts";
-import { alarmTopic, latestTopic, predictionTopic, responseTopic } from "../message/topics.ts";
+import { alarmTopic, budgetTopic, latestTopic, predictionTopic, responseTopic } from "../message/topics.ts";
 import { shortVersion } from "../model/model.ts";
 import type { Fold } from "./fold.ts";
 import type { OutboundMessage } from "./outbox.ts";
@@ -20,10 +22,12 @@ import type { StreamGroup } from "./stream-group.ts";
 const encoder = new TextEncoder();
 
 /** The events that send something out. */
-export type SpeakingEvent = ReadingsEvent | CommandEvent | NoticeEvent | StreamRemovedEvent;
+export type SpeakingEvent = ReadingsEvent | CommandEvent | AnsweredEvent | NoticeEvent | StreamRemovedEvent;
+
+const SPEAKING: ReadonlySet<JournalEvent["kind"]> = new Set(["readings", "notice", "answered", "streamRemoved"]);
 
 export function speaks(event: JournalEvent): event is SpeakingEvent {
-  return event.kind === "readings" || event.kind === "notice" || event.kind === "streamRemoved" || "reply" in event;
+  return SPEAKING.has(event.kind) || "reply" in event;
 }
 
 /** The outputs of a muted stream as they go out: no alarm is open. */
@@ -66,6 +70,8 @@ export class Composer {
         return this.#predictions(event);
       case "notice":
         return [{ topic: event.topic, payload: event.payload.slice(), retain: false }];
+      case "answered":
+        return [this.#answer(event.transaction, event.answer)];
       case "streamRemoved":
         return this.#farewell(event.group, event.key);
       case "streamRenamed":
@@ -78,15 +84,18 @@ export class Composer {
     }
   }
 
-  #standing({ group, row, alarm }: AlarmCommandEvent): OutboundMessage {
+  #standing({ group, row, alarm }: AlarmMutedEvent | AlarmCalledEvent): OutboundMessage {
     const stream = this.#fold.groups[group]!.columns.keys[row]!;
     return { topic: alarmTopic(this.#fold.settings.node, stream), payload: alarm.slice(), retain: true };
   }
 
   #reply(event: CommandEvent): OutboundMessage[] {
-    if (!event.reply) return [];
-    const topic = responseTopic(this.#fold.settings.node, event.transaction);
-    return [{ topic, payload: encoder.encode(this.#fold.answerOf(event)), retain: false }];
+    return event.reply ? [this.#answer(event.transaction, this.#fold.answerOf(event))] : [];
+  }
+
+  #answer(transaction: string, answer: string): OutboundMessage {
+    const topic = responseTopic(this.#fold.settings.node, transaction);
+    return { topic, payload: encoder.encode(answer), retain: false };
   }
 
   /** What was retained for a stream goes with its name: an empty payload clears it [MQTT-3.3.1-6]. */
@@ -98,6 +107,7 @@ export class Composer {
       ...(predictions.latest ? [latestTopic(node, key)] : []),
       ...(score === undefined ? [] : [alarmTopic(node, key)]),
       ...(homeAssistant === undefined ? [] : [discoveryTopic(homeAssistant, node, key)]),
+      ...(homeAssistant === undefined || score === undefined ? [] : [budgetTopic(node, key)]),
     ];
     return topics.map((topic) => ({ topic, payload: new Uint8Array(0), retain: true }));
   }

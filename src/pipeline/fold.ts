@@ -50,6 +50,8 @@ function commandOf(event: CommandEvent): string {
       return event.until === 0 ? "unmute" : "mute";
     case "alarmCalled":
       return event.verdict;
+    case "budgetSet":
+      return "budget";
   }
 }
 
@@ -97,7 +99,7 @@ export class Fold {
     return this.#streams.size;
   }
 
-  /** Rises whenever a stream comes, goes, or is given another name, and with every epoch. */
+  /** Rises whenever a stream comes, goes, or is given another name or budget, and with every epoch. */
   get streamChanges(): number {
     return this.#streamChanges;
   }
@@ -193,6 +195,9 @@ export class Fold {
         return group.scores!.notes.mute(event.row, event.until);
       case "alarmCalled":
         return group.scores!.call(event.row, event.verdict, group.columns.time[event.row]!);
+      case "budgetSet":
+        this.#streamChanges++;
+        return group.scores!.notes.setBudget(event.row, event.perWeek);
     }
   }
 
@@ -281,6 +286,9 @@ export class Fold {
         return;
       case "streamRemoved":
         return this.removeStream(this.#groups[event.group]!, event.row);
+      case "answered":
+        this.answers.set(event.transaction, event.answer);
+        return;
       default:
         return this.applyCommand(event);
     }

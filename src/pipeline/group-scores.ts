@@ -71,6 +71,7 @@ export class GroupScores {
   readonly notes = new AlarmNotes();
   readonly #features: readonly string[];
   #shape: ScorerShape;
+  #settings: ScoreSettings;
   #scorer: Scorer;
   /** `(rows, rowSize)`. */
   #rows = new Float64Array(0);
@@ -94,6 +95,7 @@ export class GroupScores {
     this.#shape = shapeOf(spec);
     this.#features = this.#shape.features;
     this.#outputNames = outputNamesOf(spec);
+    this.#settings = settings;
     this.#scorer = new Scorer(this.#shape, settings);
   }
 
@@ -102,11 +104,15 @@ export class GroupScores {
     return this.#outputNames;
   }
 
-  /** Judges by other settings and outputs from now on, of the same features; what the streams have shown so far stays. */
+  /**
+   * Judges by other settings and outputs from now on, of the same features; what the streams have shown so far stays, and so do budgets of
+   * their own.
+   */
   follow(spec: ModelSpec, settings: ScoreSettings): void {
     const [shape, scorer] = [this.#shape, this.#scorer];
     this.#shape = shapeOf(spec);
     this.#outputNames = outputNamesOf(spec);
+    this.#settings = settings;
     this.#scorer = new Scorer(this.#shape, settings);
     if (isDeepStrictEqual(shape, this.#shape)) return;
     const rows = this.#rows;
@@ -127,6 +133,11 @@ export class GroupScores {
   #row(row: number): Float64Array {
     const { rowSize } = this.#scorer;
     return this.#rows.subarray(row * rowSize, (row + 1) * rowSize);
+  }
+
+  /** How many alarms a week a row's stream may raise where nothing is wrong: its own budget, or the config's. */
+  budgetOf(row: number): number {
+    return this.notes.budgetOf(row) ?? this.#settings.falseAlarmsPerWeek;
   }
 
   /** Whether an alarm of a row's stream is open, muted or not. */
@@ -181,6 +192,7 @@ export class GroupScores {
     const O = width - SCORE_OUTPUTS.length;
     const alarms = this.notes.endMute(event.row, event.receivedAt) ? [this.#unmuted(event, key)] : [];
     const muted = this.notes.mutedUntil(event.row) > 0;
+    const budget = this.budgetOf(event.row);
     const outputs = this.#room(event.count * width);
     let sequence = event.firstSequence - 1 - (event.skipped?.[0] ?? 0);
     for (let i = 0; i < event.count; i++) {
@@ -190,7 +202,7 @@ export class GroupScores {
       reading.yFrom = (yFirst + i) * yWidth;
       reading.time = event.times[i]!;
       reading.broken = this.#broken[first + i] === 1;
-      scorer.judge(row, reading);
+      scorer.judge(row, reading, budget);
       for (let o = 0; o < O; o++) outputs[i * width + o] = steps.y[reading.yFrom + o]!;
       outputs[i * width + O] = scorer.score;
       outputs[i * width + O + 1] = scorer.isAlarming(row) ? 1 : 0;

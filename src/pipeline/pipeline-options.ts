@@ -5,6 +5,7 @@ import type { Metrics } from "../base/metrics.ts";
 import type { CheckpointFiles } from "../journal/checkpoint-file.ts";
 import type { DiskReserve } from "../journal/disk-reserve.ts";
 import type { Journal } from "../journal/journal.ts";
+import type { FineTune } from "./commands.ts";
 import type { Durability } from "./durability.ts";
 import type { Fold } from "./fold.ts";
 import type { Outbox } from "./outbox.ts";
@@ -24,6 +25,7 @@ export interface PipelineOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
+  readonly fineTune: FineTune;
   readonly streamsMax: number;
   /** A lower boot is believed after this; as in `limits` where absent. */
   readonly bootSilenceMs?: number;

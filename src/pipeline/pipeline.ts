@@ -62,7 +62,7 @@ export class Pipeline {
     this.#refusals = new Refusals(node, this.#ledger, metrics, clock);
     this.#admit = new Admit({ ...options, ledger, refusals: this.#refusals });
     this.#session = new BrokerSession({ ...options, ledger });
-    this.#commands = new Commands(fold, this.#ledger);
+    this.#commands = new Commands(fold, this.#ledger, options.fineTune);
     this.#mqttCommands = new MqttCommands(node, this.#commands, this.#ledger, this.#refusals);
     this.#writtenMark = outbox.mark;
     this.#clock = clock;

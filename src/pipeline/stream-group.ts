@@ -5,7 +5,7 @@ import { carriedState, createStateTensors } from "../engine/engine.ts";
 import type { ByteReader, ByteWriter } from "../base/bytes.ts";
 import { HiddenstateError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
-import { decodeStateTensors, encodeStateTensors } from "../journal/event-codec.ts";
+import { decodeStateTensors, encodeStateTensors } from "../journal/command-event-codec.ts";
 import type { Identity } from "../message/reading.ts";
 import type { Model } from "../model/model.ts";
 import { GroupScores } from "./group-scores.ts";

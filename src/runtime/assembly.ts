@@ -172,7 +172,6 @@ export class Assembly {
     const { config, around } = this.#options;
     const { clock, metrics } = around;
     const homeAssistant = homeAssistantPrefix(config);
-    const startedAtMs = clock.monotonicMs();
     return new Bridge({
       node: config.node,
       announcements,
@@ -181,11 +180,9 @@ export class Assembly {
       homeAssistant,
       formerHomeAssistant: formerHomeAssistant === homeAssistant ? undefined : formerHomeAssistant,
       takesCommands: config.commands.mqtt,
+      tunes: (group) => this.learning.tunes(group),
       settled: () => this.pipeline.drain(),
-      health: () => {
-        const upSeconds = Math.round((clock.monotonicMs() - startedAtMs) / 1000);
-        return healthOf(metrics, { upSeconds, intakeUp: this.intake.isReady, unconfirmed: outbox.count });
-      },
+      health: (upSeconds) => healthOf(metrics, { upSeconds, intakeUp: this.intake.isReady, unconfirmed: outbox.count }),
     });
   }
 
@@ -205,6 +202,7 @@ export class Assembly {
       bytesPerSecond: bounds.checkpointBytesPerSecond ?? (onCard ? limits.cardCheckpointBytesPerSecond : Infinity),
       outbox,
       routes,
+      fineTune: (group) => this.control.fineTune(group),
       clock,
       log,
       metrics,

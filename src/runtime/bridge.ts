@@ -3,11 +3,11 @@
 import type { Clock, Timer } from "../base/clock.ts";
 import type { Metrics } from "../base/metrics.ts";
 import { limits } from "../base/limits.ts";
-import { BRIDGE_OFFLINE, BRIDGE_ONLINE, encodeHealth, encodeStreams } from "../message/bridge.ts";
+import { BRIDGE_OFFLINE, BRIDGE_ONLINE, encodeBudget, encodeHealth, encodeStreams } from "../message/bridge.ts";
 import type { BridgeHealth } from "../message/bridge.ts";
 import type { Delivery } from "../message/delivery.ts";
 import { discoveryTopic, encodeDiscovery, HOME_ASSISTANT_ONLINE, homeAssistantStatusTopic } from "../message/home-assistant.ts";
-import { healthTopic, latestTopic, predictionTopic, stateTopic, streamsTopic } from "../message/topics.ts";
+import { budgetTopic, healthTopic, latestTopic, predictionTopic, stateTopic, streamsTopic } from "../message/topics.ts";
 import { shortVersion } from "../model/model.ts";
 import type { Fold } from "../pipeline/fold.ts";
 import type { Announcements } from "./announcements.ts";
@@ -25,9 +25,11 @@ export interface BridgeOptions {
   /** Where streams were announced by the config before, if nowhere any more. */
   readonly formerHomeAssistant: string | undefined;
   readonly takesCommands: boolean;
+  /** Whether a group's model can be fine-tuned. */
+  readonly tunes: (group: string) => boolean;
   /** Resolves when all that has happened so far is durable. */
   readonly settled: () => Promise<void>;
-  readonly health: () => Omit<BridgeHealth, "time" | "streams">;
+  readonly health: (upSeconds: number) => Omit<BridgeHealth, "time" | "streams">;
 }
 
 /** What counters say of a runtime's health. */
@@ -47,23 +49,28 @@ export function healthOf(
 
 export class Bridge {
   readonly #options: BridgeOptions;
-  /** By stream, what its announcement says: its group and version. */
+  /** By stream, what was said of it: its group, version and budget. */
   readonly #announced = new Map<string, string>();
   /** What of the streams' changes has been said; -1: nothing. */
   #said = -1;
   #isSettling = false;
   #isOver = false;
   #healthAtMs = -Infinity;
+  readonly #startedAtMs: number;
   #look: Timer | undefined;
 
   constructor(options: BridgeOptions) {
     this.#options = options;
+    this.#startedAtMs = options.clock.monotonicMs();
   }
 
   start(): void {
     const { formerHomeAssistant: former, fold, node, announcements } = this.#options;
     if (former !== undefined) {
-      for (const [stream] of fold.streams()) announcements.offer(discoveryTopic(former, node, stream), () => NOTHING);
+      for (const [stream, { group }] of fold.streams()) {
+        announcements.offer(discoveryTopic(former, node, stream), () => NOTHING);
+        if (group.scores !== undefined) announcements.offer(budgetTopic(node, stream), () => NOTHING);
+      }
     }
     this.#lookAgain();
   }
@@ -111,7 +118,10 @@ export class Bridge {
     const now = clock.monotonicMs();
     if (now < this.#healthAtMs + limits.bridgeHealthMs) return;
     this.#healthAtMs = now;
-    announcements.offer(healthTopic(node), () => encodeHealth({ time: clock.wallMs(), streams: fold.streamCount, ...health() }));
+    announcements.offer(healthTopic(node), () => {
+      const upSeconds = Math.round((clock.monotonicMs() - this.#startedAtMs) / 1000);
+      return encodeHealth({ time: clock.wallMs(), streams: fold.streamCount, ...health(upSeconds) });
+    });
   }
 
   /** A stream is announced once it is durable: one that a crash may still undo would stay there for ever. */
@@ -141,15 +151,17 @@ export class Bridge {
     });
   }
 
-  /** Streams whose announcement would say something new. */
+  /** Streams of which there is something new to say. */
   #notAnnounced(): string[] {
     const { homeAssistant, fold } = this.#options;
     if (homeAssistant === undefined) return [];
     // What was retained for those that are gone, their events take back.
     for (const stream of this.#announced.keys()) if (fold.find(stream) === undefined) this.#announced.delete(stream);
     const fresh: string[] = [];
-    for (const [stream, { group }] of fold.streams()) {
-      const says = `${group.settings.name}\n${group.settings.version}`;
+    for (const [stream, { group, row }] of fold.streams()) {
+      const { scores, settings } = group;
+      const budget = scores && [scores.budgetOf(row), scores.notes.budgetOf(row)];
+      const says = JSON.stringify([settings.name, settings.version, budget]);
       if (this.#announced.get(stream) === says) continue;
       this.#announced.set(stream, says);
       fresh.push(stream);
@@ -158,16 +170,20 @@ export class Bridge {
   }
 
   #sayDevices(streams: readonly string[]): void {
-    const { announcements, homeAssistant, node } = this.#options;
+    const { announcements, homeAssistant, node, fold, takesCommands } = this.#options;
     if (homeAssistant === undefined) return;
-    for (const stream of streams) announcements.offer(discoveryTopic(homeAssistant, node, stream), () => this.#deviceOf(stream));
+    for (const stream of streams) {
+      announcements.offer(discoveryTopic(homeAssistant, node, stream), () => this.#deviceOf(stream));
+      if (takesCommands && fold.find(stream)?.group.scores !== undefined)
+        announcements.offer(budgetTopic(node, stream), () => this.#budgetOf(stream));
+    }
   }
 
   /** The announcement of a stream, if it still is there when its turn comes. */
   #deviceOf(stream: string): Uint8Array {
     const group = this.#options.fold.find(stream)?.group;
     if (group === undefined) return NOTHING;
-    const { node, takesCommands } = this.#options;
+    const { node, takesCommands, tunes } = this.#options;
     const { name, version, score, predictions } = group.settings;
     return encodeDiscovery({
       node,
@@ -178,6 +194,14 @@ export class Bridge {
       isScored: score !== undefined,
       predictionTopic: predictions.latest ? latestTopic(node, stream) : predictionTopic(node, stream),
       takesCommands,
+      tunes: tunes(name),
     });
+  }
+
+  #budgetOf(stream: string): Uint8Array {
+    const { group, row } = this.#options.fold.find(stream) ?? {};
+    if (group?.scores === undefined || row === undefined) return NOTHING;
+    const own = group.scores.notes.budgetOf(row) !== undefined;
+    return encodeBudget({ stream, perWeek: group.scores.budgetOf(row), own });
   }
 }

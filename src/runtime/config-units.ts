@@ -1,5 +1,6 @@
 // Quantities as people write them in a config, with their units: durations, sizes and budgets.
 import { z } from "zod";
+import { BUDGET_EXPECTED, parseBudget } from "../score/budget.ts";
 
 const DURATION = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)$/;
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
@@ -15,19 +16,13 @@ export const duration = z
     return Number(count) * UNIT_MS[unit!]!;
   });
 
-const BUDGET = /^(\d+(?:\.\d+)?)\s*\/\s*(hour|day|week|month|year)$/;
-const PER_WEEK: Readonly<Record<string, number>> = { hour: 168, day: 7, week: 1, month: 12 / 52.18, year: 1 / 52.18 };
-const BUDGET_EXPECTED = "expected a number of alarms per hour, day, week, month or year, such as 1/week";
-
 /** `1/week`, `2/day`: false alarms a week. */
-export const budget = z
-  .string(BUDGET_EXPECTED)
-  .regex(BUDGET, BUDGET_EXPECTED)
-  .transform((text) => {
-    const [, count, unit] = BUDGET.exec(text)!;
-    return Number(count) * PER_WEEK[unit!]!;
-  })
-  .refine((perWeek) => perWeek > 0, BUDGET_EXPECTED);
+export const budget = z.string(BUDGET_EXPECTED).transform((text, context) => {
+  const perWeek = parseBudget(text);
+  if (perWeek !== undefined) return perWeek;
+  context.addIssue(BUDGET_EXPECTED);
+  return z.NEVER;
+});
 
 const SIZE = /^(\d+(?:\.\d+)?)\s*(KiB|MiB|GiB)$/;
 const UNIT_BYTES: Readonly<Record<string, number>> = { KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };

@@ -33,6 +33,11 @@ function isCommandName(value: unknown): value is CommandName {
   return commandNames.some((name) => name === value);
 }
 
+/** Why nothing is fine-tuned where no runtime works on a state directory. */
+export function nothingTunes(): HiddenstateError {
+  return new HiddenstateError("unavailable", "cannot fine-tune: no runtime is running on the state directory; start one");
+}
+
 /** All that can be asked of a state directory, besides what `Runtime` offers itself. */
 export class Control {
   readonly #fold: Fold;
@@ -54,7 +59,7 @@ export class Control {
     command: CommandName,
     stream: string,
     options: CommandOptions,
-    details: { state?: unknown; to?: string; until?: unknown } = {},
+    details: { state?: unknown; to?: string; until?: unknown; budget?: unknown } = {},
   ): Promise<Extract<Answer, { ok: true }>> {
     const answer = await this.#pipeline.ask({
       command,
@@ -91,12 +96,20 @@ export class Control {
     await this.#ask(until === undefined ? "unmute" : "mute", stream, options, { until });
   }
 
+  /**
+   * Gives a stream an alarm budget of its own, such as 1/week; undefined: its group's again. Throws `bad_argument` where it is none, and in a
+   * group without scores.
+   */
+  async setAlarmBudget(stream: string, budget: string | undefined, options: CommandOptions = {}): Promise<void> {
+    await this.#ask("budget", stream, options, { budget: budget ?? null });
+  }
+
   /** Says what a stream's open or last alarm was. Throws `bad_argument` where it has had none. */
   async callAlarm(stream: string, verdict: Verdict, options: CommandOptions = {}): Promise<void> {
     await this.#ask(verdict, stream, options);
   }
 
-  /** Of streams that have had an alarm or are muted, how that stands: open ones first. */
+  /** Of streams that have had an alarm, are muted or have a budget of their own, how that stands: open ones first. */
   listAlarms(): ListedAlarm[] {
     return listAlarms(this.#fold);
   }
@@ -128,8 +141,7 @@ export class Control {
 
   /** Has a fine-tune of a group's model begin; what comes of it is decided by and by. See `LearningLoop.ask`. */
   async fineTune(group: string): Promise<{ readonly group: string }> {
-    if (this.#learning === undefined)
-      throw new HiddenstateError("unavailable", "cannot fine-tune: no runtime is running on the state directory; start one");
+    if (this.#learning === undefined) throw nothingTunes();
     await this.#learning.ask(group);
     return { group };
   }
@@ -161,6 +173,7 @@ export class Control {
     return this.#ask(method, text("stream") ?? "", transaction === undefined ? {} : { transaction }, {
       state: fields.get("state"),
       until: fields.get("until"),
+      budget: fields.get("budget"),
       ...(to === undefined ? {} : { to }),
     });
   }

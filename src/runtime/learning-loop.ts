@@ -9,6 +9,7 @@ import type { Metrics } from "../base/metrics.ts";
 import type { Challenger, Course, CourseActions, CourseSettings, CourseState, Decision } from "../learn/course.ts";
 import type { JobSource, RunLearning } from "../learn/learning-job.ts";
 import { shortVersion } from "../model/model.ts";
+import { requireTunable, tuningProblem } from "../model/tuning-problem.ts";
 import type { Fold } from "../pipeline/fold.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { StreamGroup } from "../pipeline/stream-group.ts";
@@ -65,6 +66,8 @@ export class LearningLoop {
   readonly #ended = new AbortController();
   #timer: Timer | undefined;
   #isLooking = false;
+  /** Whoever asks before all is read waits for it. */
+  #started: Promise<void> = Promise.resolve();
 
   constructor(options: LearningLoopOptions) {
     this.#options = options;
@@ -72,7 +75,12 @@ export class LearningLoop {
   }
 
   /** Reads how far each group has come, and looks now and then from there on. Does nothing where no group learns. */
-  async start(): Promise<void> {
+  start(): Promise<void> {
+    this.#started = this.#begin();
+    return this.#started;
+  }
+
+  async #begin(): Promise<void> {
     const { groups, disk, directory, log } = this.#options;
     if (groups.size === 0) return;
     await disk.makeDirectory(`${directory}/learning`);
@@ -95,13 +103,25 @@ export class LearningLoop {
     this.#ended.abort();
   }
 
-  /** Has a fine-tune of a group begin at the next look. Throws `bad_argument` where the group does not learn or is at it already. */
+  /** Whether a group's model learns: not where its streams learn by themselves, each on its own. */
+  #learns(group: string): boolean {
+    return this.#options.groups.has(group) && this.#group(group).settings.engine !== "learning";
+  }
+
+  /** Whether a fine-tune of a group can come to anything. */
+  tunes(group: string): boolean {
+    return this.#learns(group) && tuningProblem(this.#group(group).model.spec) === undefined;
+  }
+
+  /** Has a fine-tune of a group begin at the next look. Throws `bad_argument` where the group is not fine-tuned or is at it already. */
   async ask(group: string): Promise<void> {
-    const course = this.#courses.get(group);
-    if (course === undefined) {
-      const names = [...this.#courses.keys()].join(", ") || "none";
+    await this.#started;
+    if (!this.#learns(group)) {
+      const names = [...this.#options.groups.keys()].filter((name) => this.tunes(name)).join(", ") || "none";
       throw new HiddenstateError("bad_argument", `cannot fine-tune group "${group}": it does not learn; those that do: ${names}`);
     }
+    requireTunable(this.#group(group).model.spec);
+    const course = this.#courses.get(group)!;
     if (!course.ask()) {
       throw new HiddenstateError(
         "bad_argument",
@@ -113,10 +133,10 @@ export class LearningLoop {
     this.#look();
   }
 
-  /** How far a group has come; undefined where it does not learn. */
+  /** How far a group has come; undefined where its model is not fine-tuned. */
   progressOf(group: string): LearningProgress | undefined {
     const state = this.#courses.get(group)?.state;
-    if (state === undefined) return undefined;
+    if (state === undefined || !this.#learns(group)) return undefined;
     const decisions = this.#decisions.get(group)!;
     const { stage } = state;
     if (state.stage === "idle") {
@@ -150,8 +170,7 @@ export class LearningLoop {
   async #goOn(): Promise<void> {
     const { log, metrics } = this.#options;
     for (const [group, course] of this.#courses) {
-      // Its streams learn by themselves, each on its own.
-      if (this.#group(group).settings.engine === "learning") continue;
+      if (!this.#learns(group)) continue;
       try {
         const before = course.state;
         const decision = await course.go({ ...this.#moment(), version: this.#group(group).settings.version });

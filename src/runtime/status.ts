@@ -17,6 +17,10 @@ export interface GroupStatus {
   readonly streams: number;
   /** Streams whose alarms are muted; absent where there is none. */
   readonly muted?: number;
+  /** How many alarms a week a stream may raise where nothing is wrong; absent where the group is not scored. */
+  readonly budget?: number;
+  /** Streams with a budget of their own; absent where there is none. */
+  readonly ownBudgets?: number;
   /** How far learning has come, in words; absent where the group does not learn. */
   readonly learning?: string;
   /** What has become of the last model that came over MQTT, in words; absent where none came. */
@@ -73,6 +77,8 @@ export function statusOf(parts: StatusParts): Status {
     groups: fold.groups.map((group) => {
       const learning = warmUpText(group) ?? parts.learningOf(group);
       const muted = group.scores?.notes.mutedCount(wallMs) ?? 0;
+      const ownBudgets = group.scores?.notes.budgetCount ?? 0;
+      const budget = group.settings.score?.falseAlarmsPerWeek;
       const update = parts.updateOf(group);
       return {
         name: group.settings.name,
@@ -83,6 +89,8 @@ export function statusOf(parts: StatusParts): Status {
         engineReason: parts.engineReason(group),
         streams: group.columns.count,
         ...(muted > 0 && { muted }),
+        ...(budget !== undefined && { budget }),
+        ...(ownBudgets > 0 && { ownBudgets }),
         ...(learning === undefined ? {} : { learning }),
         ...(update === undefined ? {} : { update }),
       };

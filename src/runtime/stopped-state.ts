@@ -10,7 +10,7 @@ import { verifyModel } from "../engine/verify-model.ts";
 import { Metrics } from "../base/metrics.ts";
 import { Pipeline } from "../pipeline/pipeline.ts";
 import { Routes } from "../pipeline/routes.ts";
-import { Control } from "./control.ts";
+import { Control, nothingTunes } from "./control.ts";
 import { ControlClient, ControlSocket } from "./control-socket.ts";
 import { EngineChoices } from "./engine-choices.ts";
 import { ModelSwitch } from "./model-switch.ts";
@@ -100,6 +100,7 @@ async function openPipeline(
     bytesPerSecond: Infinity,
     outbox,
     routes: new Routes(node, [], { commands: false, streamsMax: 1 }),
+    fineTune: () => Promise.reject(nothingTunes()),
     clock,
     log: silentLog,
     metrics,

@@ -121,8 +121,8 @@ export class Scorer {
     row.set(from.subarray(end), this.#residuals[1]);
   }
 
-  /** The next reading of the stream of `row`. Only an alarm takes memory. */
-  judge(row: Float64Array, reading: ScoredReading): void {
+  /** The next reading of the stream of `row`, which may have a budget of its own, in false alarms a week. Only an alarm takes memory. */
+  judge(row: Float64Array, reading: ScoredReading, budget = this.#budget): void {
     const count = row[this.#at + COUNT]! + 1;
     row[this.#at + COUNT] = count;
     this.#interval.add(row, reading.time);
@@ -140,7 +140,7 @@ export class Scorer {
     const isEvent = this.#holdOff(row, surprise);
     this.#event = isEvent ? this.#score : 0;
     if (most === this.#variance && this.#isFlat()) most = this.#flat;
-    this.#alarm(row, surprise, isEvent ? most : undefined, count);
+    this.#alarm(row, surprise, isEvent ? most : undefined, (budget * this.#interval.median(row)) / WEEK_MS);
   }
 
   /** Whether the feature whose variance is most unusual has none any more: it is in the longest run of its own. */
@@ -161,10 +161,12 @@ export class Scorer {
     return true;
   }
 
-  #alarm(row: Float64Array, surprise: number, part: ScorePart | undefined, count: number): void {
+  /** `expected`: false alarms in the time of one reading, by the budget. */
+  #alarm(row: Float64Array, surprise: number, part: ScorePart | undefined, expected: number): void {
+    const count = row[this.#at + COUNT]!;
     this.#opened = undefined;
     this.#closed = false;
-    const budget = Math.min((this.#budget * this.#interval.median(row)) / WEEK_MS, 1 / READINGS_PER_ALARM_MIN);
+    const budget = Math.min(expected, 1 / READINGS_PER_ALARM_MIN);
     const shift = row[this.#at + SHIFT]!;
     const opens = part !== undefined && surprise >= Math.max(shift - log(budget), SURPRISE_MIN);
     const hold = row[this.#at + ALARM_HOLD]!;

@@ -339,7 +339,8 @@ t.test("a muted stream is shown as such, its alarm as none that is open, and wha
   t.match(await look(), { alarms: 0, rows: [{ alarm: false, muted: true }], now: muted });
   await one.control.muteAlarms("a", undefined);
   await one.control.callAlarm("a", "normal");
-  const closed = { alarm: false, alarms: { open: false, closed: Number, said: "normal" } };
+  await one.control.setAlarmBudget("a", "3/week");
+  const closed = { alarm: false, alarms: { open: false, closed: Number, said: "normal", budget: 3 }, budget: 7 };
   t.match(await look(), { alarms: 0, rows: [{ alarm: false, muted: false }], now: closed });
   watch.close();
   one.pipeline.stop();

@@ -204,7 +204,19 @@ t.test("the page, on desktop and phone, in light and dark", { skip }, async (t) 
     t.ok((await world.started.runtime.getState("press-1")).state["h"]!.every((value) => value === 0));
     await page.until("the page sees it", `/State\\s+0\\s/.test(document.querySelector("main").innerText)`);
 
-    await page.click(".commands .quiet");
+    const command = (name: string): string =>
+      `[...document.querySelectorAll(".commands .quiet")].find((one) => one.textContent === "${name}")`;
+    t.match(await page.text("main"), /its group's budget is [\d.]+ a week\./);
+    await page.evaluate(`document.querySelector("#budget").value = "0.5"; ${command("Set")}.click()`);
+    await page.until("it is set", answered("The budget is set."));
+    await page.until("the page says so", `/a budget of its own, 0\\.5 a week/.test(document.querySelector("main").innerText)`);
+    t.match(world.started.runtime.control.listAlarms(), [{ stream: "press-1", budget: 0.5 }]);
+    await page.evaluate(`document.querySelector("#budget").scrollIntoView({ block: "center" })`);
+    await page.picture(join(PICTURES, "budget-desktop-light.png"));
+    await page.evaluate(`${command("As its group")}.click()`);
+    await page.until("it is its group's", answered("The stream has its group's budget."));
+    t.strictSame(world.started.runtime.control.listAlarms(), []);
+    await page.evaluate(`${command("Mute for 2 hours")}.click()`);
     await page.until("it is muted", answered("This stream raises no alarms for a while."));
     await page.until("the page says so", `document.querySelector("h1 .badge").textContent === "muted"`);
     t.match(await page.text("main"), /No alarms are raised until /);
@@ -212,12 +224,12 @@ t.test("the page, on desktop and phone, in light and dark", { skip }, async (t) 
     const disabled = `[...document.querySelectorAll(".commands")][0].querySelectorAll("button:disabled")`;
     t.strictSame(
       await page.evaluate(`[...${disabled}].map((button) => button.textContent)`),
-      ["It was nothing", "It was a fault"],
+      ["It was nothing", "It was a fault", "As its group"],
       "of no alarm nothing can be said",
     );
     t.strictSame(await page.evaluate(FAINT), []);
     await page.picture(join(PICTURES, "muted-desktop-light.png"));
-    await page.click(".commands .quiet:nth-child(3)");
+    await page.evaluate(`${command("Raise alarms again")}.click()`);
     await page.until("it is raised again", `document.querySelector("h1 .badge").textContent === ""`);
   });
 

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import t from "tap";
 import mqtt from "mqtt";
 import { sparkplug } from "../../src/message/generated/sparkplug.js";
-import { repository, startCli } from "../support/cli.ts";
+import { repository, runCli, startCli } from "../support/cli.ts";
 import { mosquittoMissing, startMosquitto } from "../support/mosquitto.ts";
 import { model, offline } from "../support/one-group.ts";
 import { until } from "../support/until.ts";
@@ -19,7 +19,7 @@ timezone: Europe/Berlin
 homeAssistant: true
 commands: { mqtt: true }
 groups:
-  - { name: kilns, preset: tasmota, model: model.onnx, features: { feature0: BME280.Pressure, feature1: BME280.Humidity } }
+  - { name: kilns, preset: tasmota, model: model.onnx, score: { budget: 1/week }, learn: {}, features: { feature0: BME280.Pressure, feature1: BME280.Humidity } }
   - { name: wells, preset: esphome, topic: "well-house/+/{feature}/state", model: model.onnx, features: { feature0: water_level, feature1: pump_running } }
   - { name: presses, preset: sparkplug, model: model.onnx, features: { feature0: Bearing/Temperature, feature1: Motor/Torque } }
 `;
@@ -119,7 +119,8 @@ t.test(
       counts.set(topic, (counts.get(topic) ?? 0) + 1);
     });
     const own = ["state", "health", "streams"].map((name) => `hiddenstate/e2e/${name}`);
-    await client.subscribeAsync([...own, "homeassistant/device/+/config", "hiddenstate/e2e/response/+"], { qos: 1 });
+    const budget = "hiddenstate/e2e/budget/kiln-room";
+    await client.subscribeAsync([...own, "homeassistant/device/+/config", "hiddenstate/e2e/response/+", budget], { qos: 1 });
     const [state, , streams] = own as [string, string, string];
     const device = "homeassistant/device/hiddenstate_e2e_kiln-room/config";
 
@@ -132,30 +133,50 @@ t.test(
     t.match(JSON.parse(said.get(streams)!), { count: 1, streams: [{ stream: "kiln-room", group: "kilns" }] });
     const announced = JSON.parse(said.get(device)!) as {
       device: { name: string };
-      components: { reset: { command_topic: string; command_template: string } };
+      components: Record<"reset" | "budget" | "tune", Readonly<Record<string, string>>>;
       state_topic: string;
     };
     t.equal(announced.device.name, "kiln-room");
     t.equal(announced.state_topic, "hiddenstate/e2e/prediction/kiln-room");
 
-    // The button, as Home Assistant renders its template.
-    const { command_topic: topic, command_template: template } = announced.components.reset;
+    // As Home Assistant renders their templates.
     const soon = new Date(Date.now() + 60_000).toISOString().replace("Z", "123+00:00");
-    const command = template
-      .replace("{{ now().timestamp() }}", "1741066200.123456")
-      .replace("{{ (now() + timedelta(minutes=1)).isoformat() }}", soon);
-    await client.publishAsync(topic, command, { qos: 1 });
-    const response = "hiddenstate/e2e/response/home-assistant-1741066200.123456";
-    await until("the button is answered", () => said.has(response));
-    t.match(JSON.parse(said.get(response)!), { ok: true, command: "reset", stream: "kiln-room" });
+    const command = async (name: "reset" | "budget" | "tune", at: string, value = ""): Promise<unknown> => {
+      const { command_topic: topic, command_template: template } = announced.components[name];
+      const payload = template!
+        .replace("{{ now().timestamp() }}", at)
+        .replace("{{ (now() + timedelta(minutes=1)).isoformat() }}", soon)
+        .replace("{{ value }}", value);
+      await client.publishAsync(topic!, payload, { qos: 1 });
+      const response = `hiddenstate/e2e/response/home-assistant-${at}`;
+      await until(`${name} is answered`, () => said.has(response));
+      return JSON.parse(said.get(response)!);
+    };
+    t.match(await command("reset", "1741066200.123456"), { ok: true, command: "reset", stream: "kiln-room" });
+    t.match(await command("tune", "1741066201.5"), { ok: true, command: "tune", group: "kilns" });
+    const number = announced.components.budget;
+    t.match(number, { p: "number", state_topic: budget, value_template: "{{ value_json.perWeek }}", mode: "box" });
+    await until("the number has a value", () => said.has(budget));
+    t.strictSame(JSON.parse(said.get(budget)!), { stream: "kiln-room", perWeek: 1, own: false });
+    t.match(await command("budget", "1741066202.5", "0.5"), { ok: true, command: "budget", stream: "kiln-room" });
+    const half = JSON.stringify({ stream: "kiln-room", perWeek: 0.5, own: true });
+    await until("it has another", () => said.get(budget) === half);
+    t.match(await command("budget", "1741066203.5", "0"), { ok: false, error: { code: "bad_argument" } });
 
+    const before = counts.get(device)!;
     await client.publishAsync("homeassistant/status", "online", { qos: 1 });
-    await until("the device is announced again", () => counts.get(device) === 2);
+    await until("the device is announced again", () => counts.get(device) === before + 1);
     first.child.kill("SIGKILL");
     await until("the last will", () => said.get(state) === "offline");
     await first.ended;
+    said.delete(budget);
     const second = startCli(["run", join(folder, "config.yaml")]);
-    await until("it is there again", () => said.get(state) === "online" && counts.get(device) === 3);
+    await until("it is there again", () => said.get(state) === "online" && counts.get(device) === before + 2);
+    await until("the number is what was set", () => said.get(budget) === half);
+    const rename = ["state", "rename", "kiln-room", "kiln", "--state", join(folder, "state")];
+    t.equal((await runCli(rename)).code, 0);
+    await until("under another name it is another device", () => said.has(device.replace("kiln-room", "kiln")));
+    t.strictSame([said.get(device), said.get(budget)], ["", ""], "and the old one is gone with its number");
     second.child.kill("SIGTERM");
     t.equal((await second.ended).code, 0);
     await until("it has taken leave", () => said.get(state) === "offline");

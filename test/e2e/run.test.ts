@@ -238,14 +238,18 @@ t.test(
     await until("there is one", async () => got.length === 1);
     t.match(
       await alarms("list"),
-      /^stream +since +score +called +muted until +because\na +open +\S+Z +[01]\.\d\d +feature0 1018\d\d, expected 1013\d\d\S* \(\w+, less than one reading in a million, as far as can be told\)\n$/,
+      /^stream +since +score +called +muted until +budget +because\na +open +\S+Z +[01]\.\d\d +feature0 1018\d\d, expected 1013\d\d\S* \(\w+, less than one reading in a million, as far as can be told\)\n$/,
     );
     t.equal(await alarms("fault", "a"), `the alarm of "a" was a fault: its readings are never learned from\n`);
     t.match(await alarms("mute", "a", "--for", "2h"), /^"a" raises no alarm until \S+Z\n$/);
     t.match(JSON.parse(await alarms("list", "--json")), [
       { stream: "a", group: "g", open: true, said: "fault", muted: Number, kind: String },
     ]);
-    t.match((await runCli(["status", "--state", state])).stdout, /^ {2}alarms: 1 stream is muted$/m);
+    t.equal(await alarms("budget", "a", "1/month"), `"a" has an alarm budget of 1/month\n`);
+    t.match(
+      (await runCli(["status", "--state", state])).stdout,
+      /^ {2}alarms: a budget of 7\/week; 1 stream has its own; 1 stream is muted$/m,
+    );
     await client.publishAsync(
       "hiddenstate/e2e/command/unmute",
       JSON.stringify({ transaction: "u", expires: 8e15, stream: "a" }),
@@ -262,6 +266,8 @@ t.test(
     one.child.kill("SIGTERM");
     t.equal((await one.ended).code, 0);
     t.equal(await alarms("normal", "a"), `the alarm of "a" was nothing: it is closed, and its readings may be learned from\n`);
+    t.match(await alarms("list"), /\na +closed +\S+Z +\S+ +normal +0\.23\/week +feature0/);
+    t.equal(await alarms("budget", "a", "--off"), `"a" has its group's alarm budget\n`);
     t.match(await alarms("list"), /\na +closed +\S+Z +\S+ +normal +feature0/);
     const two = startCli(["run", path]);
     await until("there are more", async () => got.length > 5);
@@ -273,6 +279,13 @@ t.test(
     two.child.kill("SIGTERM");
     t.equal((await two.ended).code, 0);
     t.equal(await alarms("mute", "a"), `64: hiddenstate: cannot mute "a": say either --for 2h, or --off\n`);
+    const either = `64: hiddenstate: cannot set the alarm budget of "a": say either a budget, such as 1/week, or --off\n`;
+    t.equal(await alarms("budget", "a"), either);
+    t.equal(await alarms("budget", "a", "1/day", "--off"), either);
+    t.match(
+      await alarms("budget", "a", "often"),
+      /^64: hiddenstate: cannot set the alarm budget of "a": expected a number of alarms per hour/,
+    );
     t.match(
       await alarms("fault", "b"),
       /hiddenstate: cannot call an alarm of "b" fault: there is no stream "b"; list them first\n$/,

@@ -267,6 +267,8 @@ const events: JournalEvent[] = [
   { kind: "streamRenamed", group: 0, row: 1, transaction: "t", reply: false, from: "press-7", key: "press-8" },
   { kind: "alarmMuted", group: 0, row: 1, transaction: "t", reply: false, until: 2 ** 41, alarm: utf8.encode('{"open":false}') },
   { kind: "alarmCalled", group: 0, row: 1, transaction: "t", reply: true, verdict: "fault", alarm: utf8.encode('{"open":true}') },
+  { kind: "budgetSet", group: 0, row: 1, transaction: "t", reply: true, perWeek: 0.5 },
+  { kind: "answered", transaction: "t", answer: '{"ok":true}' },
   { kind: "notice", topic: "hiddenstate/a/dead-letter", payload: Uint8Array.of(1, 2, 3) },
   { kind: "confirmed", mark: 2 ** 40 },
   {

@@ -229,7 +229,7 @@ t.test("a checkpoint of another format is told from a damaged one", async (t) =>
   disk.put(path, bytes);
   await t.rejects(new CheckpointFiles(disk, directory).load(), {
     code: "foreign_state",
-    message: /^cannot read the checkpoint: it has format 1, this version reads 4; an older release has written it/,
+    message: /^cannot read the checkpoint: it has format 1, this version reads 5; an older release has written it/,
   });
 });
 
@@ -663,6 +663,8 @@ t.test("events come back from their bytes as they went in", async (t) => {
       verdict: fc.constantFrom("normal" as const, "fault" as const),
       alarm: blob,
     }),
+    record({ kind: fc.constant("budgetSet" as const), ...command, perWeek: fc.double({ min: 0, max: 1e4, noNaN: true }) }),
+    record({ kind: fc.constant("answered" as const), transaction: fc.string(), answer: fc.string() }),
     record({ kind: fc.constant("notice" as const), topic: fc.string(), payload: blob }),
     record({ kind: fc.constant("confirmed" as const), mark: fc.nat(Number.MAX_SAFE_INTEGER) }),
   );

@@ -17,6 +17,7 @@ import type { Readings } from "../../src/message/reading.ts";
 import { parseTopicPattern } from "../../src/message/topic-pattern.ts";
 import {
   alarmTopic,
+  budgetTopic,
   commandTopic,
   deadLetterTopic,
   latestTopic,
@@ -249,6 +250,7 @@ t.test("the topics are those of the code", async (t) => {
       predictionTopic("box-1", "l1/d7"),
       latestTopic("box-1", "l1/d7"),
       alarmTopic("box-1", "l1/d7"),
+      budgetTopic("box-1", "l1/d7"),
       deadLetterTopic("box-1"),
       stateTopic("box-1"),
       commandTopic("box-1", "x"),

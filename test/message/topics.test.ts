@@ -14,7 +14,9 @@ import {
   commandOf,
   commandTopic,
   deadLetterTopic,
+  budgetTopic,
   healthTopic,
+  isTopicName,
   latestTopic,
   layoutTopic,
   ownTopicFilters,
@@ -36,6 +38,11 @@ function keys(pattern: string, ...topics: string[]): (string | undefined)[] {
   const parsed = parseTopicPattern(pattern);
   return topics.map((topic) => parsed.match(topic));
 }
+
+t.test("something can be published on a topic without wildcards and NUL", async (t) => {
+  for (const topic of ["a", "a//b", "/", "$SYS/x", "büro/1"]) t.ok(isTopicName(topic), topic);
+  for (const topic of ["", "a/+", "a/#", "a+b", "a#", "a\0b"]) t.notOk(isTopicName(topic), JSON.stringify(topic));
+});
 
 t.test("captures make the key, and a plain + does not", async (t) => {
   t.same(keys("sensors/{device}/readings", "sensors/press-4/readings", "sensors/é x/readings"), ["press-4", "é x"]);
@@ -212,6 +219,7 @@ t.test("our own topics lie below hiddenstate/<node>, each caught by its filter",
     predictionTopic("box-1", "l1/d7"),
     latestTopic("box-1", "l1/d7"),
     alarmTopic("box-1", "l1/d7"),
+    budgetTopic("box-1", "l1/d7"),
     deadLetterTopic("box-1"),
     commandTopic("box-1", "state-reset"),
     responseTopic("box-1", "a b"),
@@ -226,6 +234,7 @@ t.test("our own topics lie below hiddenstate/<node>, each caught by its filter",
     "hiddenstate/box-1/prediction/l1%2Fd7",
     "hiddenstate/box-1/prediction/l1%2Fd7/latest",
     "hiddenstate/box-1/alarm/l1%2Fd7",
+    "hiddenstate/box-1/budget/l1%2Fd7",
     "hiddenstate/box-1/dead-letter",
     "hiddenstate/box-1/command/state-reset",
     "hiddenstate/box-1/response/a%20b",

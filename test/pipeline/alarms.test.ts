@@ -171,6 +171,125 @@ t.test("what is learned from the journal heeds alarms, muted ones too, and what 
   ]);
 });
 
+/** Readings of a stream, one a minute; of those in `leaps` the first is a little beyond all before. */
+async function feedMild(one: Box, stream: string, from: number, to: number, leaps: ReadonlyMap<number, number>): Promise<void> {
+  for (let i = from; i < to; i++) {
+    one.clock.advance(STEP_MS);
+    await one.deliver(reading(stream, i, { feature0: 101_320 + Math.sin(i * 1.7) + (leaps.get(i) ?? 0) }));
+  }
+}
+
+t.test("a stream's own budget decides what is an alarm, whatever its group's is, until it is taken back", async (t) => {
+  // About one reading in 10,000 is as unusual: rare enough for an alarm a day, not for one a year.
+  const leaps = new Map([[250, 1.2]]);
+  const alarmsAt = async (budget: string | undefined, takenBackAt = Infinity): Promise<number> => {
+    const one = await box({}, scored);
+    await feedMild(one, "a", 0, 200, leaps);
+    if (budget !== undefined) await one.control.setAlarmBudget("a", budget);
+    await feedMild(one, "a", 200, Math.min(takenBackAt, 300), leaps);
+    if (takenBackAt < 300) {
+      await one.control.setAlarmBudget("a", undefined);
+      await feedMild(one, "a", takenBackAt, 300, leaps);
+    }
+    return alarms(one).filter(({ open }) => open).length;
+  };
+  t.equal(await alarmsAt(undefined), 1);
+  t.equal(await alarmsAt("1/day"), 1);
+  t.equal(await alarmsAt("1/year"), 0);
+  t.equal(await alarmsAt("1/year", 240), 1);
+});
+
+t.test("a budget is refused where it is none, and is done once by its transaction", async (t) => {
+  const one = await box({ commands: true }, scored);
+  await feed(one, 0, 3);
+  const expected =
+    /^cannot set the alarm budget of "a": expected a number of alarms per hour, day, week, month or year, such as 1\/week, and that from 0\.01 to 10000 a week; or null for the config's budget$/;
+  for (const wrong of ["", "3", "1/fortnight", "0/week", "1/week ago", "1000/hour"])
+    await t.rejects(one.control.setAlarmBudget("a", wrong), { code: "bad_argument", message: expected }, wrong);
+  await t.rejects(one.control.handle("budget", { stream: "a" }), { message: expected });
+  const { position } = one.state.journal;
+  for (const _ of [1, 2]) await one.control.setAlarmBudget("a", "2/day", { transaction: "b" });
+  t.equal(one.state.journal.position, position + 1);
+  t.match(one.control.listAlarms(), [{ stream: "a", group: "g", open: false, budget: 14 }]);
+  const say = (transaction: string, budget: unknown): Promise<void> => {
+    const payload = JSON.stringify({ transaction, expires: 8e15, stream: "a", budget });
+    return one.deliver({ topic: "hiddenstate/box/command/budget", payload });
+  };
+  await say("h", "0.5/week");
+  t.match(one.control.listAlarms(), [{ budget: 0.5 }]);
+  await say("h", "9/week");
+  t.match(one.control.listAlarms(), [{ budget: 0.5 }], "the same transaction");
+  await say("x", 3);
+  await say("off", null);
+  t.strictSame(one.control.listAlarms(), []);
+  const answers = ["h", "x", "off"].map((transaction) =>
+    published(one, `hiddenstate/box/response/${transaction}`).map(({ body }) => JSON.parse(body) as unknown),
+  );
+  const done = { transaction: "h", ok: true, command: "budget", stream: "a" };
+  t.strictSame(answers[0], [done, done]);
+  t.match(answers.slice(1), [[{ ok: false, error: { message: expected } }], [{ ok: true, command: "budget" }]]);
+  const plain = await box();
+  await plain.deliver(reading("a", 0));
+  await t.rejects(plain.control.setAlarmBudget("a", "1/day"), { message: /: group "g" has no scores; add/ });
+});
+
+t.test(
+  "budgets survive crashes, checkpoints, another name and another budget of the group, and go with their stream",
+  async (t) => {
+    const leaps = new Map([[250, 1.2]]);
+    const run = async (crashes: ReadonlySet<number>, checkpoints: ReadonlySet<number>): Promise<Box> => {
+      const one = await box({}, scored);
+      for (let at = 0; at < 300; at++) {
+        if (at === 5) await one.control.setAlarmBudget("a", "1/year", { transaction: "a" });
+        if (at === 240) await one.control.setAlarmBudget("b", "1/year", { transaction: "b" });
+        if (at === 245) await one.control.setAlarmBudget("a", undefined, { transaction: "off" });
+        if (checkpoints.has(at)) await one.pipeline.checkpoint();
+        if (crashes.has(at)) {
+          one.crash(at);
+          await one.start();
+          t.equal(one.recovered.mismatches, 0);
+        }
+        for (const stream of ["a", "b", "c"]) await feedMild(one, stream, at, at + 1, leaps);
+      }
+      return one;
+    };
+    const whole = await run(new Set(), new Set());
+    t.strictSame(
+      whole.control
+        .listAlarms()
+        .map(({ stream, budget, since }) => [stream, budget, since !== undefined])
+        .toSorted(([a], [b]) => (a! < b! ? -1 : 1)),
+      [
+        ["a", undefined, true],
+        ["b", 1 / 52.18, false],
+        ["c", undefined, true],
+      ],
+    );
+    for (const crashes of [[6, 241, 246], [250], [251, 299]]) {
+      for (const checkpoints of [[], [6, 240], [246]]) {
+        const one = await run(new Set(crashes), new Set(checkpoints));
+        t.strictSame(
+          one.control.listAlarms(),
+          whole.control.listAlarms(),
+          `crashes at ${crashes.join()}, checkpoints at ${checkpoints.join()}`,
+        );
+      }
+    }
+    await whole.control.renameStream("b", "d");
+    const { group, row } = whole.state.fold.find("d")!;
+    await whole.pipeline.changeEpoch((present) => ({
+      ...present,
+      groups: present.groups.map((settings) => ({ ...settings, score: { falseAlarmsPerWeek: 2 } })),
+    }));
+    t.equal(group.scores!.budgetOf(row), 1 / 52.18);
+    t.equal(group.scores!.budgetOf(whole.state.fold.find("a")!.row), 2);
+    whole.clock.advance(31 * 24 * HOUR_MS);
+    await whole.deliver(reading("e", 0));
+    await whole.pipeline.drain();
+    t.equal(group.scores!.notes.budgetCount, 0);
+  },
+);
+
 interface Step {
   /** Before this reading. */
   readonly at: number;

@@ -29,6 +29,7 @@ async function bridged(more: Partial<BridgeOptions> = {}, group: Readonly<Record
     homeAssistant: "homeassistant",
     formerHomeAssistant: undefined,
     takesCommands: false,
+    tunes: () => false,
     settled: () => box.pipeline.drain(),
     health: () => healthOf(box.metrics, { upSeconds: 7, intakeUp: true, unconfirmed: box.outbox.count }),
     ...more,
@@ -96,6 +97,43 @@ t.test("streams that come and are renamed are announced, and none that has gone 
   t.match(await said(), { [DEVICE("a")]: "", [DEVICE("c")]: /"name":"c"/ });
 });
 
+t.test(
+  "of a scored stream it is retained how many alarms are few enough, and anew when a person or the config says otherwise",
+  async (t) => {
+    const scored = { score: { budget: "1/year" } };
+    const { box, bridge, said } = await bridged({ takesCommands: true, tunes: (group) => group === "g" }, scored);
+    await box.deliver(reading("a", 0));
+    await box.deliver(reading("b", 0));
+    const budget = async (stream: string): Promise<unknown> => {
+      const { [`hiddenstate/box/budget/${stream}`]: payload } = await said();
+      return payload === undefined || payload === "" ? payload : JSON.parse(payload);
+    };
+    const first = await said();
+    t.strictSame(JSON.parse(first["hiddenstate/box/budget/a"]!), { stream: "a", perWeek: 0.02, own: false });
+    t.ok("hiddenstate/box/budget/b" in first);
+    const { components } = JSON.parse(first[DEVICE("a")]!) as { components: Readonly<Record<string, { readonly p: string }>> };
+    t.match(components, { budget: { p: "number" }, tune: { p: "button" } });
+    await box.control.setAlarmBudget("a", "3/day");
+    t.strictSame(await budget("a"), { stream: "a", perWeek: 21, own: true });
+    t.equal(await budget("b"), undefined, "nothing is said twice");
+    bridge.connected();
+    t.strictSame(await budget("a"), { stream: "a", perWeek: 21, own: true });
+    await box.pipeline.changeEpoch((present) => ({
+      ...present,
+      groups: present.groups.map((group) => ({ ...group, score: { falseAlarmsPerWeek: 7 } })),
+    }));
+    t.strictSame(await budget("b"), { stream: "b", perWeek: 7, own: false });
+    await box.control.setAlarmBudget("a", undefined);
+    t.strictSame(await budget("a"), { stream: "a", perWeek: 7, own: false });
+    await box.control.setAlarmBudget("b", "2/day");
+    const { group, row } = box.state.fold.find("b")!;
+    box.clock.advance(1000);
+    await turns();
+    box.state.fold.removeStream(group, row);
+    t.equal(await budget("b"), "", "one that has gone before its turn came");
+  },
+);
+
 t.test("everything is said again when a connection stands, and when Home Assistant has started", async (t) => {
   const { box, bridge, said } = await bridged();
   await box.deliver(reading("a", 0));
@@ -144,6 +182,7 @@ t.test("where the config no longer wants them, devices are taken back at the sta
     homeAssistant: undefined,
     formerHomeAssistant: "homeassistant",
     takesCommands: false,
+    tunes: () => false,
     settled: () => Promise.resolve(),
     health: () => healthOf(box.metrics, { upSeconds: 0, intakeUp: true, unconfirmed: 0 }),
   }).start();
@@ -152,10 +191,14 @@ t.test("where the config no longer wants them, devices are taken back at the sta
 });
 
 t.test("the events that remove and rename a stream take back its device, too", async (t) => {
-  const settings = { predictions: { latest: false } };
+  const settings = { predictions: { latest: false }, score: { falseAlarmsPerWeek: 1 } };
   const fold = { settings: { node: "box", homeAssistant: "homeassistant" }, groups: [{ settings }] } as unknown as Fold;
   const composer = new Composer(fold);
-  const goodbye = [{ topic: DEVICE("a"), payload: new Uint8Array(0), retain: true }];
+  const goodbye = ["hiddenstate/box/alarm/a", DEVICE("a"), "hiddenstate/box/budget/a"].map((topic) => ({
+    topic,
+    payload: new Uint8Array(0),
+    retain: true,
+  }));
   t.strictSame(composer.messagesOf({ kind: "streamRemoved", group: 0, row: 0, key: "a" }), goodbye);
   const command = { group: 0, row: 0, transaction: "t", reply: false };
   t.strictSame(composer.messagesOf({ kind: "streamRenamed", ...command, from: "a", key: "b" }), goodbye);

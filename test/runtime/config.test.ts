@@ -48,7 +48,13 @@ t.test("a config comes back with defaults and resolved paths", async (t) => {
 });
 
 t.test("a fault is told with file, line and column, and what is allowed", async (t) => {
+  const budget =
+    "expected a number of alarms per hour, day, week, month or year, such as 1/week, and that from 0.01 to 10000 a week";
   const cases: [string, string | RegExp][] = [
+    ...["1/fortnight", "0/week", "1000/hour", "3"].map((wrong): [string, string] => [
+      `${good}    score: { budget: ${wrong} }\n`,
+      `/etc/h/config.yaml:11:22: groups[0].score.budget: ${budget}`,
+    ]),
     [
       good.replace("codec: json", "codec: xml"),
       '/etc/h/config.yaml:8:12: groups[0].codec: expected one of "protobuf", "json", "text", "csv", "cbor", "msgpack", "proto", "senml", "sparkplug"',

@@ -13,6 +13,7 @@ import { startEmbeddedBroker } from "../../src/mqtt/embedded-broker.ts";
 import { parseConfig } from "../../src/runtime/config.ts";
 import { createRuntime } from "../../src/runtime/runtime.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
+import { randomModel } from "../support/random-model.ts";
 import { until } from "../support/until.ts";
 
 /** What is looked at once a minute is looked at twenty times a second. */
@@ -28,6 +29,10 @@ interface Box {
   readonly runtime: Runtime;
   readonly folder: string;
   publish(count: number): Promise<void>;
+  /** Asks for a fine-tune over MQTT; returns the answer. */
+  askOverMqtt(transaction: string, group: string): Promise<unknown>;
+  /** Publishes a reading of another group's device, and returns what that can do by what is announced of it to Home Assistant. */
+  announced(topic: string, stream: string): Promise<string[]>;
   stop(): Promise<void>;
 }
 
@@ -37,6 +42,8 @@ node: box
 state: ./state
 log: silent
 mqtt: { url: "${url}" }
+commands: { mqtt: true }
+homeAssistant: true
 learning: { cpu: 1, verify: false }
 groups:
   - name: presses
@@ -44,10 +51,19 @@ groups:
     codec: json
     model: press.onnx
     learn: { every: never, drift: false, readings: 200 }
-${more}`;
+${more}  - { name: mills, topic: "mill/{mill}/readings", codec: json, features: [load], learn: {} }
+  - { name: doors, topic: "door/{door}/readings", codec: json, model: door.onnx, learn: {} }
+`;
   const runtime = await createRuntime(parseConfig(text, join(folder, "config.yaml")), { clock: hurried });
   await runtime.connected;
   const client = await connectAsync(url);
+  const answers: unknown[] = [];
+  const devices = new Map<string, string>();
+  client.on("message", (topic, payload) => {
+    if (topic.startsWith("homeassistant/")) devices.set(topic.split("/")[2]!, payload.toString());
+    else answers.push(JSON.parse(payload.toString()));
+  });
+  await client.subscribeAsync(["hiddenstate/box/response/+", "homeassistant/device/+/config"], { qos: 1 });
   let next = from;
   return {
     runtime,
@@ -58,7 +74,22 @@ ${more}`;
         const payload = JSON.stringify({ boot: 1, nonce: 9, sequence: next, feature0, feature1 });
         await client.publishAsync("plant/a/readings", payload, { qos: 1 });
       }
-      await until("all is stepped", () => runtime.control.listStreams()[0]?.sequence === next - 1);
+      await until("all is stepped", () =>
+        runtime.control.listStreams().some(({ stream, sequence }) => stream === "a" && sequence === next - 1),
+      );
+    },
+    askOverMqtt: async (transaction, group) => {
+      const before = answers.length;
+      const asked = JSON.stringify({ transaction, expires: 8e15, group });
+      await client.publishAsync("hiddenstate/box/command/tune", asked, { qos: 1 });
+      await until("it is answered", () => answers.length > before);
+      return answers.at(-1);
+    },
+    announced: async (topic, stream) => {
+      await client.publishAsync(topic, JSON.stringify({ load: 1, feature0: 1, feature1: 1 }), { qos: 1 });
+      const id = `hiddenstate_box_${stream}`;
+      await until("it is announced", () => devices.has(id));
+      return Object.keys((JSON.parse(devices.get(id)!) as { components: object }).components);
     },
     stop: async () => {
       await client.endAsync();
@@ -101,16 +132,28 @@ for (const more of ["", "    horizons: [1, 4, 9]\n"]) {
       const folder = t.testdir();
       const first = await trainFirst();
       writeFileSync(join(folder, "press.onnx"), first.bytes);
+      writeFileSync(join(folder, "door.onnx"), randomModel({ features: 2, outputs: 3, head: "classifier" }).bytes);
       const broker = await startEmbeddedBroker();
       t.teardown(() => broker.close());
       let one = await start(folder, broker.url, more);
       await one.publish(100);
       t.equal(learningOf(one), "waiting for its time, or for errors to grow");
-      await t.rejects(one.runtime.control.fineTune("mills"), {
+      // Its streams learn by themselves.
+      const message = 'cannot fine-tune group "mills": it does not learn; those that do: presses';
+      await t.rejects(one.runtime.control.fineTune("mills"), { code: "bad_argument", message });
+      t.strictSame(one.runtime.learningOf("mills"), undefined);
+      const refused = { transaction: "m", ok: false, error: { code: "bad_argument", message } };
+      t.strictSame(await one.askOverMqtt("m", "mills"), refused);
+      const classifier = {
         code: "bad_argument",
-        message: 'cannot fine-tune group "mills": it does not learn; those that do: presses',
-      });
-      await one.runtime.control.fineTune("presses");
+        message: /^cannot fine-tune model \S+: it is a classifier, and readings carry no classes$/,
+      };
+      await t.rejects(one.runtime.control.fineTune("doors"), classifier);
+      t.ok((await one.announced("plant/b/readings", "b")).includes("tune"));
+      t.notOk((await one.announced("mill/m/readings", "m")).includes("tune"));
+      t.notOk((await one.announced("door/d/readings", "d")).includes("tune"));
+      const done = { transaction: "p", ok: true, command: "tune", group: "presses" };
+      t.strictSame(await one.askOverMqtt("p", "presses"), done);
       await until("too few readings are told", () => learningOf(one).startsWith("not tuned: cannot fine-tune model"));
       t.match(learningOf(one), /readings to learn from and \d+ to choose by, at least 400 and 80 are needed/);
       await one.publish(700);
@@ -119,8 +162,11 @@ for (const more of ["", "    horizons: [1, 4, 9]\n"]) {
       await t.rejects(one.runtime.control.fineTune("presses"), { code: "bad_argument", message: /is held against the model/ });
       t.ok(existsSync(join(folder, "state/learning/presses.onnx")));
       t.equal(one.runtime.status().groups[0]!.version, first.version, "it is not in force yet");
+      t.strictSame(await one.askOverMqtt("p", "presses"), done, "of a transaction it is asked once");
       await one.stop();
       one = await start(folder, broker.url, more, 800);
+      t.strictSame(await one.askOverMqtt("p", "presses"), done, "over a restart too");
+      t.match(await one.askOverMqtt("q", "presses"), { ok: false, error: { message: /is held against the model/ } });
       await until("a restart forgets nothing", () => learningOf(one).startsWith("a challenger, version "));
       await one.publish(210);
       await until("the switch", () => one.runtime.status().groups[0]!.version !== first.version, 60_000);

@@ -42,6 +42,7 @@ async function first(folder: string): Promise<void> {
   for (const step of range(0, 8)) await run.publish([scored("b", step), scored("c", step), weak(step), part(step)]);
   // 8 is absent, so 9 waits for it.
   await run.publish([scored("b", 9), ["in/scored/a", "no reading"]]);
+  await run.runtime.control.setAlarmBudget("b", "1/year", { transaction: "budget of b" });
   await run.runtime.control.renameStream("c", "d", { transaction: "rename c" });
   const { state } = await run.runtime.getState("a");
   await run.runtime.setState("d", state, { transaction: "set d" });
@@ -62,6 +63,7 @@ async function second(folder: string): Promise<{ readonly run: FixtureRun; reado
   for (const step of range(8, 12)) await run.publish([weak(step), part(step)]);
   await run.publish([scored("d", 8)]);
   await run.runtime.resetState("d", { transaction: "reset d" });
+  await run.runtime.control.setAlarmBudget("d", "2/day", { transaction: "budget of d" });
   await run.publish([scored("d", 9), scored("late", 0), scored("late", 1)]);
   await run.left("late", 1);
   const waiting = run.published

@@ -7,13 +7,14 @@ import type { Delivery } from "../../src/message/delivery.ts";
 import type { VerifyModel } from "../../src/engine/verify-model.ts";
 import type { Model } from "../../src/model/model.ts";
 import type { Outbox, OutboxEntry } from "../../src/pipeline/outbox.ts";
+import type { FineTune } from "../../src/pipeline/commands.ts";
 import { Pipeline } from "../../src/pipeline/pipeline.ts";
 import type { Recovered } from "../../src/pipeline/recover.ts";
 import { Routes } from "../../src/pipeline/routes.ts";
 import { encodeEpochSettings } from "../../src/pipeline/settings.ts";
 import { configSchema } from "../../src/runtime/config-schema.ts";
 import type { Config } from "../../src/runtime/config-schema.ts";
-import { Control } from "../../src/runtime/control.ts";
+import { Control, nothingTunes } from "../../src/runtime/control.ts";
 import { EngineChoices } from "../../src/runtime/engine-choices.ts";
 import type { ConfiguredGroup } from "../../src/runtime/groups.ts";
 import { configureGroup, entriesOf } from "../../src/runtime/groups.ts";
@@ -61,6 +62,8 @@ export class Box {
   models!: ModelSwitch;
   /** What a model's file is held to before it is put in force. */
   verifyModel: VerifyModel = async () => {};
+  /** Nothing learns here. */
+  fineTune: FineTune = () => Promise.reject(nothingTunes());
   recovered!: Recovered;
   fatal: unknown;
   /** What the sink's broker has got, in order, over all lives. */
@@ -132,6 +135,7 @@ export class Box {
         commands: this.options.commands ?? false,
         streamsMax,
       }),
+      fineTune: (group) => this.fineTune(group),
       clock,
       log: silentLog,
       metrics,

@@ -99,7 +99,7 @@ class StreamView {
     this.#alarmSection.replaceChildren(
       section(
         "The alarms of this stream",
-        "What is said of the last one decides whether the network may learn from its readings.",
+        "What is said of the last one decides whether the network may learn from its readings. The budget decides how unlikely a reading has to be for one.",
         this.#alarmCommands.root,
       ),
     );
@@ -120,14 +120,14 @@ class StreamView {
   }
 
   /** `alarms` is absent where there was none and nothing is muted. */
-  #showAlarms({ alarm, alarms = {} }) {
+  #showAlarms({ alarm, alarms = {}, budget }) {
     const units = new Map(this.#about.features.map(({ name, unit }) => [name, unit]));
     const isMuted = (alarms.muted ?? 0) > this.#boxNow();
     setText(this.#badge, alarm ? "alarm" : isMuted ? "muted" : "");
     this.#badge.dataset.kind = alarm ? "alarm" : "muted";
     setText(this.#alarm, alarmWords(alarms, units, this.#boxNow()));
     this.#alarm.dataset.open = String(alarm);
-    this.#alarmCommands?.show(isMuted, alarms.since !== undefined);
+    this.#alarmCommands?.show(isMuted, alarms.since !== undefined, { budget, own: alarms.budget });
   }
 
   /** Also after a cut: the readings kept by the runtime come again. */
