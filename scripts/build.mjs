@@ -50,7 +50,7 @@ function compileProto(proto) {
  * imported by them. What is exported stays a function of its own: the hot loops are slower inside another (docs/kernels.md).
  */
 const KERNEL_MODULES = {
-  simd: ["network.ts", "multiply-rows.ts", "multiply-fives.ts", "cells.ts", "measure.ts"],
+  simd: ["network.ts", "multiply-rows.ts", "multiply-fives.ts", "tanh-panel.ts", "cells.ts", "activation-rows.ts", "measure.ts"],
   training: [
     "sequence.ts",
     "affine.ts",
@@ -61,6 +61,7 @@ const KERNEL_MODULES = {
     "multiply-narrow.ts",
     "outer-products.ts",
     "train-cells.ts",
+    "activation-rows.ts",
     "measure.ts",
   ],
 };

@@ -11,7 +11,7 @@ import { SimdMemory } from "./simd-memory.ts";
 
 export type SimdKernel = Exclude<Kernel, "scalar">;
 
-/** What both programs have: measure.ts of the assembly. Addresses are bytes everywhere. */
+/** What both programs have: measure.ts and activation-rows.ts of the assembly. Addresses are bytes everywhere. */
 interface MeasureExports {
   tanhAll(from: number, out: number, quads: number): void;
   expAll(from: number, out: number, quads: number): void;

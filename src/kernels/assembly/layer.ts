@@ -4,6 +4,7 @@ import { resetGru, updateGru, updateLstm, updateRelu, updateResetGru, updateTanh
 import { addToStart, createMatrix, fillWeights, Matrix } from "./matrix";
 import { allocate } from "./memory";
 import { multiplyRow, multiplyRows, PANEL_BYTES } from "./multiply-rows";
+import { stepTanhPanel } from "./tanh-panel";
 
 // Cells, as the caller numbers them: RNN with tanh and with relu, GRU with linear_before_reset = 1 and 0, LSTM.
 const TANH = 0, RELU = 1, GRU = 2, RESET_GRU = 3, LSTM = 4;
@@ -112,6 +113,10 @@ function multiplyOne(matrix: Matrix, row: usize, sums: usize): void {
 /** Steps one stream: x stands in `row`, `h` is its state. What stepLayer does, without its loops, which a small network would feel. */
 export function stepLayerOnce(layer: Layer, row: usize, sums: usize, h: usize): void {
   const cell = layer.cell, hRow = row + (<usize>layer.inputs << 2);
+  if (cell == TANH && layer.gates.panels == 1) {
+    stepTanhPanel(layer.gates.weights, layer.gates.start, row, layer.inputs, h, layer.hidden, layer.quads);
+    return;
+  }
   copyQuads(h, hRow, layer.quads);
   multiplyOne(layer.gates, row, sums);
   if (cell == RESET_GRU) resetGru(sums, h, hRow, layer.quads);

@@ -1,18 +1,7 @@
-// What tests and benchmarks ask of a build: its activations over arrays, whether it rounds a multiply-add once, and how fast it
+// What tests and benchmarks ask of a build: exponentials over arrays, whether it rounds a multiply-add once, and how fast it
 // multiplies at best.
-import { sigmoid4, tanh4 } from "./activations";
 import { exp4 } from "./exponential";
 import { multiplyAdd } from "./multiply-add";
-
-/** out (quads, 4) = tanh(from (quads, 4)); `out` may be `from`. */
-export function tanhAll(from: usize, out: usize, quads: i32): void {
-  for (const end = from + (<usize>quads << 4); from < end; from += 16, out += 16) v128.store(out, tanh4(v128.load(from)));
-}
-
-/** out (quads, 4) = sigmoid(from (quads, 4)); `out` may be `from`. */
-export function sigmoidAll(from: usize, out: usize, quads: i32): void {
-  for (const end = from + (<usize>quads << 4); from < end; from += 16, out += 16) v128.store(out, sigmoid4(v128.load(from)));
-}
 
 /** out (quads, 4) = e^from (quads, 4); `out` may be `from`. */
 export function expAll(from: usize, out: usize, quads: i32): void {

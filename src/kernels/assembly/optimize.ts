@@ -1,7 +1,11 @@
 // What an optimizer does with all parameters of a network, laid side by side in one row: Adam's step, the length of the gradient, and its
 // scaling. Every value is by itself but in the length, which is summed in double precision in one fixed order.
+import { flush, MAGNITUDE } from "./flush";
 import { allocate, reset } from "./memory";
 import { multiplyAdd } from "./multiply-add";
+
+/** The smallest normal number. */
+const TINY = memory.data<f32>([1.1754944e-38, 1.1754944e-38, 1.1754944e-38, 1.1754944e-38]);
 
 let params: usize = 0, gradients: usize = 0, first: usize = 0, second: usize = 0, largest: usize = 0, factors: usize = 0;
 
@@ -41,24 +45,30 @@ function factor(index: usize): v128 {
  * growth and shrink.
  */
 export function stepAdam(count: i32): void {
+  moveParams(params, gradients, first, second, largest, count);
+}
+
+/** The same with the rows' addresses as locals, which a loop keeps in registers, where it loads globals anew at each turn. */
+export function moveParams(param: usize, gradient: usize, m: usize, v: usize, most: usize, count: i32): void {
   const b1 = factor(0), l1 = factor(1), b2 = factor(2), l2 = factor(3), e = factor(4);
   const c = factor(5), r = factor(6), scale = factor(7), s = factor(8);
-  const tiny = f32x4.splat(1.1754944e-38);
-  for (let at: usize = 0, end = <usize>count << 2; at < end; at += 16) {
-    const p = v128.load(params + at);
-    const g = multiplyAdd(c, p, v128.load(gradients + at));
-    const moment = multiplyAdd(b1, v128.load(first + at), f32x4.mul(l1, g));
-    // Without a gradient it dies out, and what lies below the smallest normal number costs a hundred times as long.
-    const m = v128.andnot(moment, f32x4.lt(f32x4.abs(moment), tiny));
-    let v = multiplyAdd(b2, v128.load(second + at), f32x4.mul(f32x4.mul(l2, g), g));
-    v128.store(first + at, m);
-    v128.store(second + at, v);
-    if (largest != 0) {
-      v = f32x4.max(v128.load(largest + at), v);
-      v128.store(largest + at, v);
+  const magnitude = v128.load(MAGNITUDE), tiny = v128.load(TINY);
+  for (const end = param + (<usize>count << 2); param < end; param += 16, gradient += 16, m += 16, v += 16) {
+    const p = v128.load(param);
+    const g = multiplyAdd(c, p, v128.load(gradient));
+    const moment = multiplyAdd(b1, v128.load(m), f32x4.mul(l1, g));
+    // Without a gradient it dies out.
+    const mean = flush(moment, magnitude, tiny);
+    let square = multiplyAdd(b2, v128.load(v), f32x4.mul(f32x4.mul(l2, g), g));
+    v128.store(m, mean);
+    v128.store(v, square);
+    if (most != 0) {
+      square = f32x4.max(v128.load(most), square);
+      v128.store(most, square);
+      most += 16;
     }
-    const step = f32x4.div(f32x4.mul(r, m), multiplyAdd(f32x4.sqrt(v), scale, e));
-    v128.store(params + at, f32x4.sub(f32x4.mul(s, p), step));
+    const step = f32x4.div(f32x4.mul(r, mean), multiplyAdd(f32x4.sqrt(square), scale, e));
+    v128.store(param, f32x4.sub(f32x4.mul(s, p), step));
   }
 }
 

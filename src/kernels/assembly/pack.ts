@@ -16,12 +16,21 @@ export function packColumns(
   from: usize, stride: usize, inputs: i32, units: i32, panels: usize, panelInputs: i32, column: i32, width: i32,
 ): void {
   const rest = lastQuadMask(units), panelBytes = <usize>width << 2;
-  for (let unit = 0; unit < units; unit += 4, column += 4, from += 16) {
-    const mask = unit + 4 <= units ? i32x4.splat(-1) : rest;
+  for (let unit = 0; unit < units;) {
     let to = panels + <usize>((column / width) * panelInputs) * panelBytes + <usize>((column % width) << 2), at = from;
-    for (const end = to + <usize>inputs * panelBytes; to < end; to += panelBytes, at += stride) {
-      v128.store(to, v128.and(v128.load(at), mask));
+    const end = to + <usize>inputs * panelBytes;
+    if (width == 16 && (column & 15) == 0 && unit + 16 <= units) {
+      // A whole panel: what most are, in a quarter of the turns.
+      for (; to < end; to += 64, at += stride) {
+        v128.store(to, v128.load(at)); v128.store(to, v128.load(at, 16), 16);
+        v128.store(to, v128.load(at, 32), 32); v128.store(to, v128.load(at, 48), 48);
+      }
+      unit += 16; column += 16; from += 64;
+      continue;
     }
+    const mask = unit + 4 <= units ? i32x4.splat(-1) : rest;
+    for (; to < end; to += panelBytes, at += stride) v128.store(to, v128.and(v128.load(at), mask));
+    unit += 4; column += 4; from += 16;
   }
 }
 
