@@ -9,6 +9,8 @@ import type { Metrics } from "../base/metrics.ts";
 import type { Challenger, Course, CourseActions, CourseSettings, CourseState, Decision } from "../learn/course.ts";
 import type { JobSource, RunLearning } from "../learn/learning-job.ts";
 import { shortVersion } from "../model/model.ts";
+import { fileModelOf } from "../model/rolled-model.ts";
+import type { ModelSpec } from "../model/spec.ts";
 import { requireTunable, tuningProblem } from "../model/tuning-problem.ts";
 import type { Fold } from "../pipeline/fold.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
@@ -108,9 +110,14 @@ export class LearningLoop {
     return this.#options.groups.has(group) && this.#group(group).settings.engine !== "learning";
   }
 
+  /** Of the model that a fine-tune of a group begins with: the one in the file, also where that is rolled forward. */
+  #tuned(group: string): ModelSpec {
+    return fileModelOf(this.#group(group).model).spec;
+  }
+
   /** Whether a fine-tune of a group can come to anything. */
   tunes(group: string): boolean {
-    return this.#learns(group) && tuningProblem(this.#group(group).model.spec) === undefined;
+    return this.#learns(group) && tuningProblem(this.#tuned(group)) === undefined;
   }
 
   /** Has a fine-tune of a group begin at the next look. Throws `bad_argument` where the group is not fine-tuned or is at it already. */
@@ -120,7 +127,7 @@ export class LearningLoop {
       const names = [...this.#options.groups.keys()].filter((name) => this.tunes(name)).join(", ") || "none";
       throw new HiddenstateError("bad_argument", `cannot fine-tune group "${group}": it does not learn; those that do: ${names}`);
     }
-    requireTunable(this.#group(group).model.spec);
+    requireTunable(this.#tuned(group));
     const course = this.#courses.get(group)!;
     if (!course.ask()) {
       throw new HiddenstateError(
