@@ -1,7 +1,7 @@
 // The streams of one config entry: one engine, one set of rules, a row a stream. Accepting a reading here is the fold itself: live
 // readings and replayed ones change a stream through the same lines.
 import type { Engine, StateTensors } from "../engine/engine.ts";
-import { createStateTensors } from "../engine/engine.ts";
+import { createStateTensors, sharedStateOf } from "../engine/engine.ts";
 import type { ByteReader, ByteWriter } from "../base/bytes.ts";
 import { HiddenstateError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
@@ -100,11 +100,14 @@ export class StreamGroup {
 
   /**
    * Goes on with another engine and closes the old one; of another model version only where its features and outputs are the same. States
-   * are dealt with as `states` says, `carry` only where they have the same shapes. Nothing may be staged.
+   * are dealt with as `states` says, `carry` only where they have the same shapes; what the streams share goes along with them. Nothing may
+   * be staged.
    */
   async moveTo(model: Model, engine: Engine, states: SwitchPolicy): Promise<void> {
     const { columns, recent } = this;
     const stepper = new Stepper(engine);
+    const shared = states === "carry" ? sharedStateOf(this.#engine) : undefined;
+    if (shared !== undefined) engine.shared!.write(shared);
     for (let row = 0; row < columns.rows; row++) {
       if (columns.keys[row] === undefined) continue;
       const slot = engine.allocate();
