@@ -118,8 +118,10 @@ export interface StreamNow {
   readonly alarm: boolean;
   /** How its alarms stand; absent where it had none and is not muted. */
   readonly alarms: ListedAlarm | undefined;
-  /** How far it has come with a network of its own; absent on a given model. */
+  /** How far it has come with a network of its own, or of its group's; absent on a given model. */
   readonly warmUp: WarmUp | undefined;
+  /** How far the network of the group has come; absent where it has none. */
+  readonly groupWarmUp: WarmUp | undefined;
   readonly state: readonly TensorFacts[];
 }
 
@@ -140,6 +142,7 @@ export function nowOf(fold: Fold, stream: string): StreamNow | undefined {
     alarm: group.scores?.isRaised(row) ?? false,
     alarms: alarmStanding(ref),
     warmUp: group.engine.warmUp?.(columns.slot[row]!),
+    groupWarmUp: group.engine.shared?.warmUp(),
     state: tensorFacts(group.readState(row)),
   };
 }

@@ -1,6 +1,6 @@
 // `npm run scope-pays [-- --streams 10]`: what one network for all streams is worth against one for each, on simulated streams of one kind, a
 // reading a minute: the squared error of the forecasts over that of the last value, below 1 where a network does better, by how many
-// readings each stream has had; then the same of a stream that comes when the others have had theirs; and what it takes in time and memory.
+// readings each stream has had; then the same of a stream that comes when the others have had theirs; and what it takes: time, and a stream's own state in a checkpoint.
 import { parseArgs } from "node:util";
 import { createSignal, signalKinds } from "../../firmware-sim/signals.ts";
 import type { SignalKind } from "../../firmware-sim/signals.ts";
@@ -19,7 +19,7 @@ const READINGS = ENDS.at(-1)!;
 const LATE_READINGS = ENDS[2];
 
 interface Course {
-  /** `(READINGS, D)`, in the deviations of all of it. */
+  /** `(READINGS, D)`, and the standard deviation of each feature. */
   readonly x: Float32Array;
   readonly deviations: Float64Array;
 }
@@ -115,7 +115,7 @@ for (const kind of signalKinds) {
     const { ratios, late, usPerReading, bytesPerStream } = run(kind, scope, Number(values.streams));
     process.stdout.write(
       `${kind.padEnd(10)} ${scope.padEnd(6)}${numbers(ratios)}${" ".repeat(12)}${numbers(late)}   ` +
-        `${usPerReading.toFixed(0)} us a reading, ${bytesPerStream} bytes a stream\n`,
+        `${usPerReading.toFixed(0)} us a reading, ${bytesPerStream} bytes of state\n`,
     );
   }
 }
