@@ -288,6 +288,13 @@ t.test("a model is promoted over it and rolled back to a network that begins ane
   const { spec, weights } = startingModel({ name: "trained", features: ["flow"], horizons: [1, 6] });
   const { learner: _, ...shipped } = spec;
   const model = decodeModel(encodeModel(shipped, weights), "trained");
+  const { settings } = one.state.fold.groups[0]!;
+  one.state.fold.groups[0]!.follow({ ...settings, switch: "carry" });
+  await t.rejects(one.models.promote(model, "trained.onnx", "own"), {
+    code: "bad_model",
+    message: /streams that learn by themselves remember other things, and "switch: carry" keeps what they remember/,
+  });
+  one.state.fold.groups[0]!.follow(settings);
   await one.models.promote(model, "trained.onnx", "own");
   t.equal(one.state.fold.groups[0]!.engine.shared, undefined);
   await feed(one, ["a", "b"], 300, 310);
