@@ -31,7 +31,7 @@ export type { CellLayer, GruLayer, HeadKind, LstmLayer, NetworkWeights, RnnLayer
 export { openEngine } from "./engine/open-engine.ts";
 export type { EngineChoice, EngineOptions } from "./engine/open-engine.ts";
 export { EngineStream } from "./engine/engine-stream.ts";
-export type { Engine, Slot, StateTensors, StepBatch, WarmUp } from "./engine/engine.ts";
+export type { Engine, SharedState, Slot, StateTensors, StepBatch, WarmUp } from "./engine/engine.ts";
 
 // Embed the runtime
 export { createRuntime } from "./runtime/runtime.ts";

@@ -53,7 +53,11 @@ function outputText(output: ModelSpec["outputs"][number]): string {
 }
 
 function trainingLines({ training, learner }: ModelSpec): string[] {
-  if (learner !== undefined) return [`each stream learns a network of its own, from seed ${learner.seed}`];
+  if (learner !== undefined) {
+    const whose =
+      learner.scope === "group" ? "all streams of the group learn one network" : "each stream learns a network of its own";
+    return [`${whose}, from seed ${learner.seed}`];
+  }
   if (training === undefined) return ["the file does not say how it was trained"];
   const { source, rows, epochs, seed, kernel, testRmse, persistenceRmse } = training;
   const errors = Object.entries(testRmse).map(([name, rmse]) => {

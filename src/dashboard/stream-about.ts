@@ -120,8 +120,10 @@ export interface StreamNow {
   readonly alarms: ListedAlarm | undefined;
   /** Of its group: how many alarms a week it may raise where nothing is wrong. Absent without scores. */
   readonly budget: number | undefined;
-  /** How far it has come with a network of its own; absent on a given model. */
+  /** How far it has come with a network of its own, or of its group's; absent on a given model. */
   readonly warmUp: WarmUp | undefined;
+  /** How far the network of the group has come; absent where it has none. */
+  readonly groupWarmUp: WarmUp | undefined;
   readonly state: readonly TensorFacts[];
 }
 
@@ -143,6 +145,7 @@ export function nowOf(fold: Fold, stream: string): StreamNow | undefined {
     alarms: alarmStanding(ref),
     budget: group.settings.score?.falseAlarmsPerWeek,
     warmUp: group.engine.warmUp?.(columns.slot[row]!),
+    groupWarmUp: group.engine.shared?.warmUp(),
     state: tensorFacts(group.readState(row)),
   };
 }

@@ -35,6 +35,16 @@ export interface WarmUp {
   readonly warm: boolean;
 }
 
+/** What all streams of an engine have together, and what is no stream's state: it goes on with the readings of each of them. */
+export interface SharedState {
+  readonly specs: readonly StateSpec[];
+  /** Copies it out, and in. Throws `bad_state` where names or lengths differ from the specs. */
+  read(into: StateTensors): void;
+  write(from: StateTensors): void;
+  /** How far the learning of all of them has come. */
+  warmUp(): WarmUp;
+}
+
 /** What steps one model version, and the arena of the states of the streams on it: a row a slot. */
 export interface Engine {
   readonly spec: ModelSpec;
@@ -61,6 +71,11 @@ export interface Engine {
    */
   fade?(slot: Slot, factor: number): void;
   /**
+   * Of an engine whose streams learn together. What a step gives then depends on the readings of all streams before it, so each reading is
+   * stepped in the order in which they were accepted, whatever batch it came in.
+   */
+  readonly shared?: SharedState;
+  /**
    * Steps each slot's state T times. On rejection no state has changed; `bad_argument` where a buffer is too short. Where it returns a
    * promise, the buffers are lent until that settles, the batch's slots must not be touched and no other step may start; other slots
    * are free to use. A slot that is not allocated, or twice in a batch, is an assertion.
@@ -69,7 +84,7 @@ export interface Engine {
   close(): Promise<void>;
 }
 
-/** Room for one stream's state, zero-filled. */
+/** Room for one stream's state, or for the shared one, zero-filled. */
 export function createStateTensors(states: readonly StateSpec[]): StateTensors {
   return Object.fromEntries(
     states.map((state) => [state.name, new Float32Array(state.shape.reduce((n, length) => n * length, 1))]),
@@ -90,4 +105,12 @@ export function carriedState(from: StateTensors, states: readonly StateSpec[]): 
   const to = createStateTensors(states);
   for (const [name, values] of Object.entries(to)) if (from[name]?.length === values.length) values.set(from[name]);
   return to;
+}
+
+/** A copy of what the streams of an engine share; undefined where they share nothing. */
+export function sharedStateOf({ shared }: Engine): StateTensors | undefined {
+  if (shared === undefined) return undefined;
+  const state = createStateTensors(shared.specs);
+  shared.read(state);
+  return state;
 }

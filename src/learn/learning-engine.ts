@@ -1,8 +1,8 @@
-// The engine of a group that begins without a model: every stream has a network of its own, which learns from the stream's readings as
-// they are stepped. All of that is its state, so it is kept, copied and replayed like any other engine's.
+// The engine of a group that begins without a model: every stream has a network of its own, or all of them have one, which learns from the
+// readings as they are stepped. All of that is state, a stream's or the shared one, so it is kept, copied and replayed like any other.
 import { HiddenstateError } from "../base/errors.ts";
 import { checkBatch } from "../engine/check-batch.ts";
-import type { Engine, Slot, StateTensors, StepBatch, WarmUp } from "../engine/engine.ts";
+import type { Engine, SharedState, Slot, StateTensors, StepBatch, WarmUp } from "../engine/engine.ts";
 import { chooseKernel } from "../kernels/open-network.ts";
 import { kernelVersions } from "../kernels/recurrent-network.ts";
 import type { Kernel } from "../kernels/recurrent-network.ts";
@@ -11,6 +11,7 @@ import type { Model } from "../model/model.ts";
 import type { ModelSpec, StateSpec } from "../model/spec.ts";
 import { OnlineForecaster } from "./online-forecaster.ts";
 import type { StateTensor } from "./online-state.ts";
+import { SharedForecaster } from "./shared-forecaster.ts";
 
 /** Counts up whenever what a learner does with a reading changes. */
 const LEARNER = "learner-1";
@@ -50,6 +51,45 @@ function joinDoubles(from: Float32Array, into: Float64Array): void {
   for (let i = 0; i < into.length; i++) into[i] = from[PARTS * i]! + from[PARTS * i + 1]! + from[PARTS * i + 2]!;
 }
 
+function stateOf(tensors: readonly StateTensor[], specs: readonly StateSpec[], into: StateTensors): void {
+  for (const { name, data } of tensors) {
+    const values = expectTensor(specs, into, name, "read");
+    if (data instanceof Float64Array) splitDoubles(data, values);
+    else values.set(data);
+  }
+}
+
+/** Copies, of the types and lengths that `tensors` have. */
+function tensorsOf(tensors: readonly StateTensor[], specs: readonly StateSpec[], from: StateTensors): StateTensor[] {
+  return tensors.map(({ name, shape, data }) => {
+    const values = expectTensor(specs, from, name, "write");
+    if (data instanceof Float32Array) return { name, shape, data: values };
+    const joined = new Float64Array(data.length);
+    joinDoubles(values, joined);
+    return { name, shape, data: joined };
+  });
+}
+
+function expectTensor(specs: readonly StateSpec[], tensors: StateTensors, name: string, verb: string): Float32Array {
+  const values = tensors[name];
+  const length = specs.find((state) => state.name === name)!.shape.reduce((n, side) => n * side, 1);
+  if (values?.length === length && Object.keys(tensors).length === specs.length) return values;
+  throw new HiddenstateError(
+    "bad_state",
+    `cannot ${verb} a state: its tensor ${name} has ${values?.length ?? "no"} values, a learner of this group's has ${length}`,
+  );
+}
+
+function sharedOf(forecaster: SharedForecaster): SharedState {
+  const specs = forecaster.shared.map((tensor) => stateSpecOf(tensor));
+  return {
+    specs,
+    read: (into) => stateOf(forecaster.shared, specs, into),
+    write: (from) => forecaster.writeShared(tensorsOf(forecaster.shared, specs, from)),
+    warmUp: () => forecaster.sharedWarmUp,
+  };
+}
+
 /** Forecasts, and warms up, stream by stream. */
 export class LearningEngine implements Engine {
   readonly name = "learning";
@@ -57,19 +97,24 @@ export class LearningEngine implements Engine {
   readonly deterministic = true;
   readonly spec: ModelSpec;
   readonly version: string;
-  readonly #forecaster: OnlineForecaster;
+  readonly shared?: SharedState;
+  readonly #forecaster: OnlineForecaster | SharedForecaster;
 
   /** `model` is a starting one (starting-model.ts). Throws `unavailable` where the kernel does not run here. */
   constructor({ spec, version }: Model, kernel: Kernel | undefined) {
-    const horizons = [...new Set(forecastOutputs(spec).map(({ horizon }) => horizon))];
-    this.#forecaster = new OnlineForecaster({
+    const settings = {
       name: spec.name,
       features: spec.features.map(({ name }) => name),
-      horizons,
+      horizons: [...new Set(forecastOutputs(spec).map(({ horizon }) => horizon))],
       layer: spec.layers[0]!,
       seed: spec.learner!.seed,
       ...(kernel && { kernel }),
-    });
+    };
+    if (spec.learner!.scope === "group") {
+      const forecaster = new SharedForecaster(settings);
+      this.#forecaster = forecaster;
+      this.shared = sharedOf(forecaster);
+    } else this.#forecaster = new OnlineForecaster(settings);
     this.version = version;
     this.kernel = nameOf(this.#forecaster.kernel);
     const blank = this.#forecaster.allocate();
@@ -91,19 +136,11 @@ export class LearningEngine implements Engine {
   }
 
   read(slot: Slot, into: StateTensors): void {
-    for (const { name, data } of this.#forecaster.tensors(slot)) {
-      const values = this.#expect(into, name, "read");
-      if (data instanceof Float64Array) splitDoubles(data, values);
-      else values.set(data);
-    }
+    stateOf(this.#forecaster.tensors(slot), this.spec.states, into);
   }
 
   write(slot: Slot, from: StateTensors): void {
-    for (const { name } of this.spec.states) this.#expect(from, name, "write");
-    for (const { name, data } of this.#forecaster.tensors(slot)) {
-      if (data instanceof Float64Array) joinDoubles(from[name]!, data);
-      else data.set(from[name]!);
-    }
+    this.#forecaster.write(slot, tensorsOf(this.#forecaster.tensors(slot), this.spec.states, from));
   }
 
   copy(from: Slot, to: Slot): void {
@@ -124,14 +161,4 @@ export class LearningEngine implements Engine {
   }
 
   async close(): Promise<void> {}
-
-  #expect(tensors: StateTensors, name: string, verb: string): Float32Array {
-    const values = tensors[name];
-    const length = this.spec.states.find((state) => state.name === name)!.shape.reduce((n, side) => n * side, 1);
-    if (values?.length === length && Object.keys(tensors).length === this.spec.states.length) return values;
-    throw new HiddenstateError(
-      "bad_state",
-      `cannot ${verb} a state: its tensor ${name} has ${values?.length ?? "no"} values, a learner of this group's has ${length}`,
-    );
-  }
 }

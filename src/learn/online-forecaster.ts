@@ -10,11 +10,22 @@ import type { ModelWeights } from "../model/model.ts";
 import type { LayerSpec, ModelSpec } from "../model/spec.ts";
 import type { JudgedForecast } from "../score/residual.ts";
 import { defaultHorizons, LEARNER_LAYER, learnerSpec } from "./learner-spec.ts";
-import { LANES, OnlineNetwork, STEPS } from "./online-network.ts";
+import { COUNTERS, LANES, OnlineNetwork, READINGS_PER_UPDATE, STEPS } from "./online-network.ts";
+import type { OnlineWeights } from "./online-network.ts";
 import { OnlineState } from "./online-state.ts";
 import type { StateLayout, StateTensor } from "./online-state.ts";
-import { COUNT, deviationOf, giveForecasts, meetForecasts, NUMBERS, openSlot, takeIn, warmUpOf } from "./online-slot.ts";
-import { WINDOW, writeDeviations, writeInput } from "./online-slot.ts";
+import {
+  averageIn,
+  COUNT,
+  deviationOf,
+  giveForecasts,
+  LOSSES,
+  meetForecasts,
+  NUMBERS,
+  openSlot,
+  openWeights,
+} from "./online-slot.ts";
+import { READINGS_BEFORE, takeIn, warmUpOf, writeDeviations, writeInput } from "./online-slot.ts";
 import type { Slot } from "./online-slot.ts";
 import { seasonNames } from "./season.ts";
 
@@ -30,9 +41,12 @@ export interface OnlineForecasterSettings {
   readonly kernel?: Kernel;
 }
 
-const READINGS_PER_UPDATE = 8;
-/** Before it there is nothing to learn from, and no forecast. */
-const READINGS_BEFORE = 100;
+/** The last readings, out of which pieces are drawn to learn from. */
+const WINDOW = 1000;
+
+interface LearningSlot extends Slot {
+  readonly weights: OnlineWeights;
+}
 
 export class OnlineForecaster {
   /** Outputs `(O)`: for each horizon the means of all features, then in the same order the standard deviations. */
@@ -44,7 +58,8 @@ export class OnlineForecaster {
   readonly #seed: number;
   readonly #network: OnlineNetwork;
   readonly #layout: StateLayout;
-  readonly #slots: (Slot | undefined)[] = [];
+  readonly #slots: (LearningSlot | undefined)[] = [];
+  readonly #errors = new Float64Array(2);
 
   /** Throws `bad_argument` where features and horizons make more outputs than a model may have. */
   constructor(settings: OnlineForecasterSettings) {
@@ -73,7 +88,7 @@ export class OnlineForecaster {
     const pending = this.horizons.reduce((sum, horizon) => sum + horizon, 0);
     this.#layout = {
       float32: { ...vectors, ...hidden, window: [WINDOW, D], forecasts: [pending, D] },
-      float64: { times: [WINDOW], mean: [D], variance: [D], numbers: [NUMBERS] },
+      float64: { times: [WINDOW], mean: [D], variance: [D], numbers: [COUNTERS + NUMBERS] },
     };
   }
 
@@ -100,7 +115,6 @@ export class OnlineForecaster {
     const slot = this.#slots[index]!;
     for (const { data } of slot.state.tensors) data.fill(0);
     this.#network.begin(slot.weights);
-    slot.forecasts.fill(Number.NaN);
   }
 
   /** All that is remembered of the slot's stream: views, good until the slot is released. */
@@ -119,7 +133,7 @@ export class OnlineForecaster {
    */
   step(index: number, x: ArrayLike<number>, xFrom: number, time: number, y: Float32Array, yFrom: number, learn = true): void {
     const slot = this.#slots[index]!;
-    meetForecasts(slot, this.horizons, x, xFrom);
+    if (meetForecasts(slot, this.horizons, x, xFrom, this.#errors)) averageIn(slot.numbers, LOSSES, this.#errors, 1);
     takeIn(slot, x, xFrom, time);
     const count = slot.numbers[COUNT]!;
     if (count < READINGS_BEFORE) {
@@ -134,7 +148,7 @@ export class OnlineForecaster {
   }
 
   /** One update by pieces of the window, each with the values that come after its steps. */
-  #learn(slot: Slot, count: number): void {
+  #learn(slot: LearningSlot, count: number): void {
     const { xs, targets } = this.#network;
     const longest = this.horizons[this.horizons.length - 1]!;
     const kept = Math.min(count, WINDOW);
@@ -156,12 +170,14 @@ export class OnlineForecaster {
     this.#network.update(slot.weights);
   }
 
-  #createSlot(): Slot {
-    return openSlot(new OnlineState(this.#layout), this.#network.states.length);
+  #createSlot(): LearningSlot {
+    const state = new OnlineState(this.#layout);
+    return { ...openSlot(state, this.#network.states.length, COUNTERS), weights: openWeights(state) };
   }
 
   warmUp(index: number): WarmUp {
-    return warmUpOf(this.#slots[index]!);
+    const { numbers } = this.#slots[index]!;
+    return warmUpOf(numbers, LOSSES, numbers[COUNT]!);
   }
 
   /**

@@ -23,6 +23,7 @@ import { startingWeights } from "./starting-weights.ts";
 export const LANES = 8;
 export const STEPS = 32;
 const STEPS_UNJUDGED = 8;
+export const READINGS_PER_UPDATE = 8;
 const LEARNING_RATE = 3e-3;
 const GRADIENT_NORM_MAX = 1;
 const BETAS = [0.9, 0.999] as const;

@@ -1,35 +1,37 @@
 // One stream of an online learner: its readings in deviations from running statistics, the forecasts that wait for theirs, and how good
-// those were. Functions on the views of a slot; nothing is kept here.
+// those were. Functions on the views of a slot; nothing is kept here, and the weights are somebody else's.
 import type { WarmUp } from "../engine/engine.ts";
 import { exp } from "../kernels/exp.ts";
-import type { OnlineWeights } from "./online-network.ts";
 import { COUNTERS } from "./online-network.ts";
+import type { OnlineWeights } from "./online-network.ts";
 import type { OnlineState } from "./online-state.ts";
 import { writeSeason } from "./season.ts";
 
-/** The last readings, out of which pieces are drawn to learn from. */
-export const WINDOW = 1000;
+/** A network makes no forecast of a stream before it: there is nothing yet that could be called usual. */
+export const READINGS_BEFORE = 100;
 const READINGS_WARM = 500;
 /** Readings that the losses are averaged over. */
-const LOSS_READINGS = 500;
+export const LOSS_READINGS = 500;
 /** Deviations beyond this are told to the network as this many. */
 const INPUT_MAX = 6;
 /** A reading counts for the statistics as no further off than this many deviations. */
 const OUTLIER = 4;
 const OUTLIERS_AFTER = 30;
 
-export const COUNT = COUNTERS;
-const LOSS = COUNTERS + 1;
-const PERSISTENCE_LOSS = COUNTERS + 2;
-const LOSS_COUNT = COUNTERS + 3;
-export const NUMBERS = COUNTERS + 4;
+/** Places in a slot's `numbers`: readings in all, then how good the forecasts were. */
+export const COUNT = 0;
+export const LOSSES = 1;
+export const NUMBERS = 4;
+/** Places from `LOSSES` on: mean squared errors of the forecasts and of the last value, and how many readings they are the means of. */
+const LOSS = 0;
+const PERSISTENCE_LOSS = 1;
+export const LOSS_COUNT = 2;
 
 /** Views of one slot's tensors. */
 export interface Slot {
   readonly state: OnlineState;
-  readonly weights: OnlineWeights;
   readonly hidden: readonly Float32Array[];
-  /** The last `WINDOW` readings `(WINDOW, D)` and their times: reading number n, from 0, lies at n % WINDOW. */
+  /** The last W readings `(W, D)` and their times `(W)`: reading number n, from 0, lies at n % W. */
   readonly window: Float32Array;
   readonly times: Float64Array;
   /** For each horizon a ring of means that are not met yet: `(horizon, D)` one after another. */
@@ -39,27 +41,28 @@ export interface Slot {
   readonly numbers: Float64Array;
 }
 
-export function openSlot(state: OnlineState, hiddenTensors: number): Slot {
-  const [weights, averages, firstMoments, secondMoments] = ["weights", "averages", "firstMoments", "secondMoments"].map((name) =>
-    state.view32(name),
-  );
-  const numbers = state.view64("numbers");
+/** `numbersFrom`: where in the tensor of numbers the slot's own begin. */
+export function openSlot(state: OnlineState, hiddenTensors: number, numbersFrom = 0): Slot {
   return {
     state,
-    weights: {
-      weights: weights!,
-      averages: averages!,
-      firstMoments: firstMoments!,
-      secondMoments: secondMoments!,
-      counters: numbers.subarray(0, COUNTERS),
-    },
     hidden: Array.from({ length: hiddenTensors }, (_, index) => state.view32(`hidden ${index}`)),
     window: state.view32("window"),
     times: state.view64("times"),
     forecasts: state.view32("forecasts"),
     mean: state.view64("mean"),
     variance: state.view64("variance"),
-    numbers,
+    numbers: state.view64("numbers").subarray(numbersFrom),
+  };
+}
+
+/** The weights in a state, with their counters at the beginning of its numbers. */
+export function openWeights(state: OnlineState): OnlineWeights {
+  return {
+    weights: state.view32("weights"),
+    averages: state.view32("averages"),
+    firstMoments: state.view32("firstMoments"),
+    secondMoments: state.view32("secondMoments"),
+    counters: state.view64("numbers").subarray(0, COUNTERS),
   };
 }
 
@@ -68,9 +71,18 @@ export function deviationOf(variance: number): number {
   return variance > 0 ? Math.sqrt(variance) : 1;
 }
 
-/** Holds the forecasts that were made for the reading x `(D)` from `xFrom` against it, and the value of as many readings before. */
-export function meetForecasts(slot: Slot, horizons: readonly number[], x: ArrayLike<number>, xFrom: number): void {
-  const { numbers, forecasts, window, variance } = slot;
+/**
+ * Holds the forecasts that were made for the reading x `(D)` from `xFrom` against it, and the value of as many readings before: their mean
+ * squared errors, in deviations, go to `errors` `(2)`. False where there was no forecast.
+ */
+export function meetForecasts(
+  slot: Slot,
+  horizons: readonly number[],
+  x: ArrayLike<number>,
+  xFrom: number,
+  errors: Float64Array,
+): boolean {
+  const { numbers, forecasts, window, times, variance } = slot;
   const count = numbers[COUNT]!;
   const D = variance.length;
   let [squares, persistenceSquares, known] = [0, 0, 0];
@@ -78,8 +90,9 @@ export function meetForecasts(slot: Slot, horizons: readonly number[], x: ArrayL
   for (const horizon of horizons) {
     const made = (ring + (count % horizon)) * D;
     ring += horizon;
-    if (count < horizon) continue;
-    const before = ((count - horizon) % WINDOW) * D;
+    // It was made after as many readings less, and there was none so early.
+    if (count - horizon + 1 < READINGS_BEFORE) continue;
+    const before = ((count - horizon) % times.length) * D;
     for (let d = 0; d < D; d++) {
       const deviation = deviationOf(variance[d]!);
       const error = (x[xFrom + d]! - forecasts[made + d]!) / deviation;
@@ -90,11 +103,26 @@ export function meetForecasts(slot: Slot, horizons: readonly number[], x: ArrayL
       known++;
     }
   }
-  if (known === 0) return;
-  const losses = Math.min(numbers[LOSS_COUNT]! + 1, LOSS_READINGS);
-  numbers[LOSS_COUNT] = losses;
-  numbers[LOSS]! += (squares / known - numbers[LOSS]!) / losses;
-  numbers[PERSISTENCE_LOSS]! += (persistenceSquares / known - numbers[PERSISTENCE_LOSS]!) / losses;
+  errors[0] = squares / known;
+  errors[1] = persistenceSquares / known;
+  return known > 0;
+}
+
+/** Averages errors that `meetForecasts` gave into losses from `at` on, as so much of a reading, over the last `most` readings or so. */
+export function averageIn(losses: Float64Array, at: number, errors: Float64Array, weight: number, most = LOSS_READINGS): void {
+  if (!(weight > 0)) return;
+  const count = Math.min(losses[at + LOSS_COUNT]! + weight, most);
+  losses[at + LOSS_COUNT] = count;
+  losses[at + LOSS]! += ((errors[0]! - losses[at + LOSS]!) * weight) / count;
+  losses[at + PERSISTENCE_LOSS]! += ((errors[1]! - losses[at + PERSISTENCE_LOSS]!) * weight) / count;
+}
+
+/** Whether the network is told less than how far off a reading x `(D)` from `xFrom` is. */
+export function isFar({ mean, variance }: Slot, x: ArrayLike<number>, xFrom: number): boolean {
+  for (let d = 0; d < mean.length; d++) {
+    if (!(Math.abs(x[xFrom + d]! - mean[d]!) <= INPUT_MAX * deviationOf(variance[d]!))) return true;
+  }
+  return false;
 }
 
 /** Takes the reading into the statistics and the window. A value that is no number is taken for the last one. */
@@ -103,11 +131,11 @@ export function takeIn(slot: Slot, x: ArrayLike<number>, xFrom: number, time: nu
   const count = numbers[COUNT]! + 1;
   numbers[COUNT] = count;
   const D = mean.length;
-  const row = (count - 1) % WINDOW;
+  const row = (count - 1) % times.length;
   times[row] = time;
   for (let d = 0; d < D; d++) {
     const given = x[xFrom + d]!;
-    const last = count > 1 ? window[((count - 2) % WINDOW) * D + d]! : 0;
+    const last = count > 1 ? window[((count - 2) % times.length) * D + d]! : 0;
     const value = Number.isFinite(given) ? given : last;
     window[row * D + d] = value;
     if (count === 1) mean[d] = value;
@@ -159,10 +187,10 @@ export function giveForecasts(
   }
 }
 
-export function warmUpOf({ numbers }: Slot): WarmUp {
-  const readings = numbers[COUNT]!;
-  const loss = numbers[LOSS]!;
-  const persistenceLoss = numbers[PERSISTENCE_LOSS]!;
+/** What losses from `at` on say after so many readings. */
+export function warmUpOf(losses: Float64Array, at: number, readings: number): WarmUp {
+  const loss = losses[at + LOSS]!;
+  const persistenceLoss = losses[at + PERSISTENCE_LOSS]!;
   const warm = readings >= READINGS_WARM && loss < persistenceLoss;
   return { readings, readingsNeeded: READINGS_WARM, loss, persistenceLoss, warm };
 }

@@ -54,10 +54,15 @@ export class OnlineState {
     return this.float64.find((tensor) => tensor.name === name)!.data;
   }
 
-  /** Copies values in. Throws `bad_state` unless they are tensors of the same names, types and lengths; nothing has changed then. */
-  write(tensors: readonly { readonly name: string; readonly data: Float32Array | Float64Array }[]): void {
-    const own = this.tensors;
-    own.forEach(({ name, data }, index) => {
+  /** Copies values in. Throws as `expect` does, and nothing has changed then. */
+  write(tensors: readonly Pick<StateTensor, "name" | "data">[]): void {
+    this.expect(tensors);
+    this.tensors.forEach(({ data }, index) => data.set(tensors[index]!.data));
+  }
+
+  /** Throws `bad_state` unless they are tensors of the same names, types and lengths. */
+  expect(tensors: readonly Pick<StateTensor, "name" | "data">[]): void {
+    this.tensors.forEach(({ name, data }, index) => {
       const given = tensors[index];
       if (given?.name === name && given.data.constructor === data.constructor && given.data.length === data.length) return;
       const type = data instanceof Float32Array ? "float32" : "float64";
@@ -67,6 +72,5 @@ export class OnlineState {
           "set what a learner of the same settings gave",
       );
     });
-    own.forEach(({ data }, index) => data.set(tensors[index]!.data));
   }
 }

@@ -1,5 +1,5 @@
-// What a group without a model begins with: a file that says which network each of its streams gets, and the seed that it starts from. The
-// same features and horizons give the same bytes, so the same version, on every box.
+// What a group without a model begins with: a file that says which network its streams get, one each or one for all, and the seed that it
+// starts from. The same features, horizons and scope give the same bytes, so the same version, on every box.
 import { HiddenstateError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import { createRandom } from "../base/random.ts";
@@ -18,6 +18,8 @@ export interface StartingModelOptions {
   readonly features: readonly string[];
   /** Readings ahead, rising; 1, 12 and 48 where absent, fewer where features are many. */
   readonly horizons?: readonly number[] | undefined;
+  /** Whose network it is; `stream` where absent. */
+  readonly scope?: "stream" | "group";
 }
 
 const SEED = 1;
@@ -27,7 +29,8 @@ function ones(count: number): Tensor {
 }
 
 /** Throws `bad_argument` where features and horizons make more outputs than a model may have. */
-export function startingModel({ name, features, horizons = defaultHorizons(features.length) }: StartingModelOptions): Model {
+export function startingModel(options: StartingModelOptions): Model {
+  const { name, features, horizons = defaultHorizons(features.length), scope = "stream" } = options;
   const K = features.length * horizons.length;
   if (2 * K > limits.featuresMax || K === 0) {
     throw new HiddenstateError(
@@ -35,7 +38,10 @@ export function startingModel({ name, features, horizons = defaultHorizons(featu
       `cannot begin a model: ${features.length} features at ${horizons.length} horizons make ${2 * K} outputs, 2 to ${limits.featuresMax} are allowed`,
     );
   }
-  const spec: ModelSpec = { ...learnerSpec({ name, features, horizons, layer: LEARNER_LAYER }), learner: { seed: SEED } };
+  const spec: ModelSpec = {
+    ...learnerSpec({ name, features, horizons, layer: LEARNER_LAYER }),
+    learner: { seed: SEED, ...(scope === "group" && { scope }) },
+  };
   const scaling = { xMean: zeros([features.length]), xScale: ones(features.length), yMean: zeros([K]), yScale: ones(K) };
   return decodeModel(encodeModel(spec, initialWeights(spec, scaling, createRandom(SEED))), name);
 }

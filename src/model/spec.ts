@@ -101,8 +101,11 @@ export const modelSpecSchema = z.strictObject({
     residual: z.boolean(),
   }),
   states: z.array(stateSchema).min(1).max(64),
-  /** Every stream has a network of this shape of its own, which learns from the stream's readings; what it starts from follows from the seed. */
-  learner: z.strictObject({ seed: z.int() }).optional(),
+  /**
+   * Every stream has a network of this shape of its own, or all of a group one together, which learns from the readings; what it starts from
+   * follows from the seed.
+   */
+  learner: z.strictObject({ seed: z.int(), scope: z.literal("group").optional() }).optional(),
   training: trainingSchema.optional(),
 });
 

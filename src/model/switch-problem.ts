@@ -15,6 +15,8 @@ export interface ModelShape {
   readonly outputs: readonly ShapedOutput[];
   readonly head: Pick<ModelSpec["head"], "kind">;
   readonly states: readonly Pick<StateSpec, "name" | "shape">[];
+  /** What its streams remember is a learner's, and fits no other's. */
+  readonly learner?: ModelSpec["learner"];
 }
 
 function described(parts: readonly string[]): string {
@@ -57,6 +59,10 @@ export function switchProblem(from: ModelShape, to: ModelShape, carries: boolean
   ] as const) {
     if (before !== after) return `it ${says} ${after}, and the model in force ${before}`;
   }
-  if (!carries || shapesOf(from) === shapesOf(to)) return undefined;
+  if (!carries) return undefined;
+  if (from.learner?.scope !== to.learner?.scope || (from.learner === undefined) !== (to.learner === undefined)) {
+    return 'streams that learn by themselves remember other things, and "switch: carry" keeps what they remember';
+  }
+  if (shapesOf(from) === shapesOf(to)) return undefined;
   return `its state is ${shapesOf(to)}, that of the model in force ${shapesOf(from)}, and "switch: carry" needs them to be the same`;
 }

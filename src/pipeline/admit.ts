@@ -144,8 +144,9 @@ export class Admit {
     const { streamsMax } = this.#options;
     if (this.#fold.streamCount >= streamsMax) return { reason: "cardinality", detail: `there are ${streamsMax} streams already` };
     const { engine, columns } = this.#fold.groups[index]!;
-    if (engine.warmUp === undefined || columns.count < limits.learningStreamsMax) return undefined;
-    const detail = `${columns.count} streams of the group learn by themselves already; more need a model`;
+    const hasOwn = engine.warmUp !== undefined && engine.shared === undefined;
+    if (!hasOwn || columns.count < limits.learningStreamsMax) return undefined;
+    const detail = `${columns.count} streams of the group learn by themselves already; more need a model, or "scope: group"`;
     return { reason: "cardinality", detail };
   }
 

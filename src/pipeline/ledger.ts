@@ -105,7 +105,9 @@ export class Ledger {
   #takeOutputs(event: ReadingsEvent, first: number): void {
     const group = this.#fold.groups[event.group]!;
     const { stepper, outputs, scores, engine, columns } = group;
-    event.silent = engine.warmUp?.(columns.slot[event.row]!).warm === false;
+    const isWarm = engine.warmUp?.(columns.slot[event.row]!).warm;
+    // A stream may have become warm within the event: what comes before has no outputs.
+    event.silent = isWarm === false || (isWarm === true && Number.isNaN(stepper.y[first * outputs]));
     if (scores === undefined) {
       event.outputs = stepper.y.subarray(first * outputs, (first + event.count) * outputs);
       return;

@@ -1,14 +1,17 @@
 // The durable state at one position, for a checkpoint: written in short slices while readings go on. A stream that is about to change
 // is written down first, so the snapshot is of its position exactly, however long it takes.
 //
-// Chunks: one `head` (settings, rows of each group, layouts, answers, weak deliveries, whether the session is in doubt), `rows`, and one `outbox` at the end.
+// Chunks: one `head` (settings, rows of each group, layouts, answers, weak deliveries, whether the session is in doubt), one `shared` for each
+// group whose streams learn together, `rows`, and one `outbox` at the end.
 import type { Clock } from "../base/clock.ts";
 import { sleep } from "../base/clock.ts";
 import { ByteReader, ByteWriter } from "../base/bytes.ts";
 import { HiddenstateError, reasonOf } from "../base/errors.ts";
 import type { ErrorCode } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
+import { sharedStateOf } from "../engine/engine.ts";
 import type { CheckpointWriter } from "../journal/checkpoint-file.ts";
+import { decodeStateTensors, encodeStateTensors } from "../journal/command-event-codec.ts";
 import type { Fold } from "./fold.ts";
 import type { PlacedMessage } from "./ledger.ts";
 import type { OutboxEntry } from "./outbox.ts";
@@ -18,6 +21,7 @@ import type { StreamGroup } from "./stream-group.ts";
 const HEAD = 1;
 const ROWS = 2;
 const OUTBOX = 3;
+const SHARED = 4;
 /** Errors of a restored snapshot that say nothing about its bytes. */
 const OF_OTHERS: ReadonlySet<ErrorCode> = new Set(["foreign_state", "bad_model", "missing_package", "disk_failed"]);
 /** Rows encoded between two looks at the clock. */
@@ -60,6 +64,24 @@ async function decodeHead(from: ByteReader, fold: Fold): Promise<number[]> {
   return rowCounts;
 }
 
+/** What the streams of a group share, which changes with every reading of any of them; nothing where they share nothing. */
+function encodeShared({ index, engine }: StreamGroup): Uint8Array[] {
+  const state = sharedStateOf(engine);
+  if (state === undefined) return [];
+  const shared = new ByteWriter();
+  shared.u8(SHARED);
+  shared.varint(index);
+  encodeStateTensors(shared, state);
+  return [shared.written];
+}
+
+function restoreShared(from: ByteReader, fold: Fold): void {
+  const index = from.varint();
+  const shared = fold.groups[index]?.engine.shared;
+  if (shared === undefined) throw new HiddenstateError("bad_payload", `the streams of group ${index} share nothing`);
+  shared.write(decodeStateTensors(from));
+}
+
 function encodeOutbox(entries: readonly OutboxEntry[]): Uint8Array {
   const outbox = new ByteWriter();
   outbox.u8(OUTBOX);
@@ -88,6 +110,7 @@ export class Snapshot {
   readonly #clock: Clock;
   readonly #bytesPerSecond: number;
   readonly #head: Uint8Array;
+  readonly #shared: readonly Uint8Array[];
   readonly #rows = new ByteWriter();
   /** By group: 1 for rows that are written down, or were empty. */
   readonly #done: Uint8Array[];
@@ -100,6 +123,7 @@ export class Snapshot {
     this.#bytesPerSecond = bytesPerSecond;
     this.#head = encodeHead(fold);
     this.#groups = fold.groups;
+    this.#shared = fold.groups.flatMap(encodeShared);
     this.#done = fold.groups.map(({ columns }) => Uint8Array.from(columns.keys, (key) => (key === undefined ? 1 : 0)));
     this.#beginRows();
     fold.onTouch = (group, row) => this.#writeRow(group, row);
@@ -122,6 +146,10 @@ export class Snapshot {
   /** Writes everything but the outbox. Between slices others have their turn. */
   async write(writer: CheckpointWriter): Promise<void> {
     await writer.chunk(this.#head);
+    for (const shared of this.#shared) {
+      await this.#breathe(shared.length);
+      await writer.chunk(shared);
+    }
     for (const group of this.#groups) {
       const count = this.#done[group.index]!.length;
       let sliceEndMs = this.#clock.monotonicMs() + limits.checkpointSliceMs;
@@ -139,10 +167,14 @@ export class Snapshot {
   async #writeChunk(writer: CheckpointWriter): Promise<void> {
     const chunk = this.#rows.written.slice();
     this.#beginRows();
-    // Others have their turn, and a flash card its rest.
-    if (this.#bytesPerSecond < Infinity) await sleep(this.#clock, (1000 * chunk.length) / this.#bytesPerSecond);
-    else await new Promise<void>((resolve) => this.#clock.soon(resolve));
+    await this.#breathe(chunk.length);
     await writer.chunk(chunk);
+  }
+
+  /** Others have their turn before so many bytes are written, and a flash card its rest. */
+  async #breathe(bytes: number): Promise<void> {
+    if (this.#bytesPerSecond < Infinity) await sleep(this.#clock, (1000 * bytes) / this.#bytesPerSecond);
+    else await new Promise<void>((resolve) => this.#clock.soon(resolve));
   }
 
   /** The last chunk: the messages of events before the snapshot's position that the broker has not confirmed. */
@@ -177,6 +209,7 @@ async function restoreChunks(chunks: readonly Uint8Array[], fold: Fold): Promise
     const from = new ByteReader(chunk);
     const kind = from.u8();
     if (kind === HEAD) rowCounts = await decodeHead(from, fold);
+    else if (kind === SHARED) restoreShared(from, fold);
     else if (kind === ROWS) while (from.remaining > 0) restoreRow(from, fold, rowCounts);
     else if (kind === OUTBOX) messages = decodeOutbox(from);
     else

@@ -1,5 +1,6 @@
 // Readings staged in the order they were accepted, stepped in waves: a wave takes from every stream one run of consecutive readings,
-// and runs of one length go through the engine as one batch. Live steps and replay both go through here.
+// and runs of one length go through the engine as one batch. Where streams share what they learn, a wave is the next run of any stream.
+// Live steps and replay both go through here.
 import { grown } from "../base/grown.ts";
 import type { Engine, Slot, StateTensors } from "../engine/engine.ts";
 import { createStateTensors, scaleState } from "../engine/engine.ts";
@@ -23,6 +24,8 @@ export class Stepper {
   readonly #scratch: StateTensors;
   #capacity = 0;
   #count = 0;
+  /** Of those staged, how many are stepped; kept only where they are stepped in their order. */
+  #stepped = 0;
   /** `(count, D)`: whoever stages a reading fills its row. */
   x = new Float32Array(0);
   /** `(count, D)`: 1 where a value of `x` was not measured; 0 unless whoever stages a reading says so. */
@@ -96,6 +99,7 @@ export class Stepper {
 
   /** Steps everything staged. */
   async run(): Promise<void> {
+    if (this.#engine.shared !== undefined) return this.#runInOrder();
     while (this.#activeCount > 0) {
       for (let i = 0; i < this.#activeCount; i++) this.#runLength[i] = this.#beginRun(this.#active[i]!);
       for (let i = 0; i < this.#activeCount; i++) {
@@ -111,31 +115,56 @@ export class Stepper {
     }
   }
 
+  /** Steps everything staged in the order it was: consecutive readings of one stream as one batch. */
+  async #runInOrder(): Promise<void> {
+    while (this.#stepped < this.#count) {
+      const first = this.#stepped++;
+      const slot = this.#slot[first]!;
+      this.#doBefore(first);
+      while (this.#stepped < this.#count && this.#slot[this.#stepped] === slot && this.#before[this.#stepped] === NONE) {
+        this.#stepped++;
+      }
+      this.#batchSlots[0] = slot;
+      await this.#stepBatch(1, this.#stepped - first);
+    }
+    this.#activeCount = 0;
+  }
+
   /** Forgets what was staged and stepped. */
   clear(): void {
     this.#count = 0;
+    this.#stepped = 0;
   }
 
   /** Does what stands before the stream's next reading; returns how many readings follow without anything between them. */
   #beginRun(slot: Slot): number {
     const first = this.#head[slot]!;
-    if (this.#before[first] === RESET) this.#fade(slot, 0);
-    else if (this.#before[first] === DECAY) this.#fade(slot, this.#factor[first]!);
+    this.#doBefore(first);
     let steps = 1;
     for (let at = this.#next[first]!; at !== END && this.#before[at] === NONE; at = this.#next[at]!) steps++;
     return steps;
   }
 
+  #doBefore(index: number): void {
+    if (this.#before[index] === RESET) this.#fade(this.#slot[index]!, 0);
+    else if (this.#before[index] === DECAY) this.#fade(this.#slot[index]!, this.#factor[index]!);
+  }
+
   /** Steps all runs of this wave that are `steps` long, from the `from`th stream on, as one batch. */
   async #stepRuns(from: number, steps: number): Promise<void> {
-    const D = this.#features;
-    const O = this.#outputs;
     let count = 0;
     for (let i = from; i < this.#activeCount; i++) {
       if (this.#runLength[i] !== steps) continue;
       this.#runLength[i] = 0;
       this.#batchSlots[count++] = this.#active[i]!;
     }
+    await this.#stepBatch(count, steps);
+  }
+
+  /** Steps the next `steps` readings of each of the first `count` streams in `#batchSlots`. */
+  async #stepBatch(count: number, steps: number): Promise<void> {
+    const D = this.#features;
+    const O = this.#outputs;
     this.batchSizes[31 - Math.clz32(count)]! += count * steps;
     this.#growBatch(count * steps);
     for (let n = 0; n < count; n++) {

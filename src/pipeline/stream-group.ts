@@ -1,7 +1,7 @@
 // The streams of one config entry: one engine, one set of rules, a row a stream. Accepting a reading here is the fold itself: live
 // readings and replayed ones change a stream through the same lines.
 import type { Engine, StateTensors } from "../engine/engine.ts";
-import { carriedState, createStateTensors } from "../engine/engine.ts";
+import { carriedState, createStateTensors, sharedStateOf } from "../engine/engine.ts";
 import type { ByteReader, ByteWriter } from "../base/bytes.ts";
 import { HiddenstateError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
@@ -100,11 +100,13 @@ export class StreamGroup {
 
   /**
    * Goes on with another engine and closes the old one; of another model only where its features are the same. States are dealt with as
-   * `states` says; by `carry` what the new one has by the same names and shapes goes on. Nothing may be staged; `follow` comes next.
+   * `states` says; by `carry` what the new one has by the same names and shapes goes on, and what is shared. Nothing may be staged.
    */
   async moveTo(model: Model, engine: Engine, states: SwitchPolicy): Promise<void> {
     const { columns, recent } = this;
     const stepper = new Stepper(engine);
+    const shared = states === "carry" ? sharedStateOf(this.#engine) : undefined;
+    if (shared !== undefined) engine.shared!.write(shared);
     for (let row = 0; row < columns.rows; row++) {
       if (columns.keys[row] === undefined) continue;
       const slot = engine.allocate();

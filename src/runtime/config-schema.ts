@@ -44,13 +44,15 @@ const group = z.strictObject({
   codec: z.enum(formatNames).optional(),
   /** What `hiddenstate proto compile` wrote, relative to the config; for `codec: proto`. */
   schema: z.string().min(1).optional(),
-  /** The model file, relative to the config; without one each stream learns a network of its own. */
+  /** The model file, relative to the config; without one the streams learn by themselves. */
   model: z.string().min(1).optional(),
   engine: z.enum(["auto", "native", "onnx"]).default("auto"),
   /** The native engine's; the fastest that runs here unless given. */
   kernel: z.enum(["relaxed", "plain", "scalar"]).optional(),
   /** How many readings ahead to forecast, rising: without a model what is learned, with one by rolling it forward. */
   horizons: z.array(z.int().min(1).max(limits.horizonMax)).min(1).max(8).optional(),
+  /** Without a model: whether each stream learns a network of its own, as where this is absent, or all streams of the group one together. */
+  scope: z.enum(["stream", "group"]).optional(),
   /** The payload's names of the model's features, in the model's order; or by feature where it stands in a message. */
   features: z.union([z.array(fieldPath).min(1).max(limits.featuresMax), z.record(z.string(), field)]).optional(),
   /** Where the time stands and what it counts; `none`: the time of arrival. */

@@ -52,7 +52,8 @@ export class EngineTrials {
   /** Why a group steps on the engine that it steps on. */
   reasonOf(group: StreamGroup): string {
     const { version, name, engine } = group.settings;
-    if (engine === "learning") return "no model: each stream learns its own";
+    if (engine === "learning")
+      return `no model: ${group.engine.shared === undefined ? "each stream learns its own" : "the streams learn one"}`;
     if (!this.#options.groups.has(name)) return "configured";
     const choice = this.#options.choices.get(version);
     if (choice !== undefined) return describeChoice(choice);

@@ -1,5 +1,5 @@
-// A group of the config without a model file: each of its streams learns a network of its own. What such a group must say instead, and what
-// makes no sense for it.
+// A group of the config without a model file: each of its streams learns a network of its own, or all of them learn one. What such a group
+// must say instead, and what makes no sense for it.
 import { HiddenstateError } from "../base/errors.ts";
 import type { Model } from "../model/model.ts";
 import type { Fault } from "./config-fault.ts";
@@ -13,9 +13,13 @@ function horizonFaults({ horizons = [] }: GroupConfig, path: readonly PropertyKe
 
 /** What keeps a group from learning by itself; where it names a model only what is wrong with its horizons. */
 export function ownModelFaults(group: GroupConfig, path: readonly PropertyKey[]): Fault[] {
-  const { model, features, gap, missing, engine } = group;
+  const { model, features, gap, missing, engine, scope } = group;
   const faults = horizonFaults(group, path);
-  if (model !== undefined) return faults;
+  if (model !== undefined) {
+    if (scope !== undefined)
+      faults.push({ path: [...path, "scope"], message: "a model file is one for all streams; leave this out, or the model" });
+    return faults;
+  }
   if (features === undefined)
     faults.push({ path, message: "give a model file, or the features that a model of its own is to learn from" });
   if (gap !== "carry")
@@ -28,11 +32,11 @@ export function ownModelFaults(group: GroupConfig, path: readonly PropertyKey[])
 }
 
 /** What the streams of a group without a model file begin with. Throws `bad_config` where its features make no model. */
-export async function ownModel({ name, features = [], horizons }: GroupConfig): Promise<Model> {
+export async function ownModel({ name, features = [], horizons, scope = "stream" }: GroupConfig): Promise<Model> {
   const names = Array.isArray(features) ? features : Object.keys(features);
   const { startingModel } = await import("../learn/starting-model.ts");
   try {
-    return startingModel({ name, features: names, horizons });
+    return startingModel({ name, features: names, horizons, scope });
   } catch (thrown) {
     if (!(thrown instanceof HiddenstateError)) throw thrown;
     throw new HiddenstateError("bad_config", thrown.message, thrown);

@@ -1,5 +1,6 @@
 // What a runtime says of itself, as plain values.
 import type { Metrics, MetricsSnapshot } from "../base/metrics.ts";
+import type { WarmUp } from "../engine/engine.ts";
 import type { Fold } from "../pipeline/fold.ts";
 import type { Outbox } from "../pipeline/outbox.ts";
 import type { StreamGroup } from "../pipeline/stream-group.ts";
@@ -56,13 +57,21 @@ export interface StatusParts {
   readonly updateOf: (group: StreamGroup) => string | undefined;
 }
 
+/** How much a network is worth so far. */
+function worthText({ readings, readingsNeeded, loss, persistenceLoss, warm }: WarmUp): string {
+  if (readings < readingsNeeded) return `warming up, ${readings} of ${readingsNeeded} readings`;
+  const losses = `loss ${loss.toPrecision(3)}, of the last value ${persistenceLoss.toPrecision(3)}`;
+  return `${readings} readings, ${losses}${warm ? "" : ": it has yet to beat that"}`;
+}
+
 /** Of a group whose streams learn by themselves. */
 function warmUpText({ engine, columns }: StreamGroup): string | undefined {
   if (engine.warmUp === undefined) return undefined;
   const streams = columns.keys.flatMap((key, row) => (key === undefined ? [] : [engine.warmUp!(columns.slot[row]!)]));
   const cold = streams.filter(({ warm }) => !warm);
-  const least = cold.reduce((most, { readings }) => Math.max(most, readings), 0);
   const state = `${streams.length - cold.length} of ${streams.length} streams predict`;
+  if (engine.shared !== undefined) return `one network for all: ${worthText(engine.shared.warmUp())}; ${state}`;
+  const least = cold.reduce((most, { readings }) => Math.max(most, readings), 0);
   const needed = cold[0]?.readingsNeeded ?? 0;
   if (cold.length === 0) return state;
   return `${state}; the others warm up, ${Math.min(least, needed)} of ${needed} readings${least >= needed ? ", and have yet to beat the last value" : ""}`;

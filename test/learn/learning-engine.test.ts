@@ -1,7 +1,7 @@
 import t from "tap";
 import { createRandom } from "../../src/base/random.ts";
 import type { StateTensors } from "../../src/engine/engine.ts";
-import { createStateTensors } from "../../src/engine/engine.ts";
+import { createStateTensors, sharedStateOf } from "../../src/engine/engine.ts";
 import { LearningEngine, learningKernelOf } from "../../src/learn/learning-engine.ts";
 import { startingModel } from "../../src/learn/starting-model.ts";
 
@@ -77,6 +77,26 @@ t.test("a stream's bits do not depend on chunks, neighbours or slots, nor on a s
   t.strictSame(stateOf(beside, slot), stateOf(alone, 0), "what was learned is the same to the bit");
 });
 
+t.test("the state of a stream with a short past is numbers and nothing else, so that it can be set", async (t) => {
+  for (const scope of ["stream", "group"] as const) {
+    const group = startingModel({ name: "hall", features: ["temperature", "humidity"], horizons: [6, 24], scope });
+    const engine = new LearningEngine(group, undefined);
+    const slot = engine.allocate();
+    for (const [from, to] of [
+      [0, 1],
+      [1, 90],
+      [90, 110],
+    ] as const) {
+      walk(engine, slot, readings(1, 110), from, to);
+      const state = Object.values(stateOf(engine, slot));
+      t.ok(
+        state.every((values) => values.every(Number.isFinite)),
+        `${scope}, ${to} readings`,
+      );
+    }
+  }
+});
+
 t.test("a slot that is given again knows nothing of the stream before", async (t) => {
   const engine = new LearningEngine(model, undefined);
   const blank = stateOf(engine, engine.allocate());
@@ -97,6 +117,35 @@ t.test("a state that is not a learner's is refused, and nothing has changed", as
     t.throws(() => engine.write(slot, state), { code: "bad_state" });
   }
   t.strictSame(stateOf(engine, slot), before);
+});
+
+t.test("streams that learn together: their part goes out and in like a state, apart from what is each one's", async (t) => {
+  const group = startingModel({ name: "hall", features: ["temperature", "humidity"], horizons: [6, 24], scope: "group" });
+  t.not(group.version, model.version);
+  const [engine, other] = [new LearningEngine(group, undefined), new LearningEngine(group, undefined)];
+  const [one, two] = [engine.allocate(), engine.allocate()];
+  for (let row = 0; row < 400; row += 10) {
+    walk(engine, one, readings(1, 400), row, row + 10, 10);
+    walk(engine, two, readings(2, 400), row, row + 10, 10);
+  }
+  t.match(engine.shared!.warmUp(), { readings: 800, readingsNeeded: 500 });
+  const shared = sharedStateOf(engine)!;
+  const own = stateOf(engine, one);
+  t.ok(shared["weights"] && own["mean"]);
+  t.strictSame([own["weights"], shared["mean"]], [undefined, undefined]);
+  other.shared!.write(shared);
+  const [second, first] = [other.allocate(), other.allocate()];
+  other.write(first, stateOf(engine, one));
+  other.write(second, stateOf(engine, two));
+  const further = readings(1, 500);
+  t.same(walk(other, first, further, 400, 500), walk(engine, one, further, 400, 500));
+  t.strictSame(sharedStateOf(other), sharedStateOf(engine));
+  const { pieces: _, ...without } = shared;
+  for (const state of [without, { ...shared, owners: new Float32Array(3) }]) {
+    t.throws(() => other.shared!.write(state), { code: "bad_state" });
+  }
+  t.strictSame(sharedStateOf(other), sharedStateOf(engine));
+  t.equal(sharedStateOf(new LearningEngine(model, undefined)), undefined);
 });
 
 t.test(

@@ -134,6 +134,14 @@ t.test("a fault is told with file, line and column, and what is allowed", async 
       good.replace("codec: json", "codec: proto"),
       /config\.yaml:6:5: groups\[0\]: codec: proto and schema go together: give both or neither/,
     ],
+    [
+      `${good}    scope: group\n`,
+      /config\.yaml:11:12: groups\[0\]\.scope: a model file is one for all streams; leave this out, or the model$/,
+    ],
+    [
+      good.replace("model: models/press.onnx", "features: [a]\n    scope: all").replace("    gap: { decay: 10m }\n", ""),
+      /config\.yaml:10:12: groups\[0\]\.scope: expected one of "stream", "group"/,
+    ],
     ["- a", /config\.yaml:1:1: expected object, received array/],
     ["a: [", /config\.yaml:1:5: /],
     ["", /config\.yaml:1:1: node: it is absent/],

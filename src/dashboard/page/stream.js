@@ -15,9 +15,12 @@ function stateWords(state) {
   return state.map(({ name, count: size, most }) => `${name}: ${plural(size, "number")}, the greatest ${value(most)}`).join("; ");
 }
 
-/** How far a network of the stream's own has come: a figure, and what it means. */
-function warmUpWords({ readings, readingsNeeded, warm }) {
-  if (warm) return ["predicts", "a network of its own, which goes on learning"];
+/** How far a network of the stream's own, or of its group's, has come: a figure, and what it means. */
+function warmUpWords({ readings, readingsNeeded, warm }, group) {
+  if (warm)
+    return ["predicts", `${group === undefined ? "a network of its own" : "the group's network"}, which goes on learning`];
+  if (group !== undefined && group.readings < group.readingsNeeded)
+    return ["learning", `${count(group.readings)} of ${count(group.readingsNeeded)} readings of the group until it may predict`];
   if (readings < readingsNeeded)
     return ["learning", `${count(readings)} of ${count(readingsNeeded)} readings until it may predict`];
   return ["learning", "its forecasts have yet to do better than the last value"];
@@ -217,14 +220,14 @@ class StreamView {
 
   #showNow(now) {
     this.#now = now;
-    const { steps, boot, sequence, held, state, warmUp } = now;
+    const { steps, boot, sequence, held, state, warmUp, groupWarmUp } = now;
     this.#showAlarms(now);
     const number = boot === 0 ? "the device sends no sequence numbers" : `boot ${count(boot)}, sequence ${count(sequence)}`;
     this.#tiles.steps.show(count(steps), held > 0 ? `${number}; ${plural(held, "reading")} waiting for others` : number);
     if (warmUp === undefined) {
       const norms = state.map(({ norm }) => value(Number(norm.toPrecision(3)))).join(" / ");
       this.#tiles.state.show(norms, `its length, as a vector; ${stateWords(state)}`);
-    } else this.#tiles.state.show(...warmUpWords(warmUp));
+    } else this.#tiles.state.show(...warmUpWords(warmUp, groupWarmUp));
     this.#showAge();
   }
 
