@@ -99,6 +99,8 @@ export class Oracles {
   readonly #sentUpTo = new Map<string, number>();
   /** When the last message was taken, in this life. */
   #takenAtMs: number | undefined;
+  /** By stream that held readings: until when, Infinity where it still does. Such a stream is not forgotten. */
+  readonly #holding = new Map<string, number>();
   /** A power cut since the last start. */
   #powerCut = false;
   #rotten = false;
@@ -193,7 +195,10 @@ export class Oracles {
     const graceMs = 3 * expiryCheckMs;
     if (atMs - this.reference.readyAtMs < graceMs) return;
     for (const [key, { heardMs, held }] of this.reference.streams) {
-      if (held.length === 0 && atMs - heardMs > expiryMs + graceMs) this.#fail(`the stream ${key} is never forgotten`);
+      if (held.length > 0) this.#holding.set(key, Infinity);
+      else if (this.#holding.get(key) === Infinity) this.#holding.set(key, nowMs);
+      const silentFromMs = Math.max(heardMs + expiryMs, this.#holding.get(key) ?? 0);
+      if (atMs - silentFromMs > graceMs) this.#fail(`the stream ${key} is never forgotten`);
     }
   }
 
