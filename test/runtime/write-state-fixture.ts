@@ -30,6 +30,14 @@ function learned(step: number): [string, string] {
   return ["in/learns/room", JSON.stringify({ time: time(step), celsius: Number((20 + 3 * Math.sin(step / 9)).toFixed(3)) })];
 }
 
+/** Of two that learn one network. */
+function together(step: number): [string, string][] {
+  return [1, 2].map((pump) => [
+    `in/together/${pump}`,
+    JSON.stringify({ time: time(step), flow: Number((pump * Math.cos(step / 5)).toFixed(3)) }),
+  ]);
+}
+
 const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, i) => from + i);
 /** The alarm's cause: far from anything before. */
 const SHOCK = 60;
@@ -39,6 +47,7 @@ async function first(folder: string): Promise<void> {
   const run = await new FixtureRun().start(folder);
   for (const step of range(0, 300)) await run.publish([scored("a", step)]);
   for (const step of range(0, 520)) await run.publish([learned(step)]);
+  for (const step of range(0, 260)) await run.publish(together(step));
   for (const step of range(0, 8)) await run.publish([scored("b", step), scored("c", step), weak(step), part(step)]);
   // 8 is absent, so 9 waits for it.
   await run.publish([scored("b", 9), ["in/scored/a", "no reading"]]);
@@ -59,7 +68,7 @@ async function second(folder: string): Promise<{ readonly run: FixtureRun; reado
     await run.publish([scored("a", step, SHOCK)]);
     await run.left("a", step);
   }
-  for (const step of range(520, 530)) await run.publish([learned(step)]);
+  for (const step of range(520, 530)) await run.publish([learned(step), ...together(step - 260)]);
   for (const step of range(8, 12)) await run.publish([weak(step), part(step)]);
   await run.publish([scored("d", 8)]);
   await run.runtime.resetState("d", { transaction: "reset d" });
@@ -92,7 +101,7 @@ const readings = [
   ...range(alarmed + 1, alarmed + 13).map((step) => scored("a", step)),
   scored("b", 8),
   scored("b", 10),
-  ...range(530, 540).map(learned),
+  ...range(530, 540).flatMap((step) => [learned(step), ...together(step - 260)]),
   ...range(12, 16).flatMap((step) => [weak(step), part(step)]),
   scored("d", 10),
 ];

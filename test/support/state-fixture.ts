@@ -93,6 +93,7 @@ function fixtureConfig(folder: string): Config {
         },
         { ...common, name: "parts", topic: "in/parts/{device}", model: "m.onnx", holdFor: "10m" },
         { ...learning, name: "learns", topic: "in/learns/{room}", features: ["celsius"], horizons: [1] },
+        { ...learning, name: "together", topic: "in/together/{pump}", features: ["flow"], horizons: [1], scope: "group" },
       ],
     },
     folder,
