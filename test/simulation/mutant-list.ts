@@ -451,7 +451,7 @@ const switches: readonly Mutant[] = [
   mutant(
     "removes a model that a checkpoint leads back to",
     "runtime/model-shelf.js",
-    "position <= safePosition",
+    "position <= firstPosition",
     "position >= 0",
   ),
 ];
