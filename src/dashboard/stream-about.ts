@@ -3,6 +3,7 @@
 import { limits } from "../base/limits.ts";
 import type { StateTensors, WarmUp } from "../engine/engine.ts";
 import { targetsOf } from "../kernels/network-weights.ts";
+import { fileModelOf } from "../model/rolled-model.ts";
 import { alarmStanding } from "../pipeline/alarm-commands.ts";
 import type { ListedAlarm } from "../pipeline/alarm-commands.ts";
 import type { Fold } from "../pipeline/fold.ts";
@@ -92,14 +93,17 @@ export interface TensorFacts {
   readonly most: number;
 }
 
-function tensorFacts(state: StateTensors): TensorFacts[] {
-  return Object.entries(state).map(([name, values]) => {
+/** Of a network's own state: a model that is rolled forward keeps its forecasts beside it, and what learns all that it has seen. */
+function tensorFacts(state: StateTensors, { model }: StreamGroup): TensorFacts[] {
+  return fileModelOf(model).spec.states.flatMap(({ name }) => {
+    const values = state[name];
+    if (values === undefined) return [];
     let [squares, most] = [0, 0];
     for (const value of values) {
       squares += value * value;
       most = Math.max(most, Math.abs(value));
     }
-    return { name, count: values.length, norm: Math.sqrt(squares), most };
+    return [{ name, count: values.length, norm: Math.sqrt(squares), most }];
   });
 }
 
@@ -146,6 +150,6 @@ export function nowOf(fold: Fold, stream: string): StreamNow | undefined {
     budget: group.settings.score?.falseAlarmsPerWeek,
     warmUp: group.engine.warmUp?.(columns.slot[row]!),
     groupWarmUp: group.engine.shared?.warmUp(),
-    state: tensorFacts(group.readState(row)),
+    state: tensorFacts(group.readState(row), group),
   };
 }

@@ -140,7 +140,8 @@ function notesOf({ mqtt, durability, commands, dashboard, updates }: Config): st
   if ((mqtt.username ?? parseBrokerUrl(mqtt.url).username) === undefined && mqtt.tls?.cert === undefined)
     notes.push("no user name and no certificate: only a broker that lets everybody in will take us");
   if (durability.mode === "volatile") notes.push("durability.mode volatile: what was acknowledged can be lost in a crash");
-  if (commands.mqtt) notes.push("commands.mqtt: whoever may publish on the command topics can set and reset states");
+  if (commands.mqtt)
+    notes.push("commands.mqtt: whoever may publish on the command topics can set states, mute alarms and set their budgets");
   if (updates !== undefined)
     notes.push(`updates: a model signed by ${Object.keys(updates.keys).join(" or ")} that fits comes into force by itself`);
   if (dashboard?.commands === true && dashboard.tokenFile === undefined && dashboard.tokenEnv === undefined)

@@ -2,6 +2,7 @@ import t from "tap";
 import { createRandom } from "../../src/base/random.ts";
 import { createStateTensors } from "../../src/engine/engine.ts";
 import { openEngine } from "../../src/engine/open-engine.ts";
+import { nowOf } from "../../src/dashboard/stream-about.ts";
 import { readHistory } from "../../src/journal/read-history.ts";
 import { HistoryTable } from "../../src/learn/history-table.ts";
 import type { Model } from "../../src/model/model.ts";
@@ -332,5 +333,16 @@ t.test("what is learned from the journal heeds alarms whatever the horizons were
   t.strictSame(
     table.runs().map(({ count }) => count),
     [300],
+  );
+});
+
+t.test("the page shows the network's own state, without the forecasts beside it", async (t) => {
+  const one = await start();
+  await feed(one, 0, 3);
+  const { state } = await one.control.getState("a");
+  t.ok("forecasts+3" in state);
+  t.strictSame(
+    nowOf(one.state.fold, "a")!.state.map(({ name }) => name),
+    model.spec.states.map(({ name }) => name),
   );
 });

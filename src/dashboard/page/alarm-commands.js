@@ -5,7 +5,7 @@ import { element, setText } from "./element.js";
 import { sendCommand } from "./send-command.js";
 import { value } from "./words.js";
 
-const OFF = "Alarms can be muted and called from here only where the config says dashboard.commands: true.";
+const OFF = "Alarms can be muted and called, and budgets set, from here only where the config says dashboard.commands: true.";
 const HOUR_MS = 3_600_000;
 
 /** Budgets are false alarms a week. */
