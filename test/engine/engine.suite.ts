@@ -1,13 +1,12 @@
 // What every engine keeps, whatever makes its bits. Each implementation's test runs this suite on itself.
 import type { Test } from "tap";
-import { createRandom } from "../../src/base/random.ts";
 import { createStateTensors } from "../../src/engine/engine.ts";
 import type { Engine, Slot } from "../../src/engine/engine.ts";
 import { outputScales, PARITY_TOLERANCE, worstDifference } from "../../src/engine/parity.ts";
-import { parityInputs } from "../../src/engine/parity-inputs.ts";
 import type { Model } from "../../src/model/model.ts";
 import { randomModel } from "../support/random-model.ts";
 import type { RandomModelOptions } from "../support/random-model.ts";
+import { inputs, run } from "../support/step-engine.ts";
 
 /** One feature and many, sizes odd and even, one layer and three, every cell and head, heads plain and residual. */
 export const SUITE_MODELS: readonly RandomModelOptions[] = [
@@ -31,18 +30,6 @@ export function describeModel({ features, hidden = [], cells = [], head = "regre
 }
 
 const ONE = Float64Array.of(1);
-
-function inputs(model: Model, steps: number, count: number, seed = 1): Float32Array {
-  return parityInputs("usual", model.weights, createRandom(seed), steps, count);
-}
-
-/** Steps `slots` over x `(T, N, D)`; y `(T, N, O)`. */
-async function run(engine: Engine, slots: readonly Slot[], x: Float32Array, steps: number): Promise<Float32Array> {
-  const count = slots.length;
-  const y = new Float32Array(steps * count * engine.spec.outputs.length);
-  await engine.step({ slots: Int32Array.from(slots), count, steps, x, y });
-  return y;
-}
 
 /** A slot's tensors one after the other. */
 function stateOf(engine: Engine, slot: Slot): Float32Array {

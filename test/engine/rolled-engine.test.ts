@@ -1,6 +1,5 @@
 import t from "tap";
 import type { Test } from "tap";
-import { createRandom } from "../../src/base/random.ts";
 import { createStateTensors } from "../../src/engine/engine.ts";
 import type { Engine, Slot, StepBatch } from "../../src/engine/engine.ts";
 import { ERRORS_KEPT, ERRORS_MIN } from "../../src/engine/forecast-errors.ts";
@@ -8,13 +7,13 @@ import { NativeEngine } from "../../src/engine/native-engine.ts";
 import { openEngine } from "../../src/engine/open-engine.ts";
 import { parseOutsideState } from "../../src/engine/outside-state.ts";
 import { outputScales, PARITY_TOLERANCE, worstDifference } from "../../src/engine/parity.ts";
-import { parityInputs } from "../../src/engine/parity-inputs.ts";
 import { RolledEngine } from "../../src/engine/rolled-engine.ts";
 import type { Model } from "../../src/model/model.ts";
 import { rolledModel, rollProblem } from "../../src/model/rolled-model.ts";
 import { needsOnnxruntime } from "../support/onnxruntime.ts";
 import { randomModel } from "../support/random-model.ts";
 import type { RandomModelOptions } from "../support/random-model.ts";
+import { inputs, run } from "../support/step-engine.ts";
 
 /** Every cell and both heads, one feature and several; outputs stand in another order than the features. */
 const MODELS: readonly RandomModelOptions[] = [
@@ -24,17 +23,6 @@ const MODELS: readonly RandomModelOptions[] = [
   { seed: 4, features: 2, outputs: 2, hidden: [7], cells: ["rnn_relu"], residual: true },
 ];
 const HORIZONS = [1, 4, 13];
-
-function inputs(model: Model, steps: number, count: number, seed = 1): Float32Array {
-  return parityInputs("usual", model.weights, createRandom(seed), steps, count);
-}
-
-async function run(engine: Engine, slots: readonly Slot[], x: Float32Array, steps: number): Promise<Float32Array> {
-  const count = slots.length;
-  const y = new Float32Array(steps * count * engine.spec.outputs.length);
-  await engine.step({ slots: Int32Array.from(slots), count, steps, x, y });
-  return y;
-}
 
 function stateOf(engine: Engine, slot: Slot): Record<string, number[]> {
   const tensors = createStateTensors(engine.spec.states);

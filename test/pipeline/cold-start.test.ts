@@ -1,7 +1,7 @@
 import t from "tap";
 import { limits } from "../../src/base/limits.ts";
-import { Box, text } from "../support/box.ts";
-import { turns } from "../support/one-group.ts";
+import { Box } from "../support/box.ts";
+import { predictions, turns } from "../support/one-group.ts";
 
 const group = {
   name: "own",
@@ -22,19 +22,6 @@ async function feed(one: Box, device: string, from: number, to: number): Promise
     const payload = JSON.stringify({ boot: 1, nonce: 9, sequence: i, flow: 40 + 5 * Math.sin(i / 20) });
     await one.deliver({ topic: `s/${device}/r`, payload });
   }
-}
-
-interface Prediction {
-  readonly stream: string;
-  readonly sequence: number;
-  readonly outputs: Readonly<Record<string, readonly number[]>>;
-}
-
-function predictions(one: Box): Prediction[] {
-  one.publishAll();
-  return one.published
-    .filter(({ topic }) => topic.includes("/prediction/"))
-    .map(({ payload }) => JSON.parse(text(payload)) as Prediction);
 }
 
 t.test(

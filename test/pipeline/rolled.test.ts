@@ -9,7 +9,8 @@ import type { Model } from "../../src/model/model.ts";
 import { shortVersion } from "../../src/model/model.ts";
 import { rolledModel } from "../../src/model/rolled-model.ts";
 import { Box, text } from "../support/box.ts";
-import { reading } from "../support/one-group.ts";
+import { predictions, reading } from "../support/one-group.ts";
+import type { Prediction } from "../support/one-group.ts";
 import { needsOnnxruntime } from "../support/onnxruntime.ts";
 import { randomModel } from "../support/random-model.ts";
 
@@ -44,19 +45,6 @@ async function feed(one: Box, from: number, to: number, stream = "a", leap = 0):
     const [feature0, feature1] = rowOf(i);
     await one.deliver(reading(stream, i, { feature0: feature0 + leap, feature1 }));
   }
-}
-
-interface Prediction {
-  readonly id: string;
-  readonly sequence: number;
-  readonly outputs: Readonly<Record<string, readonly number[]>>;
-}
-
-function predictions(one: Box): Prediction[] {
-  one.publishAll();
-  return one.published
-    .filter(({ topic }) => topic.includes("/prediction/"))
-    .map(({ payload }) => JSON.parse(text(payload)) as Prediction);
 }
 
 /** What a rolled engine gives for readings of our series, and the state that it is left with. */

@@ -42,10 +42,23 @@ export function offline(rows: readonly (readonly number[])[]): number[] {
 }
 
 export function outputsOf(one: Box): number[] {
+  return predictions(one).flatMap(({ outputs }) => outputs["output0"]!.map(Math.fround));
+}
+
+/** A prediction as it is published in JSON. */
+export interface Prediction {
+  readonly id: string;
+  readonly stream: string;
+  readonly sequence: number;
+  readonly outputs: Readonly<Record<string, readonly number[]>>;
+}
+
+/** All that have been published so far, in order. */
+export function predictions(one: Box): Prediction[] {
   one.publishAll();
   return one.published
     .filter(({ topic }) => topic.includes("/prediction/"))
-    .flatMap(({ payload }) => (JSON.parse(text(payload)) as { outputs: { output0: number[] } }).outputs.output0.map(Math.fround));
+    .map(({ payload }) => JSON.parse(text(payload)) as Prediction);
 }
 
 /** Lets what is under way without a timer go on. */
