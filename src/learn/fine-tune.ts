@@ -30,6 +30,10 @@ export interface FineTuneOptions {
   readonly signal?: AbortSignal | undefined;
   /** Where the readings come from, for the model file. */
   readonly source: string;
+  /** What an earlier one of the same champion had come to when it was ended, by its `onBest`: this one goes on with that. */
+  readonly begun?: Model | undefined;
+  /** Gets the best of the passes so far. */
+  readonly onBest?: ((best: Model) => Promise<void>) | undefined;
 }
 
 export interface FineTuned {
@@ -122,7 +126,8 @@ function weightChange(before: ModelWeights, after: ModelWeights): number {
  * Throws `bad_argument` where there are too few readings, or the model is none that can be tuned; `unavailable` where training diverges. The
  * same readings, seed and kernel give the same bytes.
  */
-export async function fineTune({ champion, runs, seed, clock, signal, source }: FineTuneOptions): Promise<FineTuned> {
+export async function fineTune(options: FineTuneOptions): Promise<FineTuned> {
+  const { champion, runs, seed, clock, signal, source, begun } = options;
   const { spec, weights } = champion;
   const layout = seriesOptionsOf(spec);
   const O = layout.targets.length;
@@ -139,22 +144,36 @@ export async function fineTune({ champion, runs, seed, clock, signal, source }: 
     );
   }
   const settings = settingsOf(spec, seed);
-  const training = await trainModel({ spec, scaling: weights, from: weights, train, validation, settings, clock, signal });
+  const passed = begun?.spec.training?.epochs ?? 0;
+  const common = { source, seed, kernel: kernelVersions[settings.kernel!], rows: { ...rows, test: 0 } };
+  const training = await trainModel({
+    spec,
+    scaling: weights,
+    from: begun?.weights ?? weights,
+    goesOn: begun !== undefined,
+    train,
+    validation,
+    settings: { ...settings, epochsMax: Math.max(1, settings.epochsMax - passed) },
+    clock,
+    signal,
+    onBest: (best, epochs) => {
+      const soFar = { ...common, epochs: passed + epochs, testRmse: {}, persistenceRmse: {} };
+      return options.onBest?.(modelOf({ ...spec, training: soFar }, best)) ?? Promise.resolve();
+    },
+  });
+  const epochs = passed + training.epochs.length;
   const walks = validation.map((series) => ({ series, past: undefined }));
   const rmseOf = async (forecaster: Forecaster): Promise<Record<string, number>> =>
     rmseByOutput(spec, await evaluate(forecaster, walks, O, clock));
   const provenance: ModelSpec["training"] = {
-    source,
-    seed,
-    kernel: kernelVersions[settings.kernel!],
-    epochs: training.epochs.length,
-    rows: { ...rows, test: 0 },
+    ...common,
+    epochs,
     testRmse: await rmseOf(new ModelForecaster(modelOf(spec, training.weights))),
     persistenceRmse: await rmseOf(new Persistence(layout)),
   };
   return {
     model: modelOf({ ...spec, training: provenance }, training.weights),
-    epochs: training.epochs.length,
+    epochs,
     rows,
     change: weightChange(weights, training.weights),
   };

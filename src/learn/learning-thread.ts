@@ -15,6 +15,7 @@ import type { HistoryRun } from "./history-table.ts";
 import type { JobKind, JobResults, JobSource, LearningJob } from "./learning-job.ts";
 import { pacedClock } from "./paced-clock.ts";
 import { prequentialLoss } from "./prequential-loss.ts";
+import { TuningProgress } from "./tuning-progress.ts";
 
 const LOWEST_PRIORITY = 19;
 const TEMPERATURE_CHECK_MS = 5000;
@@ -67,8 +68,19 @@ async function gather({ journal, group, scored, rowsMax }: JobSource, { spec }: 
 async function tune(job: LearningJob & { kind: "tune" }, clock: Clock): Promise<JobResults["tune"]> {
   const champion = await loadModel(systemDisk, job.champion);
   const { runs, end } = await gather(job, champion);
-  const { model, rows, epochs, change } = await fineTune({ champion, runs, seed: job.seed, clock, source: "journal" });
+  const progress = new TuningProgress(systemDisk, systemClock, job.out, champion);
+  const tuned = await fineTune({
+    champion,
+    runs,
+    seed: job.seed,
+    clock,
+    source: "journal",
+    begun: await progress.load(),
+    onBest: (best) => progress.keep(best),
+  });
+  const { model, rows, epochs, change } = tuned;
   await replaceFile(systemDisk, job.out, model.bytes);
+  await progress.clear();
   return { version: model.version, rows: rows.train, epochs, change, trainedTo: end };
 }
 

@@ -69,6 +69,10 @@ export interface TrainModelOptions {
   /** Ends training at once, with the best so far. */
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: TrainingProgress) => void) | undefined;
+  /** `from` has been trained before: it is the best until a pass does better. */
+  readonly goesOn?: boolean;
+  /** Gets the weights of each pass that did better than all before, and how many passes there were. */
+  readonly onBest?: ((weights: ModelWeights, epochs: number) => Promise<void>) | undefined;
 }
 
 /** How long the loop may go on before others get their turn. */
@@ -117,6 +121,7 @@ class Trainer {
   async run(): Promise<Training> {
     const { epochsMax, patience } = this.#options.settings;
     let end: TrainingEnd = "epochs";
+    if (this.#options.goesOn === true) this.#keepBest(await this.#judgeLoss());
     while (this.#epochs.length < epochsMax) {
       const trainLoss = await this.#runEpoch();
       if (this.#isStopped) {
@@ -132,13 +137,14 @@ class Trainer {
       }
       this.#epochs.push({ trainLoss, validationLoss });
       this.#keepBest(validationLoss);
+      if (this.#bestEpoch === this.#epochs.length) await this.#options.onBest?.(this.#best, this.#bestEpoch);
       this.#report(0);
       if (this.#epochs.length - this.#bestEpoch >= patience) {
         end = "settled";
         break;
       }
     }
-    if (end === "diverged" && this.#bestEpoch === 0) this.#refuseDiverged();
+    if (end === "diverged" && Number.isNaN(this.#bestLoss)) this.#refuseDiverged();
     return { weights: this.#best, epochs: this.#epochs, bestEpoch: this.#bestEpoch, end };
   }
 
