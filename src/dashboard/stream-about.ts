@@ -93,17 +93,16 @@ export interface TensorFacts {
   readonly most: number;
 }
 
-/** Of a network's own state: a model that is rolled forward keeps its forecasts beside it, and what learns all that it has seen. */
+/** Of a network's own state: a model that is rolled forward keeps its forecasts beside it. */
 function tensorFacts(state: StateTensors, { model }: StreamGroup): TensorFacts[] {
-  return fileModelOf(model).spec.states.flatMap(({ name }) => {
-    const values = state[name];
-    if (values === undefined) return [];
+  return fileModelOf(model).spec.states.map(({ name }) => {
+    const values = state[name]!;
     let [squares, most] = [0, 0];
     for (const value of values) {
       squares += value * value;
       most = Math.max(most, Math.abs(value));
     }
-    return [{ name, count: values.length, norm: Math.sqrt(squares), most }];
+    return { name, count: values.length, norm: Math.sqrt(squares), most };
   });
 }
 
@@ -128,6 +127,7 @@ export interface StreamNow {
   readonly warmUp: WarmUp | undefined;
   /** How far the network of the group has come; absent where it has none. */
   readonly groupWarmUp: WarmUp | undefined;
+  /** Of its network; nothing of one that learns, whose state is all that it has seen. */
   readonly state: readonly TensorFacts[];
 }
 
@@ -137,6 +137,7 @@ export function nowOf(fold: Fold, stream: string): StreamNow | undefined {
   if (ref === undefined) return undefined;
   const { group, row } = ref;
   const { columns } = group;
+  const warmUp = group.engine.warmUp?.(columns.slot[row]!);
   return {
     steps: columns.steps[row]!,
     boot: columns.boot[row]!,
@@ -148,8 +149,8 @@ export function nowOf(fold: Fold, stream: string): StreamNow | undefined {
     alarm: group.scores?.isRaised(row) ?? false,
     alarms: alarmStanding(ref),
     budget: group.settings.score?.falseAlarmsPerWeek,
-    warmUp: group.engine.warmUp?.(columns.slot[row]!),
+    warmUp,
     groupWarmUp: group.engine.shared?.warmUp(),
-    state: tensorFacts(group.readState(row), group),
+    state: warmUp === undefined ? tensorFacts(group.readState(row), group) : [],
   };
 }

@@ -1,5 +1,6 @@
 // The contract of what steps one model version. States lie in the engine's arena, a row a slot; everything above names a state by
 // its slot and never learns how the engine keeps it.
+import { countOf } from "../kernels/tensor.ts";
 import type { ModelSpec, StateSpec } from "../model/spec.ts";
 
 /** A row of the arena. Valid from `allocate` until `release`. */
@@ -86,9 +87,7 @@ export interface Engine {
 
 /** Room for one stream's state, or for the shared one, zero-filled. */
 export function createStateTensors(states: readonly StateSpec[]): StateTensors {
-  return Object.fromEntries(
-    states.map((state) => [state.name, new Float32Array(state.shape.reduce((n, length) => n * length, 1))]),
-  );
+  return Object.fromEntries(states.map(({ name, shape }) => [name, new Float32Array(countOf(shape))]));
 }
 
 /** Multiplies all that an engine remembers of a stream; `scratch` is room for it. */

@@ -32,8 +32,8 @@ export interface FineTuneOptions {
   readonly source: string;
   /** What an earlier one of the same champion had come to when it was ended, by its `onBest`: this one goes on with that. */
   readonly begun?: Model | undefined;
-  /** Gets the best of the passes so far. */
-  readonly onBest?: ((best: Model) => Promise<void>) | undefined;
+  /** Gets what makes a model of the best pass so far, which takes a while. */
+  readonly onBest?: ((best: () => Model) => Promise<void>) | undefined;
 }
 
 export interface FineTuned {
@@ -158,7 +158,7 @@ export async function fineTune(options: FineTuneOptions): Promise<FineTuned> {
     signal,
     onBest: (best, epochs) => {
       const soFar = { ...common, epochs: passed + epochs, testRmse: {}, persistenceRmse: {} };
-      return options.onBest?.(modelOf({ ...spec, training: soFar }, best)) ?? Promise.resolve();
+      return options.onBest?.(() => modelOf({ ...spec, training: soFar }, best)) ?? Promise.resolve();
     },
   });
   const epochs = passed + training.epochs.length;

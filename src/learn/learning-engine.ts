@@ -1,11 +1,12 @@
 // The engine of a group that begins without a model: every stream has a network of its own, or all of them have one, which learns from the
 // readings as they are stepped. All of that is state, a stream's or the shared one, so it is kept, copied and replayed like any other.
-import { HiddenstateError } from "../base/errors.ts";
 import { checkBatch } from "../engine/check-batch.ts";
+import { checkTensors } from "../engine/check-tensors.ts";
 import type { Engine, SharedState, Slot, StateTensors, StepBatch, WarmUp } from "../engine/engine.ts";
 import { chooseKernel } from "../kernels/open-network.ts";
 import { kernelVersions } from "../kernels/recurrent-network.ts";
 import type { Kernel } from "../kernels/recurrent-network.ts";
+import { countOf } from "../kernels/tensor.ts";
 import { forecastOutputs } from "../model/forecast-outputs.ts";
 import type { Model } from "../model/model.ts";
 import type { ModelSpec, StateSpec } from "../model/spec.ts";
@@ -52,8 +53,9 @@ function joinDoubles(from: Float32Array, into: Float64Array): void {
 }
 
 function stateOf(tensors: readonly StateTensor[], specs: readonly StateSpec[], into: StateTensors): void {
+  expectTensors(specs, into, "read");
   for (const { name, data } of tensors) {
-    const values = expectTensor(specs, into, name, "read");
+    const values = into[name]!;
     if (data instanceof Float64Array) splitDoubles(data, values);
     else values.set(data);
   }
@@ -61,8 +63,9 @@ function stateOf(tensors: readonly StateTensor[], specs: readonly StateSpec[], i
 
 /** Copies, of the types and lengths that `tensors` have. */
 function tensorsOf(tensors: readonly StateTensor[], specs: readonly StateSpec[], from: StateTensors): StateTensor[] {
+  expectTensors(specs, from, "write");
   return tensors.map(({ name, shape, data }) => {
-    const values = expectTensor(specs, from, name, "write");
+    const values = from[name]!;
     if (data instanceof Float32Array) return { name, shape, data: values };
     const joined = new Float64Array(data.length);
     joinDoubles(values, joined);
@@ -70,14 +73,10 @@ function tensorsOf(tensors: readonly StateTensor[], specs: readonly StateSpec[],
   });
 }
 
-function expectTensor(specs: readonly StateSpec[], tensors: StateTensors, name: string, verb: string): Float32Array {
-  const values = tensors[name];
-  const length = specs.find((state) => state.name === name)!.shape.reduce((n, side) => n * side, 1);
-  if (values?.length === length && Object.keys(tensors).length === specs.length) return values;
-  throw new HiddenstateError(
-    "bad_state",
-    `cannot ${verb} a state: its tensor ${name} has ${values?.length ?? "no"} values, a learner of this group's has ${length}`,
-  );
+/** Throws `bad_state` unless the tensors are those of a learner of these settings. */
+function expectTensors(specs: readonly StateSpec[], tensors: StateTensors, verb: "read" | "write"): void {
+  const lengths = specs.map(({ name, shape }) => ({ name, length: countOf(shape) }));
+  checkTensors(lengths, tensors, verb);
 }
 
 function sharedOf(forecaster: SharedForecaster): SharedState {

@@ -24,8 +24,14 @@ import {
   NUMBERS,
   openSlot,
   openWeights,
+  READINGS_BEFORE,
+  slotLayout,
+  takeIn,
+  warmUpOf,
+  weightsLayout,
+  writeDeviations,
+  writeInput,
 } from "./online-slot.ts";
-import { READINGS_BEFORE, takeIn, warmUpOf, writeDeviations, writeInput } from "./online-slot.ts";
 import type { Slot } from "./online-slot.ts";
 import { seasonNames } from "./season.ts";
 
@@ -83,13 +89,8 @@ export class OnlineForecaster {
       settings.features.map((_, feature) => ({ output: h * D + feature, feature, horizon, deviation: K + h * D + feature })),
     );
     const { size, states } = this.#network;
-    const vectors = { weights: [size], averages: [size], firstMoments: [size], secondMoments: [size] };
-    const hidden = Object.fromEntries(states.map((length, i) => [`hidden ${i}`, [length]]));
-    const pending = this.horizons.reduce((sum, horizon) => sum + horizon, 0);
-    this.#layout = {
-      float32: { ...vectors, ...hidden, window: [WINDOW, D], forecasts: [pending, D] },
-      float64: { times: [WINDOW], mean: [D], variance: [D], numbers: [COUNTERS + NUMBERS] },
-    };
+    const slot = slotLayout({ hidden: states, features: D, horizons, window: WINDOW, numbers: COUNTERS + NUMBERS });
+    this.#layout = { ...slot, float32: { ...weightsLayout(size), ...slot.float32 } };
   }
 
   /** What made the bits. */

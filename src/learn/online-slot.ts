@@ -4,7 +4,7 @@ import type { WarmUp } from "../engine/engine.ts";
 import { exp } from "../kernels/exp.ts";
 import { COUNTERS } from "./online-network.ts";
 import type { OnlineWeights } from "./online-network.ts";
-import type { OnlineState } from "./online-state.ts";
+import type { OnlineState, StateLayout } from "./online-state.ts";
 import { writeSeason } from "./season.ts";
 
 /** A network makes no forecast of a stream before it: there is nothing yet that could be called usual. */
@@ -41,6 +41,27 @@ export interface Slot {
   readonly numbers: Float64Array;
 }
 
+export interface SlotShape {
+  /** Numbers in each tensor of the network's hidden state. */
+  readonly hidden: readonly number[];
+  /** D, and the readings ahead that are forecast. */
+  readonly features: number;
+  readonly horizons: readonly number[];
+  /** Last readings that are remembered, W, and places in the tensor of numbers. */
+  readonly window: number;
+  readonly numbers: number;
+}
+
+/** The tensors that `openSlot` makes views of. */
+export function slotLayout({ hidden, features: D, horizons, window, numbers }: SlotShape): StateLayout {
+  const states = Object.fromEntries(hidden.map((length, i) => [`hidden ${i}`, [length]]));
+  const pending = horizons.reduce((sum, horizon) => sum + horizon, 0);
+  return {
+    float32: { ...states, window: [window, D], forecasts: [pending, D] },
+    float64: { times: [window], mean: [D], variance: [D], numbers: [numbers] },
+  };
+}
+
 /** `numbersFrom`: where in the tensor of numbers the slot's own begin. */
 export function openSlot(state: OnlineState, hiddenTensors: number, numbersFrom = 0): Slot {
   return {
@@ -53,6 +74,11 @@ export function openSlot(state: OnlineState, hiddenTensors: number, numbersFrom 
     variance: state.view64("variance"),
     numbers: state.view64("numbers").subarray(numbersFrom),
   };
+}
+
+/** The tensors of a network's `size` weights, without the counters. */
+export function weightsLayout(size: number): StateLayout["float32"] {
+  return { weights: [size], averages: [size], firstMoments: [size], secondMoments: [size] };
 }
 
 /** The weights in a state, with their counters at the beginning of its numbers. */

@@ -19,8 +19,16 @@ import {
   LOSSES,
   meetForecasts,
   NUMBERS,
+  openSlot,
+  openWeights,
+  READINGS_BEFORE,
+  slotLayout,
+  takeIn,
+  warmUpOf,
+  weightsLayout,
+  writeDeviations,
+  writeInput,
 } from "./online-slot.ts";
-import { openSlot, openWeights, READINGS_BEFORE, takeIn, warmUpOf, writeDeviations, writeInput } from "./online-slot.ts";
 import type { Slot } from "./online-slot.ts";
 import { OnlineState } from "./online-state.ts";
 import type { StateLayout, StateTensor } from "./online-state.ts";
@@ -77,16 +85,11 @@ export class SharedForecaster {
     const { size, states } = this.#network;
     // Forecasts are met, and pieces taken, from what a slot remembers: no more is.
     this.#pieceRows = STEPS + horizons[horizons.length - 1]!;
-    const hidden = Object.fromEntries(states.map((length, i) => [`hidden ${i}`, [length]]));
-    const pending = horizons.reduce((sum, horizon) => sum + horizon, 0);
-    this.#layout = {
-      float32: { ...hidden, window: [this.#pieceRows, D], forecasts: [pending, D] },
-      float64: { times: [this.#pieceRows], mean: [D], variance: [D], numbers: [NUMBERS + 2] },
-    };
+    const window = this.#pieceRows;
+    this.#layout = slotLayout({ hidden: states, features: D, horizons, window, numbers: NUMBERS + 2 });
     const pieces = pieceLayout({ features: D, rows: this.#pieceRows, timed: STEPS });
-    const vectors = { weights: [size], averages: [size], firstMoments: [size], secondMoments: [size] };
     this.#shared = new OnlineState({
-      float32: { ...vectors, ...pieces.float32 },
+      float32: { ...weightsLayout(size), ...pieces.float32 },
       float64: { numbers: [SHARED_NUMBERS], ...pieces.float64 },
     });
     this.#weights = openWeights(this.#shared);

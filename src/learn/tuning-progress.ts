@@ -42,8 +42,9 @@ export class TuningProgress {
   }
 
   /** Keeps the best so far, unless that was done a moment ago. Without it a fine-tune begins anew after a stop, so a failure is none of it. */
-  async keep({ version, bytes }: Model): Promise<void> {
+  async keep(best: () => Model): Promise<void> {
     if (this.#clock.monotonicMs() - this.#keptAtMs < KEPT_EVERY_MS) return;
+    const { version, bytes } = best();
     await replaceFile(this.#disk, this.#file, Buffer.concat([encoder.encode(version), bytes])).catch(() => {});
     this.#keptAtMs = this.#clock.monotonicMs();
   }

@@ -8,9 +8,14 @@ export interface ForecastOutput extends OutputSpec {
   readonly horizon: number;
 }
 
+/** The K outputs that are values, in order: not deviations of others, nor probabilities. */
+export function valueOutputs({ outputs, head }: Pick<ModelSpec, "outputs" | "head">): readonly OutputSpec[] {
+  return outputs.slice(0, targetsOf(head.kind, outputs.length));
+}
+
 /** The K outputs that forecast a feature, in order. Throws `bad_model` where one does not say which, or how far ahead. */
 export function forecastOutputs(spec: ModelSpec): ForecastOutput[] {
-  return spec.outputs.slice(0, targetsOf(spec.head.kind, spec.outputs.length)).map((output) => {
+  return valueOutputs(spec).map((output) => {
     const { name, feature, horizon } = output;
     if (feature !== undefined && horizon !== undefined) return { ...output, feature, horizon };
     throw new HiddenstateError("bad_model", `cannot build model ${spec.name}: output ${name} names no feature or horizon`);

@@ -3,28 +3,19 @@
 // in its state, beside the network's, the forecasts that wait for their readings and how wrong those before were.
 import assert from "node:assert/strict";
 import { limits } from "../base/limits.ts";
-import { targetsOf } from "../kernels/network-weights.ts";
+import { valueOutputs } from "./forecast-outputs.ts";
 import type { Model } from "./model.ts";
 import type { ModelSpec, OutputSpec, StateSpec } from "./spec.ts";
 
-function listed(names: readonly string[]): string {
-  return names.join(", ");
-}
-
-/** The outputs that are values, not deviations of others. */
-function forecastsOf({ outputs, head }: ModelSpec): readonly OutputSpec[] {
-  return outputs.slice(0, targetsOf(head.kind, outputs.length));
-}
-
 /** Of the features that no output forecasts one reading ahead, in their own unit: why the model cannot be fed with its own forecasts. */
 function feedbackProblem(spec: ModelSpec): string | undefined {
-  const forecasts = forecastsOf(spec);
+  const forecasts = valueOutputs(spec);
   const next = spec.features.map(({ name }) => forecasts.find(({ feature, horizon }) => feature === name && horizon === 1));
   const lacking = spec.features.filter((_, d) => next[d] === undefined).map(({ name }) => name);
   if (lacking.length > 0) {
     const targets = spec.features.map(({ name }) => name).join(",");
     return (
-      `no output of the model ${JSON.stringify(spec.name)} forecasts ${listed(lacking)} one reading ahead, and to roll it forward takes all of ` +
+      `no output of the model ${JSON.stringify(spec.name)} forecasts ${lacking.join(", ")} one reading ahead, and to roll it forward takes all of ` +
       `its features; train one with --target ${targets} and --horizon 1, or leave horizons out`
     );
   }
@@ -39,7 +30,7 @@ function feedbackProblem(spec: ModelSpec): string | undefined {
   const more = forecasts.filter((output) => !next.includes(output)).map(({ name }) => name);
   if (more.length === 0) return undefined;
   return (
-    `the model ${JSON.stringify(spec.name)} has more outputs than one a feature, one reading ahead: ${listed(more)}; it cannot be rolled ` +
+    `the model ${JSON.stringify(spec.name)} has more outputs than one a feature, one reading ahead: ${more.join(", ")}; it cannot be rolled ` +
     "forward, leave horizons out"
   );
 }
@@ -72,7 +63,7 @@ function errorStates(horizon: number, D: number): StateSpec[] {
 
 /** For each feature, where the output that forecasts it stands among the base's, `(D)`. */
 export function nextOutputs(spec: ModelSpec): number[] {
-  const forecasts = forecastsOf(spec);
+  const forecasts = valueOutputs(spec);
   return spec.features.map(({ name }) => forecasts.findIndex(({ feature }) => feature === name));
 }
 

@@ -1,7 +1,6 @@
 // The durable state as a whole: what the events of the journal add up to. It judges nothing and publishes nothing; applying the same
 // events in the same order gives the same state, live or after a crash.
 import { strict as assert } from "node:assert";
-import { isDeepStrictEqual } from "node:util";
 import { limits } from "../base/limits.ts";
 import type {
   CommandEvent,
@@ -15,7 +14,7 @@ import type {
 import { RecentMap } from "./recent-map.ts";
 import type { ReleaseObserver } from "./release-observer.ts";
 import type { EpochSettings, GroupSettings } from "./settings.ts";
-import { decodeEpochSettings } from "./settings.ts";
+import { decodeEpochSettings, sameHorizons } from "./settings.ts";
 import type { StreamGroup } from "./stream-group.ts";
 
 export interface StreamRef {
@@ -57,11 +56,7 @@ function commandOf(event: CommandEvent): string {
 
 /** Whether what streams remember becomes other by an epoch. */
 function changesStates(present: GroupSettings, wanted: GroupSettings): boolean {
-  return (
-    present.version !== wanted.version ||
-    present.switch !== wanted.switch ||
-    !isDeepStrictEqual(present.horizons, wanted.horizons)
-  );
+  return present.version !== wanted.version || present.switch !== wanted.switch || !sameHorizons(present, wanted);
 }
 
 export class Fold {

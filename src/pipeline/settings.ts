@@ -62,6 +62,11 @@ export interface EpochSettings {
   readonly groups: readonly GroupSettings[];
 }
 
+/** Whether two settings of a group look equally far ahead. */
+export function sameHorizons({ horizons: a }: GroupSettings, { horizons: b }: GroupSettings): boolean {
+  return a?.join() === b?.join();
+}
+
 export function encodeEpochSettings(settings: EpochSettings): string {
   return JSON.stringify(settings);
 }

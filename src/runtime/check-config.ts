@@ -1,6 +1,5 @@
 // What would happen by a config, found out without connecting to the broker and without changing anything: models are loaded, secrets
 // looked for, and the state directory is held against the models.
-import { isDeepStrictEqual } from "node:util";
 import { systemClock } from "../base/clock.ts";
 import type { Disk } from "../base/disk.ts";
 import { Metrics } from "../base/metrics.ts";
@@ -10,6 +9,7 @@ import { forecastOutputs } from "../model/forecast-outputs.ts";
 import { shortVersion } from "../model/model.ts";
 import type { ModelSpec } from "../model/spec.ts";
 import { parseBrokerUrl } from "../mqtt/broker-address.ts";
+import { sameHorizons } from "../pipeline/settings.ts";
 import type { EpochSettings } from "../pipeline/settings.ts";
 import type { StreamGroup } from "../pipeline/stream-group.ts";
 import type { Config } from "./config-schema.ts";
@@ -86,14 +86,15 @@ function notesOfRunning(status: Status, groups: readonly ConfiguredGroup[]): str
 
 /** The groups whose model or horizons a start would change. */
 function notesOfSwitches(present: readonly StreamGroup[], planned: EpochSettings): string[] {
-  return present.flatMap(({ settings: { name, version, horizons } }, index) => {
+  return present.flatMap(({ settings }, index) => {
+    const { name, version, horizons } = settings;
     const group = planned.groups[index]!;
     const notes: string[] = [];
     if (group.version !== version) {
       const change = `from model ${shortVersion(version)} to ${shortVersion(group.version)}`;
       notes.push(`group ${name}: a start would switch it ${change}, with the states by "switch: ${group.switch}"`);
     }
-    if (!isDeepStrictEqual(group.horizons, horizons)) {
+    if (!sameHorizons(group, settings)) {
       const change = `${describeHorizons(group.horizons)} in place of ${describeHorizons(horizons)}`;
       notes.push(`group ${name}: a start would have it forecast ${change}; its streams go on`);
     }

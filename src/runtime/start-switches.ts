@@ -1,8 +1,8 @@
 // What a start has to say of models: which it switches, and where those that the config names came from.
-import { isDeepStrictEqual } from "node:util";
 import type { Log } from "../base/log.ts";
 import { shortVersion } from "../model/model.ts";
 import type { EpochSettings, GroupSettings } from "../pipeline/settings.ts";
+import { sameHorizons } from "../pipeline/settings.ts";
 import type { StreamGroup } from "../pipeline/stream-group.ts";
 import type { ConfiguredGroup } from "./groups.ts";
 import { versionsNamed } from "./plan-epoch.ts";
@@ -16,8 +16,9 @@ export function describeHorizons(horizons: GroupSettings["horizons"]): string {
 /** Logs the switches of a start. */
 export function tellOfSwitches(log: Log, groups: readonly StreamGroup[], planned: EpochSettings): void {
   for (const [index, { settings }] of groups.entries()) {
-    const { name, version, configured, since, horizons } = planned.groups[index]!;
-    if (!isDeepStrictEqual(horizons, settings.horizons)) {
+    const wanted = planned.groups[index]!;
+    const { name, version, configured, since, horizons } = wanted;
+    if (!sameHorizons(wanted, settings)) {
       const [now, before] = [describeHorizons(horizons), describeHorizons(settings.horizons)];
       log.info("the config names other horizons", { group: name, forecasts: now, before });
     }

@@ -1,6 +1,5 @@
 // The groups that an epoch's settings name, each on the engine and the model version that stand there. Where a version changes, this is the
 // switch: live, at the start and in a replay alike.
-import { isDeepStrictEqual } from "node:util";
 import { HiddenstateError } from "../base/errors.ts";
 import type { Engine } from "../engine/engine.ts";
 import { kernelOfVersion } from "../engine/native-engine.ts";
@@ -10,6 +9,7 @@ import { shortVersion } from "../model/model.ts";
 import { fileModelOf, rolledModel } from "../model/rolled-model.ts";
 import { switchProblem } from "../model/switch-problem.ts";
 import type { EpochSettings, GroupSettings } from "../pipeline/settings.ts";
+import { sameHorizons } from "../pipeline/settings.ts";
 import { StreamGroup } from "../pipeline/stream-group.ts";
 import type { ModelShelf } from "./model-shelf.ts";
 
@@ -56,9 +56,7 @@ async function prepare(models: ModelShelf, wanted: GroupSettings, present: Strea
     );
   }
   const steps =
-    present.engine.name === wanted.engine &&
-    present.engine.kernel === wanted.kernel &&
-    isDeepStrictEqual(present.settings.horizons, wanted.horizons);
+    present.engine.name === wanted.engine && present.engine.kernel === wanted.kernel && sameHorizons(present.settings, wanted);
   return { wanted, present, model, engine: isOther || !steps ? await engineOf(model, wanted) : undefined };
 }
 
@@ -66,7 +64,7 @@ async function bringAbout({ wanted, present, model, engine }: Prepared, index: n
   if (present === undefined) return new StreamGroup(index, wanted, model, engine!);
   // Before the model changes: a state that is carried over must be there, whether or not anyone has looked at it since the last switch.
   if (wanted.switch !== "replay") await present.forgetRecent();
-  else if (!isDeepStrictEqual(present.settings.horizons, wanted.horizons)) await present.rebuild();
+  else if (!sameHorizons(present.settings, wanted)) await present.rebuild();
   if (engine !== undefined) {
     await present.moveTo(model, engine, model.version === present.model.version ? "carry" : wanted.switch);
   }

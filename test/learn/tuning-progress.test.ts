@@ -38,8 +38,8 @@ t.test("a fine-tune that was ended goes on with the best it had come to, and is 
   const tune = await setUp();
   const ended = new AbortController();
   const bests: Model[] = [];
-  const onBest = async (best: Model): Promise<void> => {
-    bests.push(best);
+  const onBest = async (best: () => Model): Promise<void> => {
+    bests.push(best());
     if (bests.length === 4) ended.abort();
   };
   const first = await tune({ onBest, signal: ended.signal });
@@ -73,18 +73,18 @@ t.test("the best so far lies beside the challenger's file, by the champion's ver
   disk.put("/state/learning/mills.onnx.part", other.bytes);
   const progress = new TuningProgress(disk, clock, OUT, champion);
   t.equal(await progress.load(), undefined);
-  await progress.keep(best);
+  await progress.keep(() => best);
   t.equal(await progress.load(), undefined, "a short one writes nothing");
   clock.advance(HALF_A_MINUTE);
-  await progress.keep(best);
-  await progress.keep(better);
+  await progress.keep(() => best);
+  await progress.keep(() => better);
   t.equal((await progress.load())!.version, best.version, "not oftener than every half minute");
   t.equal(await new TuningProgress(disk, clock, OUT, other).load(), undefined, "another champion's is not gone on with");
   clock.advance(HALF_A_MINUTE);
   disk.intercept = (call) => {
     if (call === "write") throw Object.assign(new Error("ENOSPC"), { code: "ENOSPC" });
   };
-  await progress.keep(better);
+  await progress.keep(() => better);
   disk.intercept = () => {};
   t.equal((await progress.load())!.version, best.version, "a full disk ends nothing");
   disk.bytes(`${OUT}.${champion.version}.part`)[700]! ^= 1;

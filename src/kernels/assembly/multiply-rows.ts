@@ -4,19 +4,13 @@
 //
 // The matrix lies in panels of 16 columns: for each input in turn 16 weights, one cache line of 64 bytes, from an address that divides
 // by 64. A panel is read from front to back. Columns are padded with zeros to whole panels; inputs are not padded.
-import { multiplyAdd } from "./multiply-add";
+import { plus } from "./multiply-add";
 import { multiplyFives } from "./multiply-fives";
 
 /** Bytes of a panel's weights for one input, and of a panel's 16 sums. */
 export const PANEL_BYTES: usize = 64;
 /** From as many inputs on rows go by fives: a panel and the rows are more than the first-level cache holds well. */
 const LONG = 128;
-
-/** Four weights at `weights + offset` times the value that all lanes of `value` hold, plus `sum`. */
-@inline
-function plus(sum: v128, value: v128, weights: usize, offset: usize): v128 {
-  return multiplyAdd(v128.load(weights + offset), value, sum);
-}
 
 /**
  * out (panels, 16) = start (panels, 16) + row (inputs) times `weights`, for one row. Two panels go side by side: eight chains keep two

@@ -1,13 +1,7 @@
 // A tanh RNN of up to 16 units steps in one piece: its sums, one panel, stay in registers from the bias to the new state. In so small a step
 // it is copying the state, and storing sums and loading them again, that counts. The order of the sums is that of multiply-rows.ts.
 import { tanh4 } from "./activations";
-import { multiplyAdd } from "./multiply-add";
-
-/** Four weights at `weights + offset` times the value that all lanes of `value` hold, plus `sum`. */
-@inline
-function plus(sum: v128, value: v128, weights: usize, offset: usize): v128 {
-  return multiplyAdd(v128.load(weights + offset), value, sum);
-}
+import { plus } from "./multiply-add";
 
 /** h = tanh(start + x Wx + h Wh), in place: x (D), h (H) in `quads` quads, `start` and each row of `weights` one panel's 16. */
 export function stepTanhPanel(weights: usize, start: usize, x: usize, D: i32, h: usize, H: i32, quads: i32): void {
